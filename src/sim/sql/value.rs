@@ -1,0 +1,108 @@
+//! Values, their types, and what a statement answers: the currency between SQL and the fronts.
+
+use std::sync::Arc;
+
+/// A value as SQLite stores it. Types richer than this live in [`SqlType`] and are text inside.
+///
+/// Text forms: `DATE` `2026-01-31`; `TIME` `12:34:56.789012`; timestamps
+/// `2026-01-31 12:34:56.789012` in UTC without an offset; `UUID` in lower-case hyphenated form;
+/// `NUMERIC` in plain decimal notation; `JSON` as written. Booleans are the integers 0 and 1.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// The SQL type of a column or parameter, in either dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum SqlType {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    /// MySQL's `BIGINT UNSIGNED`.
+    UnsignedInt8,
+    Float4,
+    Float8,
+    Numeric,
+    Text,
+    Varchar,
+    Bytes,
+    Date,
+    Time,
+    /// Without a time zone; MySQL's `DATETIME(6)`.
+    Timestamp,
+    /// With a time zone; PostgreSQL only.
+    TimestampTz,
+    /// PostgreSQL's `interval`; inside: microseconds as an integer.
+    Interval,
+    Uuid,
+    Json,
+    /// PostgreSQL's `regproc`, `oid`, `xid` and their like; inside: text or an integer.
+    Oid,
+    /// Not known: fronts send it as text.
+    Unknown,
+}
+
+/// One column of a result.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Column {
+    /// The name as the client is to see it.
+    pub(crate) name: String,
+    /// The table it comes from, where there is one.
+    pub(crate) table: Option<String>,
+    pub(crate) kind: SqlType,
+}
+
+/// What a statement takes and gives, known before it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Description {
+    /// One type a parameter.
+    pub(crate) parameters: Vec<SqlType>,
+    /// The columns of the result; `None` for a statement without rows.
+    pub(crate) columns: Option<Arc<[Column]>>,
+}
+
+/// What a statement answered.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Reply {
+    /// A result set, also when it is empty.
+    Rows {
+        columns: Arc<[Column]>,
+        rows: Vec<Vec<Value>>,
+        tag: CommandTag,
+    },
+    /// A statement without a result set.
+    Done { tag: CommandTag, outcome: Done },
+    /// An empty statement (`;`).
+    Empty,
+}
+
+/// The counts of a statement without a result set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Done {
+    /// Rows changed (MySQL: `affected_rows`).
+    pub(crate) affected: u64,
+    /// Rows matched by an `UPDATE`, changed or not (MySQL's `CLIENT_FOUND_ROWS`).
+    pub(crate) matched: u64,
+    /// The first generated `AUTO_INCREMENT` value, else 0.
+    pub(crate) last_insert_id: u64,
+}
+
+/// PostgreSQL's command tag, such as `INSERT 0 1` or `SELECT 3`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CommandTag(pub(crate) String);
+
+/// Whether a transaction is open in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TransactionState {
+    /// None is open; PostgreSQL's status `I`.
+    Idle,
+    /// One is open; status `T`.
+    Open,
+    /// One is open and has failed: only its end is accepted; status `E`. PostgreSQL only.
+    Failed,
+}
