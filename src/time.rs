@@ -1,7 +1,7 @@
 //! The one door to the clock, so that a paused tokio clock rules the whole driver.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 pub(crate) use tokio::time::Instant;
 
@@ -10,6 +10,11 @@ use crate::error::{Error, ErrorKind};
 /// The present moment on tokio's clock.
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// The time of day, for people to read; nothing is decided by it.
+pub(crate) fn wall_clock() -> SystemTime {
+    SystemTime::now()
 }
 
 /// Sleeps until `deadline`; for ever where there is none.
