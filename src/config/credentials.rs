@@ -115,7 +115,6 @@ impl Credentials {
     }
 
     /// The password for one login to `host`; `None` for a user without one.
-    #[allow(dead_code)] // until there is something to log in to
     pub(crate) async fn password_for(&self, host: &str, port: u16) -> Result<Option<SecretString>> {
         match &self.password {
             Password::None => Ok(None),

@@ -3,7 +3,6 @@
 //! What an application may want to change is a field of [`Timing`]; what follows from how Aurora
 //! behaves is a constant.
 // Not every part of the driver that goes by these exists yet.
-#![allow(dead_code)]
 
 use std::time::Duration;
 

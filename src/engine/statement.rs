@@ -24,7 +24,11 @@ mod tests {
 
     #[test]
     fn only_single_plain_statements_are_sure_to_stay_in_their_transaction() {
-        for text in ["insert into t values (1)", " SELECT 1;", "With x as (select 1) select 1"] {
+        for text in [
+            "insert into t values (1)",
+            " SELECT 1;",
+            "With x as (select 1) select 1",
+        ] {
             assert!(stays_in_transaction(text.as_bytes()), "{text}");
         }
         for text in [

@@ -138,13 +138,11 @@ impl<E: Backend> InstancePool<E> {
             }),
             Ok(Err(PoolError::Timeout(_))) | Err(_) => Err(self.all_in_use()),
             // Neither can be: a runtime is named, and there are no hooks.
-            Ok(Err(PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_))) => {
-                Err(Failure {
-                    fault: Fault::Other,
-                    error: Error::new(ErrorKind::Connect, "its pool is misconfigured")
-                        .with_instance(&self.member.id),
-                })
-            }
+            Ok(Err(PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_))) => Err(Failure {
+                fault: Fault::Other,
+                error: Error::new(ErrorKind::Connect, "its pool is misconfigured")
+                    .with_instance(&self.member.id),
+            }),
         }
     }
 

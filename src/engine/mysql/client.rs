@@ -161,19 +161,17 @@ impl Watch {
         };
         self.in_flight = false;
         match answer {
-            Ok(value) => Ok(value),
+            Ok(value) => {
+                self.unclear = false;
+                Ok(value)
+            }
             Err(error) => Err(self.note(phase, error)),
         }
     }
 
-    /// Rows may be left to read after this call.
+    /// Rows may be left to read after the call just made.
     pub(super) fn leave_rows(&mut self) {
         self.unclear = true;
-    }
-
-    /// A rollback or a reset has brought the session into a known state.
-    pub(super) fn is_clear(&mut self) {
-        self.unclear = false;
     }
 
     fn refuse_if_over(&self) -> Result<(), Native> {
@@ -199,7 +197,8 @@ impl Watch {
         let lost = explain::ends_connection(&error);
         if lost || faults::condemns(fault) {
             if !self.condemned {
-                self.reporter.trouble(if lost { Fault::Lost } else { fault });
+                self.reporter
+                    .trouble(if lost { Fault::Lost } else { fault });
             }
             self.condemned = true;
         }

@@ -54,8 +54,8 @@ async fn log_in(dial: &Dial) -> Result<Client, Failure> {
         .wait_timeout(Some(WAIT_TIMEOUT_SECS))
         .setup(session_settings(config.settings.iter()));
     if let Some(name) = &config.application_name {
-        options = options
-            .connect_attributes(HashMap::from([("program_name".to_owned(), name.clone())]));
+        options =
+            options.connect_attributes(HashMap::from([("program_name".to_owned(), name.clone())]));
     }
     if let Some(roots) = dial.tls.roots_pem() {
         // A token or password in clear text is sent only where TLS protects it.

@@ -8,13 +8,11 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use mysql_async::prelude::{AsQuery, FromRow, Queryable, StatementLike};
-use mysql_async::{
-    BinaryProtocol, Error as Native, Params, QueryResult, Statement, TextProtocol,
-};
+use mysql_async::{BinaryProtocol, Error as Native, Params, QueryResult, Statement, TextProtocol};
 
+use super::MySql;
 use super::client::{Client, Phase};
 use super::transaction::Transaction;
-use super::MySql;
 use crate::pool::lease::Connection;
 
 impl Queryable for Client {
@@ -33,8 +31,9 @@ impl Queryable for Client {
         let phase = self.phase_of(Some(&query.as_query()));
         let Self { native, watch } = self;
         async move {
+            let rows = watch.call(phase, native.query_iter(query)).await;
             watch.leave_rows();
-            watch.call(phase, native.query_iter(query)).await
+            rows
         }
         .boxed()
     }
@@ -66,10 +65,10 @@ impl Queryable for Client {
         let params = params.into();
         let Self { native, watch } = self;
         async move {
+            let call = native.exec_iter(statement, params);
+            let rows = watch.call(Phase::Committing, call).await;
             watch.leave_rows();
-            watch
-                .call(Phase::Committing, native.exec_iter(statement, params))
-                .await
+            rows
         }
         .boxed()
     }
@@ -185,7 +184,10 @@ impl Queryable for Client {
     {
         let Self { native, watch } = self;
         watch
-            .call(Phase::Committing, native.exec_fold(statement, params, init, f))
+            .call(
+                Phase::Committing,
+                native.exec_fold(statement, params, init, f),
+            )
             .boxed()
     }
 

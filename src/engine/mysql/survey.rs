@@ -1,10 +1,10 @@
 //! The questions about the cluster, asked in one round trip.
 
 use mysql_async::prelude::{FromRow, Queryable};
-use mysql_async::{FromRowError, Row as NativeRow, from_value_opt};
+use mysql_async::{FromRowError, Row as NativeRow};
 
-use super::{Client, explain};
 use super::client::Phase;
+use super::{Client, explain};
 use crate::engine::{Failure, Survey};
 use crate::error::{Error, ErrorKind};
 use crate::id::InstanceId;
