@@ -5,3 +5,5 @@ pub(crate) mod host;
 pub(crate) mod sql;
 pub(crate) mod volume;
 pub(crate) mod world;
+
+pub use world::{ClusterEvent, InstanceState, Role, Timeline, ViewOptions};
