@@ -64,11 +64,7 @@ impl World {
         self.queue.push(detected_at, Due::Detected(self.failovers));
     }
 
-    pub(super) fn restart_writer(
-        &mut self,
-        id: &InstanceId,
-        now: Duration,
-    ) -> Result<(), Refusal> {
+    pub(super) fn restart_writer(&mut self, id: &InstanceId, now: Duration) -> Result<(), Refusal> {
         if self.failover.is_some() {
             return Err(Refusal::FailoverInProgress);
         }
@@ -80,11 +76,7 @@ impl World {
     }
 
     /// Deletes the writer: a reader takes over, and it does not come back.
-    pub(super) fn remove_writer(
-        &mut self,
-        id: &InstanceId,
-        now: Duration,
-    ) -> Result<(), Refusal> {
+    pub(super) fn remove_writer(&mut self, id: &InstanceId, now: Duration) -> Result<(), Refusal> {
         if self.failover.is_some() {
             return Err(Refusal::FailoverInProgress);
         }
@@ -230,7 +222,9 @@ impl World {
             let returns_at = cut_at.saturating_add(self.timeline.rejoin).max(now);
             self.boot_at(old, returns_at, now);
         }
-        let flips_at = cut_at.saturating_add(self.timeline.dns_flip).max(accepts_at);
+        let flips_at = cut_at
+            .saturating_add(self.timeline.dns_flip)
+            .max(accepts_at);
         self.queue.push(flips_at, Due::WriterRecord);
         self.queue.push(flips_at, Due::ReaderRecord);
         let completed_at = cut_at
@@ -264,6 +258,9 @@ impl World {
             self.views_after_promotion(id, former, now);
         } else {
             self.views_after_restart(id, now);
+            // An earlier promotion's flip may have found no writer.
+            let at = now.saturating_add(self.timeline.dns_health_check);
+            self.queue.push(at, Due::WriterRecord);
         }
     }
 

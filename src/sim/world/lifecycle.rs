@@ -77,6 +77,8 @@ impl World {
         self.effects.push(Effect::Added {
             instance: id.clone(),
         });
+        self.records.instances.insert(id.clone());
+        self.effects.push(Effect::Dns(self.records.clone()));
         let up_at = now.saturating_add(self.timeline.creation);
         // The row of a new reader is there before it accepts connections.
         let listed_at = up_at.saturating_sub(self.timeline.starting).max(now);
@@ -221,9 +223,6 @@ impl World {
             Some(Role::Writer) => self.writer_up(id, boot, now),
             Some(Role::Reader) => {
                 self.open(id, false);
-                if self.records.instances.insert(id.clone()) {
-                    self.effects.push(Effect::Dns(self.records.clone()));
-                }
                 self.view_of_new_reader(id, boot, now);
                 self.check_health_later(now);
             }

@@ -40,8 +40,8 @@ mod tests;
 pub use effect::ClusterEvent;
 pub(crate) use effect::{Command, Effect, Opening, Records, Refusal};
 pub(crate) use instance::Placement;
-pub(crate) use lifecycle::{DEFAULT_TIER, READERS_MAX};
 pub use instance::{InstanceState, Role};
+pub(crate) use lifecycle::{DEFAULT_TIER, READERS_MAX};
 pub use timeline::{Timeline, ViewOptions};
 
 use std::collections::BTreeMap;
@@ -144,9 +144,7 @@ impl World {
                 self.commit_right = Some((id.clone(), instance.boot));
                 self.last_writer = Some(id.clone());
                 self.records.writer = Some(id.clone());
-                table
-                    .rows
-                    .insert(id.clone(), Row::writer(Duration::ZERO));
+                table.rows.insert(id.clone(), Row::writer(Duration::ZERO));
             }
             Role::Reader => {
                 self.records.readers.push(id.clone());

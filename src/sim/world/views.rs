@@ -139,9 +139,12 @@ impl World {
 
     /// The same writer again: its table is as it was, and the readers follow at once.
     pub(super) fn views_after_restart(&mut self, id: &InstanceId, now: Duration) {
-        let row = Row::writer(now);
+        let lingering = self.lingering.clone();
         self.edit_table(now, |table| {
-            table.rows.insert(id.clone(), row);
+            // What an earlier promotion left behind is settled by now.
+            table.rows.retain(|_, row| row.session.is_some());
+            table.rows.extend(lingering);
+            table.rows.insert(id.clone(), Row::writer(now));
         });
         self.follow(id);
         for (instance, boot) in self.readers_up() {
@@ -228,7 +231,11 @@ impl World {
         };
         if self.failovers == former.failover && self.writer() != Some(&old) {
             self.edit_table(now, |table| {
-                if table.rows.get(&old).is_some_and(|row| row.session.is_none()) {
+                if table
+                    .rows
+                    .get(&old)
+                    .is_some_and(|row| row.session.is_none())
+                {
                     table.rows.remove(&old);
                 }
             });
