@@ -1,0 +1,2 @@
+pub(crate) struct Lookup;
+pub(crate) struct Resolver;
