@@ -39,6 +39,7 @@ use self::startup::Request;
 use self::wire::Wire;
 use super::{Door, Ending};
 use crate::sim::host::Count;
+use crate::sim::sql::SqlError;
 
 /// How long a client may take to log in; the default of PostgreSQL's `authentication_timeout`.
 const AUTHENTICATION_TIMEOUT: Duration = Duration::from_secs(60);
@@ -66,7 +67,7 @@ async fn serve_within(socket: TcpStream, door: Door, login_timeout: Duration) {
     };
     match (ended, outcome) {
         (Some(Ending::Reset), _) => wire.reset(),
-        (Some(Ending::Silence), _) => keep_silent(wire, &mut ending).await,
+        (Some(Ending::Silence), _) => keep_silent(wire, greeted, &mut ending).await,
         (Some(Ending::Goodbye), _) => say_and_close(wire, greeted, admin_shutdown()).await,
         (None, Err(Failure::Sql(error))) => say_and_close(wire, true, error).await,
         (None, Ok(()) | Err(Failure::Gone)) => {}
@@ -134,19 +135,20 @@ async fn ended(ending: &mut watch::Receiver<Option<Ending>>) -> Ending {
 }
 
 /// Holds the socket open, without a word, until the ending is another one.
-async fn keep_silent(wire: Wire, ending: &mut watch::Receiver<Option<Ending>>) {
+async fn keep_silent(wire: Wire, greeted: bool, ending: &mut watch::Receiver<Option<Ending>>) {
     let other = ending
         .wait_for(|value| *value != Some(Ending::Silence))
         .await
         .map(|value| *value);
     match other {
         Ok(Some(Ending::Reset)) => wire.reset(),
+        Ok(Some(Ending::Goodbye)) => say_and_close(wire, greeted, admin_shutdown()).await,
         // The host is back and knows nothing of the connection, or nobody holds it any more.
         _ => drop(wire),
     }
 }
 
-async fn say_and_close(mut wire: Wire, greeted: bool, error: crate::sim::sql::SqlError) {
+async fn say_and_close(mut wire: Wire, greeted: bool, error: SqlError) {
     if greeted && wire.put(&error_response(error)).is_ok() {
         wire.close().await;
     }
