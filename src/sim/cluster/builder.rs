@@ -1,7 +1,7 @@
 //! How a simulated cluster is described and started.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, RwLock};
 
 use socket2::Socket;
@@ -23,6 +23,7 @@ use super::listener::{self, Serving};
 use super::names::{Names, is_label};
 use super::shell::{Machines, Shared};
 use super::state::ClusterState;
+use super::tls::{Identity, Tls};
 
 /// How many blocks of addresses are tried.
 const BLOCK_ATTEMPTS: u64 = 16;
@@ -66,6 +67,7 @@ pub struct SimClusterBuilder {
     port: u16,
     placed: Vec<(String, Ipv4Addr)>,
     tiers: BTreeMap<InstanceId, u8>,
+    tls: Tls,
 }
 
 impl std::fmt::Debug for SimClusterBuilder {
@@ -95,6 +97,7 @@ impl SimClusterBuilder {
             port: 0,
             placed: Vec::new(),
             tiers: BTreeMap::new(),
+            tls: Tls::Off,
         }
     }
 
@@ -171,6 +174,15 @@ impl SimClusterBuilder {
         self
     }
 
+    /// Whether the instances offer TLS; [`Tls::Off`] if not set. The certificate carries the
+    /// cluster's names, and is signed by the authority of
+    /// [`ca_pem`](SimCluster::ca_pem).
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
+        self
+    }
+
     /// Starts the cluster in the runtime of the caller. All instances accept connections when it
     /// returns.
     ///
@@ -190,6 +202,13 @@ impl SimClusterBuilder {
         let volume = Volume::create().map_err(setup("storage"))?;
         let ids = self.ids();
         let (addresses, port, reserved) = self.reserve(&ids)?;
+        let identity = match self.tls {
+            Tls::Off => None,
+            Tls::Optional => {
+                let places: Vec<IpAddr> = reserved.keys().copied().map(IpAddr::V4).collect();
+                Some(Identity::issue(&names, &places).map_err(setup("certificate"))?)
+            }
+        };
         let dns = DnsServer::start(Arc::clone(&zone))
             .await
             .map_err(setup("DNS server"))?;
@@ -215,7 +234,7 @@ impl SimClusterBuilder {
             clock,
             volume: Arc::new(volume),
             users: Arc::new(self.logins()),
-            tls: None,
+            identity,
             zone,
             serving: Serving {
                 engine: self.engine,
@@ -325,10 +344,7 @@ impl SimClusterBuilder {
         if passwords.is_empty() {
             passwords.extend([self.first_user()]);
         }
-        Users {
-            passwords,
-            database: self.database.clone(),
-        }
+        Users::new(passwords, self.database.clone())
     }
 
     /// Binds one address per instance, all with the same port.

@@ -8,6 +8,7 @@
 //! | `listener` | one instance's listening socket |
 //! | `boot` | one boot of one instance, as its sessions see it |
 //! | `names`, `address` | the names and places of the instances |
+//! | `tls` | its certificate |
 //! | `state` | what can be asked of it |
 //!
 //! Not here: what happens when and why (`sim::world`), the wire protocols (`sim::front`).
@@ -21,6 +22,7 @@ mod names;
 mod operations;
 mod shell;
 mod state;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -29,8 +31,10 @@ pub use builder::SimClusterBuilder;
 pub use error::SimError;
 pub(crate) use names::Names;
 pub use state::{ClusterState, Counters, InstanceStatus, Promotion};
+pub use tls::Tls;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +43,7 @@ use crate::sim::dns::DnsServer;
 use crate::sim::world::ClusterEvent;
 
 use shell::Shared;
+use tls::Identity;
 
 /// An Aurora-like cluster inside the process: real sockets, both wire protocols, its own DNS.
 ///
@@ -113,8 +118,13 @@ impl SimCluster {
             escape(&self.shared.users.database),
             self.dns_address,
         );
-        if self.shared.tls.is_none() {
-            url.push_str("&sslmode=disable");
+        match &self.shared.identity {
+            None => url.push_str("&sslmode=disable"),
+            Some(identity) => {
+                let file = identity.file().to_string_lossy();
+                url.push_str("&sslmode=verify-full&sslrootcert=");
+                url.push_str(&escape(&file));
+            }
         }
         let user = format!("{}:{}@", escape(&self.user), escape(&self.password));
         url.insert_str(scheme.len() + "://".len(), &user);
@@ -154,6 +164,17 @@ impl SimCluster {
     /// Where the cluster's DNS server answers, over UDP and TCP.
     pub fn dns_address(&self) -> SocketAddr {
         self.dns_address
+    }
+
+    /// The certificate of the authority that vouches for the instances, in PEM; none without TLS.
+    pub fn ca_pem(&self) -> Option<&str> {
+        let identity = self.shared.identity.as_ref()?;
+        Some(&identity.authority_pem)
+    }
+
+    /// A file with [`ca_pem`](Self::ca_pem) in it, which lives as long as the cluster.
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.shared.identity.as_ref().map(Identity::file)
     }
 
     /// The name of the first user, as in [`url`](Self::url).

@@ -13,7 +13,6 @@ use std::time::Duration;
 use socket2::Socket;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
-use tokio_rustls::TlsAcceptor;
 
 use crate::id::{EngineKind, InstanceId};
 use crate::sim::dns::SharedZone;
@@ -27,6 +26,7 @@ use super::boot::{Boot, Clock, Tally};
 use super::listener::{self, Listener, Serving};
 use super::names::Names;
 use super::state::{ClusterState, Counters, InstanceStatus, Promotion};
+use super::tls::Identity;
 
 /// How many events are kept.
 const EVENTS_MAX: usize = 10_000;
@@ -42,7 +42,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) volume: Arc<Volume>,
     pub(super) users: Arc<Users>,
-    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) identity: Option<Identity>,
     pub(super) zone: SharedZone,
     pub(super) serving: Serving,
     pub(super) runtime: Handle,
@@ -206,7 +206,7 @@ impl Shared {
             host: Arc::clone(&boot) as Arc<dyn Host>,
             volume: Arc::clone(&self.volume),
             users: Arc::clone(&self.users),
-            tls: self.tls.clone(),
+            tls: self.identity.as_ref().map(|it| it.acceptor.clone()),
             starting: opening.starting,
             ending: ends,
             sessions: Arc::clone(&sessions),

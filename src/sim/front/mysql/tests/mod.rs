@@ -101,14 +101,14 @@ impl Server {
         let mut door = Door {
             host: host.clone(),
             volume: Arc::new(Volume::create().expect("a temporary file")),
-            users: Arc::new(Users {
-                passwords: HashMap::from([
+            users: Arc::new(Users::new(
+                HashMap::from([
                     ("app".to_owned(), "secret".to_owned()),
                     ("other".to_owned(), "also secret".to_owned()),
                     ("open".to_owned(), String::new()),
                 ]),
-                database: "shop".to_owned(),
-            }),
+                "shop",
+            )),
             tls: Some(acceptor),
             starting: false,
             ending: ending_receiver,
