@@ -13,7 +13,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::id::EngineKind;
 use crate::sim::front::{self, Door};
-use crate::sim::host::Count;
 
 /// Connects that the kernel keeps waiting until they are accepted.
 const BACKLOG: i32 = 1024;
@@ -106,7 +105,6 @@ async fn accept(
             }
         };
         let door = doors.borrow().clone();
-        door.host.count(Count::Connect);
         let engine = serving.engine;
         let stopped = serving.stopped.clone();
         serving.tasks.spawn(async move {

@@ -200,15 +200,23 @@ impl Shared {
             commit_right: AtomicBool::new(opening.may_commit),
             opening: opening.clone(),
         });
-        let (ending, ends) = watch::channel(None);
-        let sessions = Arc::new(Sessions::default());
+        // A boot that goes from starting to up is the same boot: its connections end together.
+        let (ending, sessions) = machines
+            .instances
+            .get_mut(&id)
+            .and_then(|machine| machine.boot.take())
+            .filter(|running| running.boot.opening.boot == opening.boot)
+            .map_or_else(
+                || (watch::Sender::new(None), Arc::default()),
+                |running| (running.ending, running.sessions),
+            );
         let door = Door {
             host: Arc::clone(&boot) as Arc<dyn Host>,
             volume: Arc::clone(&self.volume),
             users: Arc::clone(&self.users),
             tls: self.identity.as_ref().map(|it| it.acceptor.clone()),
             starting: opening.starting,
-            ending: ends,
+            ending: ending.subscribe(),
             sessions: Arc::clone(&sessions),
         };
         let running = Running {
