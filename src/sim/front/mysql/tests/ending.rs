@@ -5,6 +5,8 @@ use std::io;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
+use super::hostile::Bare;
+
 use super::*;
 
 /// A bare client that has read the greeting.
@@ -12,7 +14,7 @@ async fn greeted(server: &Server) -> TcpStream {
     let mut socket = TcpStream::connect(server.address)
         .await
         .expect("a connection");
-    let mut greeting = [0; 64];
+    let mut greeting = [0; 256];
     let count = within(socket.read(&mut greeting))
         .await
         .expect("a greeting");
@@ -145,4 +147,34 @@ async fn a_client_that_leaves_takes_its_session_along() {
     server.sessions_left(0).await;
     drop(greeted(&server).await);
     server.sessions_left(0).await;
+}
+
+#[tokio::test]
+async fn a_reset_reaches_a_session_whose_client_does_not_read() {
+    let server = Server::start().await;
+    let mut bare = Bare::log_in(&server).await;
+    let query = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) \
+                 SELECT i, 'a row of some length, so that the buffers between the two fill up' FROM n";
+    bare.send(0, &[b"\x03", query.as_bytes()].concat()).await;
+    let (_, count) = bare.read().await.expect("the first packet");
+    assert_eq!(count, [2]);
+    server.ending.send_replace(Some(Ending::Reset));
+    server.sessions_left(0).await;
+    let mut packets = 0;
+    while bare.read().await.is_some() {
+        packets += 1;
+    }
+    assert!(packets < 100_000, "the whole result arrived");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_logs_in_is_closed_in_time() {
+    let server = Server::start().await;
+    let mut socket = greeted(&server).await;
+    let start = tokio::time::Instant::now();
+    let count = within(socket.read(&mut [0; 16]))
+        .await
+        .expect("an orderly end");
+    assert_eq!(count, 0);
+    assert_eq!(start.elapsed().as_secs(), 10);
 }

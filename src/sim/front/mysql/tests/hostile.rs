@@ -1,16 +1,29 @@
 //! Bytes that no client should send.
 
-use mysql_common::constants::CapabilityFlags;
-use mysql_common::packets::{AuthPlugin, HandshakeResponse};
-use mysql_common::proto::MySerialize;
+use std::io::Write;
+
+use mysql_common::constants::{CapabilityFlags, StatusFlags};
+use mysql_common::io::ParseBuf;
+use mysql_common::packets::{AuthPlugin, AuthSwitchRequest, HandshakePacket, HandshakeResponse};
+use mysql_common::proto::{MyDeserialize, MySerialize};
 use mysql_common::scramble::scramble_native;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
 
+/// The least that the server asks for.
+const CAPABILITIES: CapabilityFlags =
+    CapabilityFlags::CLIENT_PROTOCOL_41.union(CapabilityFlags::CLIENT_SECURE_CONNECTION);
+
+fn nonce(greeting: &[u8]) -> Vec<u8> {
+    HandshakePacket::deserialize((), &mut ParseBuf(greeting))
+        .expect("a greeting")
+        .nonce()
+}
+
 /// A client that writes what it likes.
-struct Bare {
+pub(super) struct Bare {
     socket: TcpStream,
 }
 
@@ -26,24 +39,16 @@ impl Bare {
     }
 
     /// Logs in by `mysql_native_password` as MariaDB's clients do.
-    async fn log_in(server: &Server) -> Self {
+    pub(super) async fn log_in(server: &Server) -> Self {
         let (mut bare, greeting) = Self::connect(server).await;
-        let version_end = greeting
-            .iter()
-            .position(|byte| *byte == 0)
-            .expect("a version");
-        let first = version_end + 5;
-        let mut nonce = greeting[first..first + 8].to_vec();
-        let second = first + 8 + 1 + 2 + 1 + 2 + 2 + 1 + 10;
-        nonce.extend_from_slice(&greeting[second..second + 12]);
-        let proof = scramble_native(&nonce, b"secret").expect("a password");
+        let proof = scramble_native(&nonce(&greeting), b"secret").expect("a password");
         let response = HandshakeResponse::new(
             Some(&proof[..]),
             (8, 0, 28),
             Some(&b"app"[..]),
             Some(&b"shop"[..]),
             Some(AuthPlugin::MysqlNativePassword),
-            CapabilityFlags::CLIENT_PROTOCOL_41 | CapabilityFlags::CLIENT_SECURE_CONNECTION,
+            CAPABILITIES,
             None,
             1 << 24,
         );
@@ -55,7 +60,7 @@ impl Bare {
         bare
     }
 
-    async fn send(&mut self, sequence: u8, payload: &[u8]) {
+    pub(super) async fn send(&mut self, sequence: u8, payload: &[u8]) {
         let mut bytes = (payload.len() as u32).to_le_bytes();
         bytes[3] = sequence;
         self.socket.write_all(&bytes).await.expect("written");
@@ -63,7 +68,7 @@ impl Bare {
     }
 
     /// Sequence number and payload of the next packet; `None` at the end.
-    async fn read(&mut self) -> Option<(u8, Vec<u8>)> {
+    pub(super) async fn read(&mut self) -> Option<(u8, Vec<u8>)> {
         let mut head = [0; 4];
         within(self.socket.read_exact(&mut head)).await.ok()?;
         let length = u32::from_le_bytes([head[0], head[1], head[2], 0]) as usize;
@@ -111,6 +116,86 @@ async fn garbage_instead_of_tls_ends_the_connection() {
     bare.socket.write_all(&[b'x'; 64]).await.expect("written");
     while bare.read().await.is_some() {}
     server.sessions_left(0).await;
+}
+
+#[tokio::test]
+async fn the_first_bytes_of_tls_may_come_with_the_request_for_it() {
+    let server = Server::start().await;
+    let (bare, _) = Bare::connect(&server).await;
+    let mut socket = bare.socket.into_std().expect("a socket");
+    socket.set_nonblocking(false).expect("blocking");
+    let mut client = server.tls_client();
+    let done = tokio::task::spawn_blocking(move || {
+        let capabilities = CapabilityFlags::CLIENT_SSL | CAPABILITIES;
+        let mut flight = vec![32, 0, 0, 1];
+        flight.extend_from_slice(&capabilities.bits().to_le_bytes());
+        flight.resize(36, 0);
+        client.write_tls(&mut flight).expect("a ClientHello");
+        socket.write_all(&flight).expect("written");
+        client.complete_io(&mut socket).expect("a handshake");
+        client.is_handshaking()
+    });
+    assert!(!within(done).await.expect("no panic"));
+}
+
+#[tokio::test]
+async fn a_client_with_an_unknown_plugin_is_switched_to_one_that_it_must_know() {
+    let server = Server::start().await;
+    // In clear text nobody is asked for a password over an open line.
+    for plugin in [
+        AuthPlugin::Other((&b"dialog"[..]).into()),
+        AuthPlugin::MysqlClearPassword,
+    ] {
+        let (mut bare, _) = Bare::connect(&server).await;
+        let response = HandshakeResponse::new(
+            Some(&b"secret\0"[..]),
+            (8, 0, 28),
+            Some(&b"app"[..]),
+            None::<&[u8]>,
+            Some(plugin),
+            CAPABILITIES,
+            None,
+            1 << 24,
+        );
+        let mut bytes = Vec::new();
+        response.serialize(&mut bytes);
+        bare.send(1, &bytes).await;
+        let (_, packet) = bare.read().await.expect("a switch");
+        let switch = AuthSwitchRequest::deserialize((), &mut ParseBuf(&packet)).expect("a switch");
+        assert_eq!(switch.auth_plugin(), AuthPlugin::MysqlNativePassword);
+        let proof = scramble_native(switch.plugin_data(), b"secret").expect("a password");
+        bare.send(3, &proof).await;
+        let (sequence, ok) = bare.read().await.expect("an answer");
+        assert_eq!((sequence, ok[0]), (4, 0), "{ok:?}");
+    }
+}
+
+#[tokio::test]
+async fn scripts_are_refused_until_the_client_asks_for_them() {
+    let server = Server::start().await;
+    let mut bare = Bare::log_in(&server).await;
+    let script = b"\x03SELECT 1; SELECT 2";
+    bare.send(0, script).await;
+    bare.expect_error(1064, "42000").await;
+    bare.send(0, b"\x1b\0\0").await;
+    let (_, end) = bare.read().await.expect("an answer");
+    assert_eq!(end[0], 0xFE);
+    bare.send(0, script).await;
+    let mut packets = Vec::new();
+    // For each: the count, a column, an EOF, a row, an EOF.
+    for _ in 0..10 {
+        packets.push(bare.read().await.expect("a packet of a result").1);
+    }
+    assert_eq!(
+        (&packets[3][..], &packets[8][..]),
+        (&b"\x011"[..], &b"\x012"[..])
+    );
+    let more = StatusFlags::SERVER_MORE_RESULTS_EXISTS.bits() as u8;
+    assert_eq!((packets[4][3] & more, packets[9][3] & more), (more, 0));
+    bare.send(0, b"\x1b\x01\0").await;
+    bare.read().await.expect("an answer");
+    bare.send(0, script).await;
+    bare.expect_error(1064, "42000").await;
 }
 
 #[tokio::test]

@@ -18,13 +18,14 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
 use crate::id::{EngineKind, InstanceId};
 use crate::sim::front::{Door, Ending, Sessions, Users};
 use crate::sim::host::{Count, Host, StatusRow};
+use crate::sim::sql::Session;
 use crate::sim::volume::Volume;
 
 /// Generous: it only ever passes when something hangs.
@@ -79,10 +80,13 @@ impl Host for FakeHost {
 struct Server {
     address: SocketAddr,
     host: Arc<FakeHost>,
+    volume: Arc<Volume>,
     sessions: Arc<Sessions>,
     ending: watch::Sender<Option<Ending>>,
     /// The certificate to trust, as PEM; it is for the name `db.example`.
     certificate: String,
+    /// The same as DER.
+    der: CertificateDer<'static>,
 }
 
 impl Server {
@@ -91,16 +95,17 @@ impl Server {
     }
 
     async fn start_with(change: impl FnOnce(&mut Door)) -> Self {
-        let (acceptor, certificate) = tls();
+        let (acceptor, certificate, der) = tls();
         let (ending, ending_receiver) = watch::channel(None);
         let host = Arc::new(FakeHost {
             instance: InstanceId::new("instance-1"),
             counts: Mutex::default(),
         });
         let sessions = Arc::new(Sessions::default());
+        let volume = Arc::new(Volume::create().expect("a temporary file"));
         let mut door = Door {
             host: host.clone(),
-            volume: Arc::new(Volume::create().expect("a temporary file")),
+            volume: volume.clone(),
             users: Arc::new(Users::new(
                 HashMap::from([
                     ("app".to_owned(), "secret".to_owned()),
@@ -125,9 +130,11 @@ impl Server {
         Self {
             address,
             host,
+            volume,
             sessions,
             ending,
             certificate,
+            der,
         }
     }
 
@@ -155,8 +162,26 @@ impl Server {
             .ssl_opts(Some(tls))
     }
 
+    /// The client's side of TLS to `db.example`.
+    fn tls_client(&self) -> ClientConnection {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.der.clone()).expect("a certificate");
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = "db.example".try_into().expect("a name");
+        ClientConnection::new(Arc::new(config), name).expect("a client")
+    }
+
     async fn connect(&self) -> Conn {
         within(Conn::new(self.options())).await.expect("a login")
+    }
+
+    /// A session without a connection.
+    fn session(&self) -> Session {
+        Session::open(self.host.clone(), &self.volume, "app", "shop").expect("a session")
     }
 
     fn counted(&self, what: Count) -> usize {
@@ -176,7 +201,7 @@ impl Server {
 }
 
 /// A certificate of its own making, for the name `db.example`.
-fn tls() -> (TlsAcceptor, String) {
+fn tls() -> (TlsAcceptor, String, CertificateDer<'static>) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["db.example".to_owned()]).expect("a certificate");
     let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
@@ -186,7 +211,8 @@ fn tls() -> (TlsAcceptor, String) {
         .with_no_client_auth()
         .with_single_cert(vec![cert.der().clone()], key.into())
         .expect("a configuration");
-    (TlsAcceptor::from(Arc::new(config)), cert.pem())
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    (acceptor, cert.pem(), cert.der().clone())
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {

@@ -2,7 +2,9 @@
 
 use mysql_async::{Params, Value};
 
+use super::super::prepared::Statements;
 use super::*;
+use crate::sim::sql::SqlType;
 
 #[tokio::test]
 async fn a_statement_is_prepared_once_and_executed_with_other_values() {
@@ -41,8 +43,6 @@ async fn nulls_are_told_from_values_in_any_position() {
         .await
         .expect("a row");
     let select = "SELECT a, b, c, d, e, f, g, h, i FROM t";
-    let row: Option<[Option<i64>; 0]> = None;
-    assert!(row.is_none());
     let row: mysql_async::Row = within(connection.exec_first(select, ()))
         .await
         .expect("an answer")
@@ -81,4 +81,74 @@ async fn several_statements_cannot_be_prepared_together() {
         .expect_err("two");
     assert_eq!(server_error(&error).0, 1064);
     assert_usable(&mut connection).await;
+}
+
+#[tokio::test]
+async fn the_number_and_size_of_prepared_statements_are_limited() {
+    let server = Server::start().await;
+    let mut session = server.session();
+    let statement = session
+        .parse("SELECT 1")
+        .expect("parsed")
+        .pop()
+        .expect("one");
+    let mut statements = Statements::default();
+    let first = statements
+        .add(statement.clone(), 8, Vec::new())
+        .expect("room");
+    for _ in 1..16_382 {
+        statements
+            .add(statement.clone(), 8, Vec::new())
+            .expect("room");
+    }
+    let error = statements
+        .add(statement.clone(), 8, Vec::new())
+        .expect_err("no room");
+    assert_eq!((error.number, error.sqlstate), (1461, "42000"));
+    statements.close(first);
+    let half = 40 * 1024 * 1024;
+    statements
+        .add(statement.clone(), 8, Vec::new())
+        .expect("room again");
+    let mut statements = Statements::default();
+    let large = statements
+        .add(statement.clone(), half, Vec::new())
+        .expect("room");
+    let error = statements
+        .add(statement.clone(), half, Vec::new())
+        .expect_err("no room");
+    assert_eq!(error.number, 1461);
+    statements.close(large);
+    statements
+        .add(statement, half, Vec::new())
+        .expect("room again");
+}
+
+#[tokio::test]
+async fn pending_long_data_is_limited_and_the_execution_says_so() {
+    let server = Server::start().await;
+    let mut session = server.session();
+    let statement = session
+        .parse("SELECT ?")
+        .expect("parsed")
+        .pop()
+        .expect("one");
+    let mut statements = Statements::default();
+    let id = statements
+        .add(statement, 8, vec![SqlType::Text])
+        .expect("room");
+    let piece = vec![b'x'; 40 * 1024 * 1024];
+    let execution = [0, 1, 0, 0, 0, 0, 1, 253, 0];
+    statements.add_long_data(id, 0, &piece);
+    statements.add_long_data(id, 0, &piece);
+    let error = statements.bind(id, &execution).expect_err("too much");
+    assert_eq!(error.number, 1105);
+    statements.add_long_data(id, 0, &piece);
+    let (_, values) = statements.bind(id, &execution).expect("room again");
+    assert_eq!(values.len(), 1);
+    statements.add_long_data(id, 7, b"x");
+    let error = statements
+        .bind(id, &execution)
+        .expect_err("no such parameter");
+    assert_eq!(error.number, 1210);
 }
