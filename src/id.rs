@@ -93,6 +93,12 @@ impl From<&str> for InstanceId {
     }
 }
 
+impl From<&InstanceId> for InstanceId {
+    fn from(id: &InstanceId) -> Self {
+        id.clone()
+    }
+}
+
 impl Borrow<str> for InstanceId {
     fn borrow(&self) -> &str {
         &self.0
