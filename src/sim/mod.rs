@@ -1,5 +1,6 @@
 //! An Aurora-like cluster inside the process, for tests.
 
+pub(crate) mod certificates;
 pub(crate) mod front;
 pub(crate) mod host;
 pub(crate) mod sql;

@@ -8,6 +8,7 @@ pub(crate) mod mysql;
 pub(crate) mod postgres;
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, watch};
@@ -43,22 +44,33 @@ pub(crate) enum Ending {
 }
 
 /// Who may log in, and to what.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Users {
     /// Name to password.
     pub(crate) passwords: HashMap<String, String>,
     /// The one database of the cluster.
     pub(crate) database: String,
+    /// What the PostgreSQL front derives from the passwords.
+    verifiers: postgres::Verifiers,
 }
 
 impl Users {
-    /// Whether a client may ask for that database when it logs in. MySQL's own are always there;
-    /// the empty name asks for none.
-    pub(crate) fn has_database(&self, name: &str) -> bool {
-        const OWN: [&str; 4] = ["information_schema", "mysql", "performance_schema", "sys"];
-        name.is_empty()
-            || name == self.database
-            || OWN.iter().any(|own| own.eq_ignore_ascii_case(name))
+    pub(crate) fn new(passwords: HashMap<String, String>, database: impl Into<String>) -> Self {
+        Self {
+            passwords,
+            database: database.into(),
+            verifiers: postgres::Verifiers::default(),
+        }
+    }
+}
+
+/// Without the passwords.
+impl fmt::Debug for Users {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Users")
+            .field("names", &self.passwords.keys())
+            .field("database", &self.database)
+            .finish_non_exhaustive()
     }
 }
 
