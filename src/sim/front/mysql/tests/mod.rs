@@ -3,6 +3,7 @@
 mod command_line;
 mod ending;
 mod hostile;
+mod kinds;
 mod login;
 mod prepared;
 mod query;
