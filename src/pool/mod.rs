@@ -5,6 +5,7 @@
 //! - [`instance`]: the pool of one instance, on `deadpool`, keyed by instance and never by role.
 //! - [`manager`]: how `deadpool` opens and checks a connection.
 //! - [`lease`]: [`Connection`](lease::Connection), a connection that is checked out.
+//! - `queryable`: the MySQL query interface for it.
 //! - [`dialer`]: from an instance's name to an open connection.
 //!
 //! Which instance to use is decided in `routing`.
@@ -13,4 +14,6 @@ pub(crate) mod dialer;
 pub(crate) mod instance;
 pub(crate) mod lease;
 mod manager;
+#[cfg(feature = "mysql")]
+mod queryable;
 pub(crate) mod set;

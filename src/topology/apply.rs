@@ -22,8 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::observation::{Fault, Observation, Report, Row};
+use super::rows::{is_leftover, newest_writer_row, plausible_lag};
 use super::snapshot::{Health, Instance, Listing, Phase, Role, Topology};
-use crate::config::timing::{LINGERING_ROW_LAG, REMOVAL_PERIOD, STALE_ROW_PERIOD};
+use crate::config::timing::REMOVAL_PERIOD;
 use crate::event::EventKind;
 use crate::id::InstanceId;
 use crate::time::Instant;
@@ -35,9 +36,6 @@ const SETTLING_PERIOD: Duration = Duration::from_secs(30);
 /// How long a demoted writer that still calls itself the writer is disbelieved while there is no
 /// other. Aurora restarts it within about 3.3 s of the promotion; a longer claim is no leftover.
 const CLAIM_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Aurora MySQL 1.23 and 2.09 wrote numbers such as 18446744949882880 into the lag column.
-const GARBAGE_LAG_MILLIS: f64 = 1e9;
 
 /// A single late answer is a busy machine; two in a row are a silent one.
 const TIMEOUTS_UNTIL_DOWN: u32 = 2;
@@ -474,38 +472,6 @@ impl Change {
     fn tell(&mut self, event: EventKind) {
         self.effects.push(Effect::Tell(event));
     }
-}
-
-/// Whether a row describes an instance that is no longer there: deleted, renamed, or of the
-/// cluster that this one was cloned from.
-fn is_leftover(row: &Row, server_now_micros: i64) -> bool {
-    let lingers = row
-        .lag_millis
-        .is_some_and(|lag| !row.is_writer && lag >= lingering_millis() && lag < GARBAGE_LAG_MILLIS);
-    let stale = row.updated_micros.is_some_and(|updated| {
-        let age = server_now_micros.saturating_sub(updated);
-        u128::try_from(age).is_ok_and(|age| age > STALE_ROW_PERIOD.as_micros())
-    });
-    lingers || stale
-}
-
-/// The writer that a table names: of several, the row updated last; no timestamp is "now".
-fn newest_writer_row(report: &Report) -> Option<&InstanceId> {
-    report
-        .rows
-        .iter()
-        .filter(|row| row.is_writer && !is_leftover(row, report.server_now_micros))
-        .max_by_key(|row| row.updated_micros.unwrap_or(i64::MAX))
-        .map(|row| &row.id)
-}
-
-fn lingering_millis() -> f64 {
-    LINGERING_ROW_LAG.as_secs_f64() * 1_000.0
-}
-
-fn plausible_lag(millis: Option<f64>) -> Option<Duration> {
-    let millis = millis.filter(|lag| (0.0..lingering_millis()).contains(lag))?;
-    Some(Duration::from_secs_f64(millis / 1_000.0))
 }
 
 impl Instance {

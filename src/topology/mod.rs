@@ -4,6 +4,7 @@
 //! - [`snapshot`]: [`Topology`], the immutable picture that everybody reads.
 //! - [`observation`]: one piece of news, from a probe or from an application's own error.
 //! - [`apply`]: the only way one picture becomes the next.
+//! - `rows`: what a row of the replica-status table is worth.
 //! - [`cadence`]: when to ask whom.
 //! - [`monitor`]: the task: asks, applies, publishes.
 //!
@@ -17,6 +18,7 @@ pub(crate) mod monitor;
 pub(crate) mod observation;
 #[cfg(test)]
 mod properties;
+mod rows;
 pub(crate) mod snapshot;
 
 pub use snapshot::{Health, Instance, Phase, Role, Topology};

@@ -16,7 +16,7 @@ mod client;
 mod connect;
 mod explain;
 pub(crate) mod faults;
-mod queryable;
+pub(crate) mod queryable;
 mod survey;
 mod transaction;
 

@@ -1,5 +1,5 @@
-//! `mysql_async`'s query interface for the watched connection, for a transaction on it, and for
-//! a checked-out [`Connection`].
+//! `mysql_async`'s query interface for the watched connection, and for all that wraps one: a
+//! transaction on it, and a checked-out connection.
 //!
 //! Methods that read all rows are watched to their last row. Those that hand out rows one by one
 //! (`query_iter`, `exec_iter` and the streams on them) are watched up to the first; what happens
@@ -10,10 +10,8 @@ use futures_util::future::BoxFuture;
 use mysql_async::prelude::{AsQuery, FromRow, Queryable, StatementLike};
 use mysql_async::{BinaryProtocol, Error as Native, Params, QueryResult, Statement, TextProtocol};
 
-use super::MySql;
 use super::client::{Client, Phase};
 use super::transaction::Transaction;
-use crate::pool::lease::Connection;
 
 impl Queryable for Client {
     fn ping(&mut self) -> BoxFuture<'_, Result<(), Native>> {
@@ -376,4 +374,4 @@ macro_rules! forward_queryable {
 }
 
 forward_queryable!(Transaction<'_>, |this| this.client());
-forward_queryable!(Connection<MySql>, |this| &mut **this);
+pub(crate) use forward_queryable;
