@@ -16,11 +16,12 @@ mod client;
 mod connect;
 mod explain;
 pub(crate) mod faults;
-pub(crate) mod queryable;
+mod queryable;
 mod survey;
 mod transaction;
 
 pub use client::Client;
+pub(crate) use queryable::forward_queryable;
 pub use transaction::Transaction;
 
 use mysql_async::prelude::Queryable;
