@@ -1,8 +1,155 @@
-//! The PostgreSQL front: protocol 3.0 over `pgwire`.
+//! The PostgreSQL front: protocol 3 (PostgreSQL manual, chapter 55) over `pgwire`'s messages.
+//!
+//! - [`wire`]: the socket and its buffers; [`message`] and [`startup`]: what clients send;
+//! - [`login`] with [`scram`]: who is let in;
+//! - [`conversation`]: a session's messages in turn, [`extended`]: prepared statements and portals;
+//! - [`engine`]: the SQL session behind, [`answer`], [`failure`] and [`types`]: what it says.
+//!
+//! Not here: COPY, LISTEN and NOTIFY, replication connections, function calls, and SCRAM with
+//! channel binding. What SQL means is in `sim::sql`.
+
+mod answer;
+mod conversation;
+mod engine;
+mod extended;
+mod failure;
+mod login;
+mod message;
+mod scram;
+mod startup;
+#[cfg(test)]
+mod tests;
+mod types;
+mod wire;
+
+pub(crate) use scram::Verifiers;
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
-use super::Door;
+use self::conversation::Conversation;
+use self::engine::Engine;
+use self::failure::{Failure, admin_shutdown, error, error_response};
+use self::login::Guest;
+use self::startup::Request;
+use self::wire::Wire;
+use super::{Door, Ending};
+use crate::sim::host::Count;
+use crate::sim::sql::SqlError;
+
+/// How long a client may take to log in; the default of PostgreSQL's `authentication_timeout`.
+const AUTHENTICATION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Serves one accepted socket until the client leaves or the door closes.
-pub(crate) async fn serve(_socket: TcpStream, _door: Door) {}
+///
+/// Dropping the future closes the socket and ends the session.
+pub(crate) async fn serve(socket: TcpStream, door: Door) {
+    serve_within(socket, door, AUTHENTICATION_TIMEOUT).await;
+}
+
+async fn serve_within(socket: TcpStream, door: Door, login_timeout: Duration) {
+    door.host.count(Count::Connect);
+    let mut wire = Wire::new(socket);
+    let mut ending = door.ending.clone();
+    // Whether the client has said that it speaks the protocol, and so can be spoken to.
+    let mut greeted = false;
+
+    // The session goes with the conversation, so that by the time the last words are said its
+    // transaction is rolled back and it has left the table.
+    let (outcome, ended) = tokio::select! {
+        biased;
+        ended = ended(&mut ending) => (Ok(()), Some(ended)),
+        outcome = converse(&mut wire, &door, &mut greeted, login_timeout) => (outcome, None),
+    };
+    match (ended, outcome) {
+        (Some(Ending::Reset), _) => wire.reset(),
+        (Some(Ending::Silence), _) => keep_silent(wire, greeted, &mut ending).await,
+        (Some(Ending::Goodbye), _) => say_and_close(wire, greeted, admin_shutdown()).await,
+        (None, Err(Failure::Sql(error))) => say_and_close(wire, true, error).await,
+        (None, Ok(()) | Err(Failure::Gone)) => {}
+    }
+}
+
+/// All that is said with a client, from its first byte on.
+async fn converse(
+    wire: &mut Wire,
+    door: &Door,
+    greeted: &mut bool,
+    login_timeout: Duration,
+) -> Result<(), Failure> {
+    let login = tokio::time::timeout(login_timeout, enter(wire, door, greeted));
+    let guest = match login.await {
+        Ok(entered) => entered?,
+        Err(_) if *greeted => {
+            return Err(error("57014", "canceling authentication due to timeout")
+                .fatal()
+                .into());
+        }
+        Err(_) => return Err(Failure::Gone),
+    };
+    let Some(Guest {
+        session,
+        registration,
+    }) = guest
+    else {
+        return Ok(());
+    };
+    let handle = Arc::clone(&registration.handle);
+    let conversation = Conversation::new(wire, Engine::new(session, Arc::clone(&handle)));
+    tokio::select! {
+        biased;
+        () = handle.kill.notified() => Err(admin_shutdown().into()),
+        outcome = conversation.run() => outcome,
+    }
+}
+
+/// Reads what the client wants; there is no guest if it only wanted to cancel, or left.
+async fn enter(wire: &mut Wire, door: &Door, greeted: &mut bool) -> Result<Option<Guest>, Failure> {
+    match startup::receive(wire, door).await? {
+        None => Ok(None),
+        Some(Request::Cancel { id, secret }) => {
+            if let Some(handle) = door.sessions.find(id, Some(secret)) {
+                // Only a statement that runs now: no permit is left for the next one.
+                handle.cancel.notify_waiters();
+            }
+            Ok(None)
+        }
+        Some(Request::Start(startup)) => {
+            *greeted = true;
+            login::log_in(wire, door, startup).await.map(Some)
+        }
+    }
+}
+
+/// Waits until this boot of the instance ends its connections.
+async fn ended(ending: &mut watch::Receiver<Option<Ending>>) -> Ending {
+    match ending.wait_for(Option::is_some).await.map(|value| *value) {
+        Ok(Some(ending)) => ending,
+        // Nobody is left who could end them.
+        Ok(None) | Err(_) => pending().await,
+    }
+}
+
+/// Holds the socket open, without a word, until the ending is another one.
+async fn keep_silent(wire: Wire, greeted: bool, ending: &mut watch::Receiver<Option<Ending>>) {
+    let other = ending
+        .wait_for(|value| *value != Some(Ending::Silence))
+        .await
+        .map(|value| *value);
+    match other {
+        Ok(Some(Ending::Reset)) => wire.reset(),
+        Ok(Some(Ending::Goodbye)) => say_and_close(wire, greeted, admin_shutdown()).await,
+        // The host is back and knows nothing of the connection, or nobody holds it any more.
+        _ => drop(wire),
+    }
+}
+
+async fn say_and_close(mut wire: Wire, greeted: bool, error: SqlError) {
+    if greeted && wire.put(&error_response(error)).is_ok() {
+        wire.close().await;
+    }
+}

@@ -1,0 +1,132 @@
+//! From a startup packet to a session that is ready for queries.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pgwire::messages::PgWireBackendMessage;
+use pgwire::messages::startup::{
+    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
+};
+
+use super::failure::{Failure, error};
+use super::scram;
+use super::startup::{NEWEST_MINOR, Startup};
+use super::wire::Wire;
+use crate::sim::front::{Door, Registration};
+use crate::sim::host::Count;
+use crate::sim::sql::{Session, SqlError};
+
+/// A client that has been let in.
+pub(super) struct Guest {
+    pub(super) session: Session,
+    pub(super) registration: Registration,
+}
+
+/// Lets a client in, or says why not.
+pub(super) async fn log_in(
+    wire: &mut Wire,
+    door: &Door,
+    startup: Startup,
+) -> Result<Guest, Failure> {
+    let outcome = admit(wire, door, startup).await;
+    match &outcome {
+        Ok(_) => door.host.count(Count::Login),
+        Err(Failure::Sql(_)) => door.host.count(Count::LoginRefused),
+        // Whoever hung up was neither let in nor refused.
+        Err(Failure::Gone) => {}
+    }
+    outcome
+}
+
+async fn admit(wire: &mut Wire, door: &Door, startup: Startup) -> Result<Guest, Failure> {
+    // PostgreSQL says this before it asks who is there.
+    if door.starting {
+        return Err(error("57P03", "the database system is starting up")
+            .fatal()
+            .into());
+    }
+    negotiate_version(wire, &startup)?;
+    let mut parameters = startup.parameters;
+    let user = parameters
+        .remove("user")
+        .filter(|user| !user.is_empty())
+        .ok_or_else(|| {
+            error(
+                "28000",
+                "no PostgreSQL user name specified in startup packet",
+            )
+            .fatal()
+        })?;
+    let database = parameters
+        .remove("database")
+        .filter(|database| !database.is_empty())
+        .unwrap_or_else(|| user.clone());
+    if parameters
+        .get("replication")
+        .is_some_and(|kind| asks_for_replication(kind))
+    {
+        return Err(error("0A000", "replication connections are not supported")
+            .fatal()
+            .into());
+    }
+
+    scram::authenticate(wire, &door.users, &user).await?;
+    wire.put(&PgWireBackendMessage::Authentication(Authentication::Ok))?;
+    if database != door.users.database {
+        return Err(
+            error("3D000", format!("database \"{database}\" does not exist"))
+                .fatal()
+                .into(),
+        );
+    }
+
+    let session = Session::open(Arc::clone(&door.host), &door.volume, &user, &database)
+        .map_err(SqlError::fatal)?;
+    let registration = door.sessions.register(fastrand::i32(..));
+    let key = if startup.minor >= 2 {
+        SecretKey::Bytes(Bytes::copy_from_slice(&registration.secret.to_be_bytes()))
+    } else {
+        SecretKey::I32(registration.secret)
+    };
+    let mut guest = Guest {
+        session,
+        registration,
+    };
+    tell_parameters(wire, &mut guest.session)?;
+    wire.put(&PgWireBackendMessage::BackendKeyData(BackendKeyData::new(
+        guest.registration.id.cast_signed(),
+        key,
+    )))?;
+    Ok(guest)
+}
+
+/// Tells the client of session parameters that have changed.
+pub(super) fn tell_parameters(wire: &mut Wire, session: &mut Session) -> Result<(), SqlError> {
+    for (name, value) in session.take_parameter_changes() {
+        wire.put(&PgWireBackendMessage::ParameterStatus(
+            ParameterStatus::new(name.to_owned(), value),
+        ))?;
+    }
+    Ok(())
+}
+
+/// Tells a client that asked for more of the protocol than there is what it gets.
+fn negotiate_version(wire: &mut Wire, startup: &Startup) -> Result<(), SqlError> {
+    let unknown: Vec<String> = startup
+        .parameters
+        .keys()
+        .filter(|name| name.starts_with("_pq_."))
+        .cloned()
+        .collect();
+    if startup.minor <= NEWEST_MINOR && unknown.is_empty() {
+        return Ok(());
+    }
+    wire.put(&PgWireBackendMessage::NegotiateProtocolVersion(
+        NegotiateProtocolVersion::new((3 << 16) | i32::from(NEWEST_MINOR), unknown),
+    ))
+}
+
+/// Whether a value of the startup parameter `replication` asks for it.
+fn asks_for_replication(kind: &str) -> bool {
+    !matches!(kind, "false" | "off" | "no" | "0")
+}

@@ -1,0 +1,149 @@
+//! Values on the wire: which OID a type has, and its text and binary forms.
+//!
+//! The binary forms are those of PostgreSQL's `*send` and `*recv` functions (`src/backend/utils/adt`).
+
+mod bytea;
+mod datetime;
+mod decode;
+mod encode;
+mod float;
+mod interval;
+mod numeric;
+#[cfg(test)]
+mod tests;
+
+pub(super) use decode::decode;
+pub(super) use encode::encode;
+
+use pgwire::api::Type;
+
+use crate::sim::sql::SqlType;
+
+/// How a value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Text,
+    Binary,
+}
+
+impl Format {
+    /// The format code of the protocol.
+    pub(super) fn code(self) -> i16 {
+        match self {
+            Self::Text => 0,
+            Self::Binary => 1,
+        }
+    }
+
+    /// The format of item number `index` where `formats` holds one for each, one for all, or
+    /// none, which means text.
+    pub(super) fn of(formats: &[Self], index: usize) -> Self {
+        match formats {
+            [] => Self::Text,
+            [one] => *one,
+            many => many.get(index).copied().unwrap_or(Self::Text),
+        }
+    }
+}
+
+/// The type's object identifier.
+pub(super) fn oid(kind: SqlType) -> u32 {
+    wire_type(kind).oid()
+}
+
+/// The type's size in the row description; negative for a variable one.
+pub(super) fn size(kind: SqlType) -> i16 {
+    match kind {
+        SqlType::Bool => 1,
+        SqlType::Int2 => 2,
+        SqlType::Int4 | SqlType::Float4 | SqlType::Date | SqlType::Oid => 4,
+        SqlType::Int8
+        | SqlType::UnsignedInt8
+        | SqlType::Float8
+        | SqlType::Time
+        | SqlType::Timestamp
+        | SqlType::TimestampTz => 8,
+        SqlType::Interval | SqlType::Uuid => 16,
+        SqlType::Numeric
+        | SqlType::Text
+        | SqlType::Varchar
+        | SqlType::Bytes
+        | SqlType::Json
+        | SqlType::Unknown => -1,
+    }
+}
+
+/// The type behind an object identifier that a client named for a parameter.
+pub(super) fn from_oid(oid: u32) -> SqlType {
+    match Type::from_oid(oid) {
+        Some(Type::BOOL) => SqlType::Bool,
+        Some(Type::INT2) => SqlType::Int2,
+        Some(Type::INT4) => SqlType::Int4,
+        Some(Type::INT8) => SqlType::Int8,
+        Some(Type::FLOAT4) => SqlType::Float4,
+        Some(Type::FLOAT8) => SqlType::Float8,
+        Some(Type::NUMERIC) => SqlType::Numeric,
+        Some(Type::TEXT | Type::NAME) => SqlType::Text,
+        Some(Type::VARCHAR | Type::BPCHAR) => SqlType::Varchar,
+        Some(Type::BYTEA) => SqlType::Bytes,
+        Some(Type::DATE) => SqlType::Date,
+        Some(Type::TIME) => SqlType::Time,
+        Some(Type::TIMESTAMP) => SqlType::Timestamp,
+        Some(Type::TIMESTAMPTZ) => SqlType::TimestampTz,
+        Some(Type::INTERVAL) => SqlType::Interval,
+        Some(Type::UUID) => SqlType::Uuid,
+        Some(Type::JSON | Type::JSONB) => SqlType::Json,
+        Some(
+            Type::OID | Type::XID | Type::CID | Type::REGPROC | Type::REGCLASS | Type::REGTYPE,
+        ) => SqlType::Oid,
+        _ => SqlType::Unknown,
+    }
+}
+
+/// The type's name in PostgreSQL's messages.
+fn name(kind: SqlType) -> &'static str {
+    match kind {
+        SqlType::Bool => "boolean",
+        SqlType::Int2 => "smallint",
+        SqlType::Int4 => "integer",
+        SqlType::Int8 | SqlType::UnsignedInt8 => "bigint",
+        SqlType::Float4 => "real",
+        SqlType::Float8 => "double precision",
+        SqlType::Numeric => "numeric",
+        SqlType::Text | SqlType::Unknown => "text",
+        SqlType::Varchar => "character varying",
+        SqlType::Bytes => "bytea",
+        SqlType::Date => "date",
+        SqlType::Time => "time",
+        SqlType::Timestamp => "timestamp",
+        SqlType::TimestampTz => "timestamp with time zone",
+        SqlType::Interval => "interval",
+        SqlType::Uuid => "uuid",
+        SqlType::Json => "json",
+        SqlType::Oid => "oid",
+    }
+}
+
+fn wire_type(kind: SqlType) -> Type {
+    match kind {
+        SqlType::Bool => Type::BOOL,
+        SqlType::Int2 => Type::INT2,
+        SqlType::Int4 => Type::INT4,
+        SqlType::Int8 | SqlType::UnsignedInt8 => Type::INT8,
+        SqlType::Float4 => Type::FLOAT4,
+        SqlType::Float8 => Type::FLOAT8,
+        SqlType::Numeric => Type::NUMERIC,
+        // PostgreSQL too shows a literal of unknown type as text.
+        SqlType::Text | SqlType::Unknown => Type::TEXT,
+        SqlType::Varchar => Type::VARCHAR,
+        SqlType::Bytes => Type::BYTEA,
+        SqlType::Date => Type::DATE,
+        SqlType::Time => Type::TIME,
+        SqlType::Timestamp => Type::TIMESTAMP,
+        SqlType::TimestampTz => Type::TIMESTAMPTZ,
+        SqlType::Interval => Type::INTERVAL,
+        SqlType::Uuid => Type::UUID,
+        SqlType::Json => Type::JSON,
+        SqlType::Oid => Type::OID,
+    }
+}
