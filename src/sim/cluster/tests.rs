@@ -282,6 +282,8 @@ async fn the_url_escapes_what_it_must_and_debug_hides_the_password() {
         .await
         .expect("the cluster starts");
     let url = cluster.url();
+    let config = crate::Config::from_url(&url).expect("the driver takes it");
+    assert_eq!(config.dns_server, Some(cluster.dns_address()));
     assert!(
         url.starts_with("postgres://me%40home:p%3Aw%2Fd%25@demo.cluster-"),
         "{url}"
