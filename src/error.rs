@@ -64,6 +64,9 @@ pub enum ErrorKind {
     Server,
     /// The time given ran out.
     Timeout,
+    /// The call itself is wrong: a parameter of the wrong type or number, another number of rows
+    /// than asked for.
+    Usage,
 }
 
 /// What is known of a statement after an error.
@@ -180,7 +183,8 @@ impl Error {
             | ErrorKind::Closed
             | ErrorKind::Config
             | ErrorKind::NotAurora
-            | ErrorKind::Server => false,
+            | ErrorKind::Server
+            | ErrorKind::Usage => false,
         }
     }
 }

@@ -13,13 +13,9 @@ impl Rng {
     }
 
     /// The same choices for the same seed.
+    #[cfg(test)]
     pub(crate) fn seeded(seed: u64) -> Self {
         Self(fastrand::Rng::with_seed(seed))
-    }
-
-    /// A number below `bound`, which must not be 0.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.0.usize(..bound)
     }
 
     /// `span` made up to `percent` longer or shorter, evenly spread.

@@ -61,11 +61,6 @@ impl TaskSet {
 }
 
 impl Spawner {
-    /// A token that turns when the set is closed or dropped.
-    pub(crate) fn cancelled(&self) -> &CancellationToken {
-        &self.0.cancelled
-    }
-
     /// Runs `future` as a task of the set; it is dropped at its next await when the set closes.
     pub(crate) fn spawn(
         &self,

@@ -7,8 +7,7 @@ use crate::error::Result;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolLimits {
-    /// The most connections that one instance's pool holds. Default:
-    /// 10.
+    /// The most connections that one instance's pool holds. Default: 10.
     ///
     /// Raise it when checkouts wait while the instance has cores to spare; the sum over all
     /// your processes must stay below the instance's `max_connections`.
@@ -38,7 +37,7 @@ pub(crate) const DEFAULT_POOL_MAX: usize = 10;
 pub(crate) const DEFAULT_MAX_CONNECTING: usize = 8;
 /// Enough for a burst during a failover, few enough that their memory does not matter.
 pub(crate) const DEFAULT_MAX_WAITING: usize = 1024;
-/// No instance takes more: RDS caps `max_connections` of Aurora MySQL at 16000.
+/// Aurora MySQL allows no instance a higher `max_connections`.
 const MAX_POOL_MAX: usize = 16_000;
 
 const _: () = assert!(DEFAULT_MAX_CONNECTING <= DEFAULT_POOL_MAX);

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use secrecy::ExposeSecret;
 
 use super::*;
@@ -253,4 +254,25 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!(config.timing.dns_max_ttl, Duration::from_secs(5));
     assert_eq!(config.max_reader_lag, None);
     assert_eq!(config.database, None);
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_url_parser_panic(text in ".*", tail in ".*") {
+        for url in [text.clone(), format!("mysql://{text}@{tail}"), format!("mysql://a@b?{text}={tail}")] {
+            let _ = Config::from_url(&url);
+        }
+    }
+
+    #[test]
+    fn no_separator_within_a_password_makes_an_error_show_it(
+        before in "[@:/?#%&=,a\\[\\]]{0,4}",
+        after in "[@:/?#%&=,a\\[\\]]{0,4}",
+        rest in "(:port)?(/db)?(\\?(pool_max=x|sslmode=y|other=z))?",
+    ) {
+        let url = format!("postgres://app:{before}hunter2{after}@localhost{rest}");
+        if let Err(error) = Config::from_url(&url) {
+            prop_assert!(!format!("{error} {error:?}").contains("hunter2"), "{url}: {error}");
+        }
+    }
 }

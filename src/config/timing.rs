@@ -2,6 +2,7 @@
 //!
 //! What an application may want to change is a field of [`Timing`]; what follows from how Aurora
 //! behaves is a constant.
+// Not every part of the driver that goes by these exists yet.
 
 use std::time::Duration;
 
@@ -60,14 +61,13 @@ pub(crate) const MIN_PROBE_INTERVAL: Duration = Duration::from_millis(100);
 /// Some hundred times the usual answer time within a region, and half the steady interval, so
 /// that one lost probe is known before the next is due.
 pub(crate) const DEFAULT_PROBE_TIMEOUT: Duration = Duration::from_millis(500);
-/// Two lost SYNs (1 s and 2 s later) may be repeated before it runs out; AWS's drivers use the same.
+/// A lost SYN is sent again after 1 s and after 3 s, so two may be lost before it runs out.
 pub(crate) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Aurora failovers are "often less than 30 seconds"; measured ones take 10 s to 16 s.
 pub(crate) const DEFAULT_FAILOVER_TIMEOUT: Duration = Duration::from_secs(30);
 /// A checkout that begins as the writer is lost must not give up before the wait for it does.
 pub(crate) const DEFAULT_CHECKOUT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Long enough to ride through a lull, shorter than the 350 s after which AWS's network load
-/// balancers forget a flow only if keepalives are on, which they are.
+/// Long enough to ride through a lull, short enough that what a burst opened is soon given back.
 pub(crate) const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 /// Below the hour at which many middleboxes cut, long enough that logins stay rare.
 pub(crate) const DEFAULT_MAX_LIFETIME_PERIOD: Duration = Duration::from_secs(1800);

@@ -300,4 +300,15 @@ mod tests {
             assert_eq!(pattern.instance_of(&host), Some(instance), "{pattern}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_a_parser_panic(text in ".*", host in ".*") {
+            let _ = Endpoint::parse(&text).map(|endpoint| InstancePattern::derive(&endpoint));
+            if let Ok(pattern) = text.parse::<InstancePattern>() {
+                let _ = pattern.instance_of(&host);
+                let _ = pattern.host_for(&InstanceId::new(&host), 1);
+            }
+        }
+    }
 }
