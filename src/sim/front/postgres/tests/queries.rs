@@ -179,7 +179,7 @@ async fn a_prepared_statement_is_one_command() {
     let server = Server::start().await;
     let client = server.connect().await;
     let error = client.prepare("select 1; select 2").await;
-    assert_eq!(code(&error.err().expect("two commands")), "42601");
+    assert_eq!(code(&error.expect_err("two commands")), "42601");
 }
 
 #[tokio::test]
@@ -259,6 +259,46 @@ async fn the_status_follows_the_transaction() {
     ] {
         raw.send(&[query(sql)]).await;
         assert_eq!(raw.until_ready().await, answer, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_script_is_one_transaction_unless_it_says_otherwise() {
+    let server = Server::start().await;
+    let mut raw = raw_with_rows(&server).await;
+    for (script, answer, rows) in [
+        (
+            "insert into t values (11); insert into t values (1)",
+            "CE(23505)ZI",
+            3,
+        ),
+        (
+            "insert into t values (11); commit; select * from nowhere",
+            "CCE(42P01)ZI",
+            4,
+        ),
+        (
+            "begin; insert into t values (12); commit; insert into t values (13); rollback",
+            "CCCCCZI",
+            5,
+        ),
+        ("insert into t values (14); begin", "CCZT", 6),
+        ("rollback", "CZI", 5),
+        (
+            "begin; insert into t values (15); select * from nowhere",
+            "CCE(42P01)ZE",
+            0,
+        ),
+        ("rollback", "CZI", 5),
+    ] {
+        raw.send(&[query(script)]).await;
+        assert_eq!(raw.until_ready().await, answer, "{script}");
+        if rows == 0 {
+            continue;
+        }
+        raw.send(&[query("select id from t")]).await;
+        let seen = raw.until_ready().await;
+        assert_eq!(seen.matches('D').count(), rows, "after {script}");
     }
 }
 
