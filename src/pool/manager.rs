@@ -5,7 +5,7 @@ use std::sync::Arc;
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use tokio::sync::Semaphore;
 
-use super::instance::Member;
+use super::member::Member;
 use crate::config::timing::MAX_LIFETIME_JITTER_PERCENT;
 use crate::engine::{Backend, Condition, Failure};
 use crate::error::{Error, ErrorKind};

@@ -225,6 +225,7 @@ impl<E: Backend> Prober for PoolSet<E> {
             }),
             Err(failure) => Err(ProbeFailure {
                 fault: failure.fault,
+                kind: failure.error.kind(),
                 message: format!("{}: {}", self.name_of(target), failure.error),
             }),
         }

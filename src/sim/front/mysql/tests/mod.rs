@@ -7,6 +7,7 @@ mod kinds;
 mod login;
 mod prepared;
 mod query;
+mod session;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
