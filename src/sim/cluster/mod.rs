@@ -2,9 +2,11 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `builder` | how a cluster is described and started |
+//! | `builder` | how a cluster is described |
+//! | `start` | from the description to a running cluster |
 //! | `operations` | what can be done to it, and waited for |
 //! | `shell` | carries out what the world decides |
+//! | `machines` | the sockets, boots and counters of the instances |
 //! | `listener` | one instance's listening socket |
 //! | `boot` | one boot of one instance, as its sessions see it |
 //! | `names`, `address` | the names and places of the instances |
@@ -18,9 +20,11 @@ mod boot;
 mod builder;
 mod error;
 mod listener;
+mod machines;
 mod names;
 mod operations;
 mod shell;
+mod start;
 mod state;
 mod tls;
 
