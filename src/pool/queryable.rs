@@ -1,7 +1,5 @@
 //! `mysql_async`'s query interface for a checked-out connection.
 
-use mysql_async::prelude::Queryable as _;
-
 use super::lease::Connection;
 use crate::engine::mysql::{MySql, forward_queryable};
 

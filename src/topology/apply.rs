@@ -13,6 +13,9 @@
 //! | an instance not seen as one | confirmed | contested: the writer is asked | confirmed again |
 //! | an earlier writer that has not shown that it knows | ignored for [`CLAIM_PATIENCE`] | contested | - |
 //!
+//! An earlier writer shows that it knows by saying that it is a reader, or by a restart; a table
+//! row that calls it a reader may be older than its time as the writer.
+//!
 //! The facts behind the rules: Aurora User Guide, "aurora_replica_status" and
 //! "information_schema.replica_host_status"; the AWS JDBC wrapper's "failover2" page (stale
 //! reports of a demoted writer, one-row views); ProxySQL issues 2336 (lag 900000), 3484 (rows of
@@ -21,23 +24,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::observation::{Fault, Observation, Report, Row};
-use super::snapshot::{Health, Instance, Listing, Phase, Role, Topology};
-use crate::config::timing::{LINGERING_ROW_LAG, REMOVAL_PERIOD, STALE_ROW_PERIOD};
+use super::membership::INSTANCES_MAX;
+use super::observation::{Fault, Observation, Report};
+use super::snapshot::{Health, Listing, Phase, Role, Topology};
 use crate::event::EventKind;
 use crate::id::InstanceId;
 use crate::time::Instant;
 
-/// How long after a promotion the new writer's table may still lack members: readers reappear
-/// within about 30 s (AWS JDBC wrapper, failover2).
-const SETTLING_PERIOD: Duration = Duration::from_secs(30);
-
 /// How long a demoted writer that still calls itself the writer is disbelieved while there is no
 /// other. Aurora restarts it within about 3.3 s of the promotion; a longer claim is no leftover.
+/// It counts from the loss of the other: while that was there, the claim was known to be false.
 const CLAIM_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Aurora MySQL 1.23 and 2.09 wrote numbers such as 18446744949882880 into the lag column.
-const GARBAGE_LAG_MILLIS: f64 = 1e9;
 
 /// A single late answer is a busy machine; two in a row are a silent one.
 const TIMEOUTS_UNTIL_DOWN: u32 = 2;
@@ -104,28 +101,26 @@ pub(crate) fn apply(current: &Topology, news: &Observation, now: Instant) -> Ste
     }
 }
 
-struct Change {
-    next: Topology,
-    effects: Vec<Effect>,
-    now: Instant,
+/// A picture in the making; what tables say of membership is applied in [`super::membership`].
+pub(super) struct Change {
+    pub(super) next: Topology,
+    pub(super) effects: Vec<Effect>,
+    pub(super) now: Instant,
 }
 
 impl Change {
     fn report(&mut self, report: &Report) {
         let id = &report.identity;
-        if !self.next.instances.contains_key(id) {
-            self.tell(EventKind::InstanceAdded {
+        match self.next.instance(id) {
+            Some(known) if !known.believes_report(report.asked_at) => return,
+            Some(_) => {}
+            None if self.next.instances.len() >= INSTANCES_MAX => return,
+            None => self.tell(EventKind::InstanceAdded {
                 instance: id.clone(),
-            });
+            }),
         }
         let instance = self.next.entry(id);
-        if instance
-            .believed_from
-            .is_some_and(|from| report.asked_at < from)
-        {
-            return;
-        }
-        instance.believed_from = Some(report.asked_at);
+        let repeated = instance.last_asked.replace(report.asked_at) == Some(report.asked_at);
         instance.timeouts = 0;
         let before = std::mem::replace(&mut instance.health, Health::Up);
         if matches!(before, Health::Down | Health::Unknown) {
@@ -133,7 +128,9 @@ impl Change {
                 instance: id.clone(),
             });
         }
-        if report.standing_connection_lost && before == Health::Up {
+        // The generation of an instance that was down has ended already.
+        let may_hold_dead = matches!(before, Health::Up | Health::Suspect);
+        if report.standing_connection_lost && may_hold_dead && !repeated {
             self.retire_generation(id);
         }
         if report.is_writer {
@@ -150,23 +147,31 @@ impl Change {
 
     fn claims_to_be_writer(&mut self, id: &InstanceId, asked_at: Instant) {
         let claimant = self.next.entry(id).clone();
-        let unaware = claimant
-            .unaware_of_demotion
-            .is_some_and(|since| self.now.saturating_duration_since(since) < CLAIM_PATIENCE);
         match self.next.writer.clone() {
             Some(writer) if writer == *id => self.confirm_again(id),
             Some(writer) => {
-                let promoted_since = claimant.reader_since_epoch == Some(self.next.epoch);
-                if promoted_since && !unaware {
+                let promoted = claimant.reader_since_epoch == Some(self.next.epoch)
+                    && claimant.unaware_of_demotion.is_none();
+                if promoted {
                     self.lose_writer("another instance was promoted");
                     self.end_generation(&writer, "another instance was promoted");
                     self.confirm(id, asked_at);
                 } else {
+                    // Whatever it is, it is no reader; it is asked until the claim is settled.
+                    self.next.entry(id).role = Role::Unknown;
                     self.effects.push(Effect::Ask(writer));
                 }
             }
-            None if unaware => {}
-            None => self.confirm(id, asked_at),
+            None => {
+                let alone_since = self.next.writer_lost_at;
+                let leftover = claimant.unaware_of_demotion.is_some_and(|demoted| {
+                    let since = alone_since.map_or(demoted, |alone| alone.max(demoted));
+                    self.now.saturating_duration_since(since) < CLAIM_PATIENCE
+                });
+                if !leftover {
+                    self.confirm(id, asked_at);
+                }
+            }
         }
     }
 
@@ -187,6 +192,10 @@ impl Change {
         self.next.sole_row_since = None;
         let now = self.now;
         for (other, instance) in &mut self.next.instances {
+            // The new writer's table has not been seen yet, and takes its time to fill up.
+            if matches!(instance.listing, Listing::Missing(since) if since != now) {
+                Arc::make_mut(instance).listing = Listing::Missing(now);
+            }
             // An earlier writer whose last own word was that it is the writer may go on saying
             // so for a while: Aurora tells it to restart only after the promotion.
             if other != id && instance.role == Role::Writer {
@@ -225,96 +234,14 @@ impl Change {
         instance.reader_since_epoch = Some(epoch);
     }
 
-    fn believe_writers_table(&mut self, report: &Report) {
-        let mut alone = true;
-        for row in &report.rows {
-            if row.id == report.identity {
-                continue;
-            }
-            if is_leftover(row, report.server_now_micros) {
-                self.mark_lingering(&row.id);
-                continue;
-            }
-            alone = false;
-            self.mark_listed(row);
-        }
-        if alone {
-            self.next.sole_row_since.get_or_insert(self.now);
-        } else {
-            self.next.sole_row_since = None;
-            self.mark_missing(report);
-        }
-    }
-
-    fn mark_listed(&mut self, row: &Row) {
-        self.add(&row.id);
-        let epoch = self.next.epoch;
-        let instance = self.next.entry(&row.id);
-        instance.listing = Listing::Listed;
-        // Two writer rows are common after a failover: the old writer's is not rewritten yet.
-        if !row.is_writer {
-            instance.lag = plausible_lag(row.lag_millis);
-            instance.reader_since_epoch = Some(epoch);
-        }
-    }
-
-    fn mark_lingering(&mut self, id: &InstanceId) {
-        let now = self.now;
-        if self.next.instances.contains_key(id) {
-            let instance = self.next.entry(id);
-            if !matches!(instance.listing, Listing::Lingering(_)) {
-                instance.listing = Listing::Lingering(now);
-                instance.lag = None;
-            }
-        }
-    }
-
-    /// After a promotion the table fills up again row by row; until it has settled, a missing
-    /// row says nothing.
-    fn mark_missing(&mut self, report: &Report) {
-        let now = self.now;
-        let settling = self.next.epoch.0 > 1
-            && self
-                .next
-                .confirmed_at
-                .is_some_and(|at| now.saturating_duration_since(at) < SETTLING_PERIOD);
-        if settling {
-            return;
-        }
-        for (id, instance) in &mut self.next.instances {
-            let shown = report.rows.iter().any(|row| row.id == *id);
-            if !shown && *id != report.identity && instance.listing == Listing::Listed {
-                Arc::make_mut(instance).listing = Listing::Missing(now);
-            }
-        }
-    }
-
-    /// A table that is not the writer's: its members are worth asking while there is no writer.
-    fn take_hints(&mut self, report: &Report) {
-        if self.next.phase == Phase::Steady {
-            return;
-        }
-        for row in &report.rows {
-            if !is_leftover(row, report.server_now_micros) {
-                self.add(&row.id);
-            }
-        }
-        if let Some(candidate) = newest_writer_row(report)
-            && *candidate != report.identity
-            && self.next.instances.contains_key(candidate)
-        {
-            self.effects.push(Effect::Ask(candidate.clone()));
-        }
-    }
-
     fn silence(&mut self, id: &InstanceId, fault: Fault, asked_at: Instant) {
         let Some(known) = self.next.instance(id) else {
             return;
         };
-        if known.believed_from.is_some_and(|from| asked_at <= from) {
+        if !known.believes_silence(asked_at) {
             return;
         }
-        self.next.entry(id).believed_from = Some(asked_at);
+        self.next.entry(id).last_asked = Some(asked_at);
         match fault {
             Fault::TimedOut => {
                 let instance = self.next.entry(id);
@@ -364,7 +291,7 @@ impl Change {
             return;
         }
         instance.health = Health::Suspect;
-        instance.believed_from = Some(now);
+        instance.void_before = Some(now);
         self.effects.push(Effect::Ask(id.clone()));
         if self.next.writer.as_ref() == Some(id) && self.next.phase == Phase::Steady {
             self.next.phase = Phase::Reconfiguring;
@@ -408,11 +335,11 @@ impl Change {
         self.tell(EventKind::WriterLost { instance, cause });
     }
 
-    fn end_generation(&mut self, id: &InstanceId, cause: &'static str) {
+    pub(super) fn end_generation(&mut self, id: &InstanceId, cause: &'static str) {
         let now = self.now;
         let instance = self.next.entry(id);
         instance.generation = instance.generation.next();
-        instance.believed_from = instance.believed_from.max(Some(now));
+        instance.void_before = Some(now);
         self.effects.push(Effect::EndGeneration {
             instance: id.clone(),
             cause,
@@ -427,93 +354,7 @@ impl Change {
         });
     }
 
-    fn add(&mut self, id: &InstanceId) {
-        if !self.next.instances.contains_key(id) {
-            self.next.entry(id);
-            self.tell(EventKind::InstanceAdded {
-                instance: id.clone(),
-            });
-            self.effects.push(Effect::Ask(id.clone()));
-        }
-    }
-
-    fn forget_the_gone(&mut self) {
-        let now = self.now;
-        let over = |since: Instant, limit| now.saturating_duration_since(since) >= limit;
-        if self.next.phase == Phase::Steady
-            && self
-                .next
-                .sole_row_since
-                .is_some_and(|since| over(since, SETTLING_PERIOD))
-        {
-            let writer = self.next.writer.clone();
-            for (id, instance) in &mut self.next.instances {
-                if Some(id) != writer.as_ref() && instance.listing == Listing::Listed {
-                    Arc::make_mut(instance).listing = Listing::Missing(now);
-                }
-            }
-        }
-        let gone: Vec<InstanceId> = self
-            .next
-            .instances
-            .values()
-            .filter(|instance| match instance.listing {
-                Listing::Listed => false,
-                Listing::Lingering(since) | Listing::Missing(since) => over(since, REMOVAL_PERIOD),
-            })
-            .map(|instance| instance.id.clone())
-            .filter(|id| self.next.writer.as_ref() != Some(id))
-            .collect();
-        for id in gone {
-            self.end_generation(&id, "it left the cluster");
-            self.next.instances.remove(&id);
-            self.tell(EventKind::InstanceRemoved { instance: id });
-        }
-    }
-
-    fn tell(&mut self, event: EventKind) {
+    pub(super) fn tell(&mut self, event: EventKind) {
         self.effects.push(Effect::Tell(event));
-    }
-}
-
-/// Whether a row describes an instance that is no longer there: deleted, renamed, or of the
-/// cluster that this one was cloned from.
-fn is_leftover(row: &Row, server_now_micros: i64) -> bool {
-    let lingers = row
-        .lag_millis
-        .is_some_and(|lag| !row.is_writer && lag >= lingering_millis() && lag < GARBAGE_LAG_MILLIS);
-    let stale = row.updated_micros.is_some_and(|updated| {
-        let age = server_now_micros.saturating_sub(updated);
-        u128::try_from(age).is_ok_and(|age| age > STALE_ROW_PERIOD.as_micros())
-    });
-    lingers || stale
-}
-
-/// The writer that a table names: of several, the row updated last; no timestamp is "now".
-fn newest_writer_row(report: &Report) -> Option<&InstanceId> {
-    report
-        .rows
-        .iter()
-        .filter(|row| row.is_writer && !is_leftover(row, report.server_now_micros))
-        .max_by_key(|row| row.updated_micros.unwrap_or(i64::MAX))
-        .map(|row| &row.id)
-}
-
-fn lingering_millis() -> f64 {
-    LINGERING_ROW_LAG.as_secs_f64() * 1_000.0
-}
-
-fn plausible_lag(millis: Option<f64>) -> Option<Duration> {
-    let millis = millis.filter(|lag| (0.0..lingering_millis()).contains(lag))?;
-    Some(Duration::from_secs_f64(millis / 1_000.0))
-}
-
-impl Instance {
-    /// Whether the monitor should keep asking it although nobody waits for a writer.
-    pub(super) fn wants_asking(&self) -> bool {
-        match self.health {
-            Health::Up => false,
-            Health::Down | Health::Suspect | Health::Unknown => true,
-        }
     }
 }

@@ -3,7 +3,7 @@
 //! | state | who is asked | how often |
 //! |---|---|---|
 //! | steady | the writer | every `probe_interval` |
-//! | an instance is not up | that instance | as [`ALERT_PHASES`] say, since it went down |
+//! | an instance is not up, or its role is unknown | that instance | as [`ALERT_PHASES`] say, since then |
 //! | no confirmed writer (alert) | every known instance, in parallel | as [`ALERT_PHASES`] say, since the alert began |
 //! | no instance known, or none up | the seeds | as in alert, at least [`SEED_INTERVAL`] apart once instances are known |
 //!
@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::snapshot::{Health, Phase, Topology};
+use super::snapshot::{Health, Instance, Phase, Role, Topology};
 use crate::config::timing::ALERT_PHASES;
 use crate::id::InstanceId;
 use crate::rng::Rng;
@@ -73,7 +73,7 @@ impl Cadence {
         let mut wanted: BTreeMap<Target, bool> = topology
             .instances()
             .filter_map(|instance| {
-                let urgent = alert || instance.wants_asking();
+                let urgent = alert || is_unsettled(instance);
                 let asked = urgent
                     || topology
                         .writer()
@@ -166,6 +166,15 @@ impl Cadence {
             .filter(|entry| !entry.under_way)
             .map(|entry| entry.next)
             .min()
+    }
+}
+
+/// Whether an instance must be asked although nobody waits for a writer: it cannot be used, or
+/// has not said what it is since it was demoted.
+fn is_unsettled(instance: &Instance) -> bool {
+    match instance.health() {
+        Health::Up => instance.role() == Role::Unknown,
+        Health::Down | Health::Suspect | Health::Unknown => true,
     }
 }
 

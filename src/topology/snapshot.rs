@@ -46,8 +46,10 @@ pub struct Instance {
     pub(super) lag: Option<Duration>,
     pub(super) generation: Generation,
     pub(super) listing: Listing,
-    /// When the last believed self-report was asked for, or when all before it became void.
-    pub(super) believed_from: Option<Instant>,
+    /// When the latest question was sent whose answer, or silence, has been taken in.
+    pub(super) last_asked: Option<Instant>,
+    /// When something happened that makes answers to earlier questions worthless.
+    pub(super) void_before: Option<Instant>,
     /// When this instance was last known to be a reader (its own word, or the writer's table).
     pub(super) reader_since_epoch: Option<Epoch>,
     /// It was the writer of an earlier epoch and nothing shows yet that it knows: until then its
@@ -174,7 +176,8 @@ impl Instance {
             lag: None,
             generation: Generation::default(),
             listing: Listing::Listed,
-            believed_from: None,
+            last_asked: None,
+            void_before: None,
             reader_since_epoch: None,
             unaware_of_demotion: None,
             timeouts: 0,
@@ -205,6 +208,16 @@ impl Instance {
     /// Which life of its connections this is.
     pub fn generation(&self) -> Generation {
         self.generation
+    }
+
+    /// Whether an answer to a question sent then still counts.
+    pub(super) fn believes_report(&self, asked_at: Instant) -> bool {
+        Some(asked_at) >= self.last_asked.max(self.void_before)
+    }
+
+    /// Whether it counts that a question sent then was not answered.
+    pub(super) fn believes_silence(&self, asked_at: Instant) -> bool {
+        Some(asked_at) > self.last_asked && Some(asked_at) >= self.void_before
     }
 
     /// Whether reads may go there: a reader, up, and still a member of the cluster.

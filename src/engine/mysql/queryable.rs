@@ -205,7 +205,6 @@ impl Queryable for Client {
 }
 
 /// Forwards the query interface to the watched connection inside.
-/// The place that uses it must have `mysql_async::prelude::Queryable` in scope.
 macro_rules! forward_queryable {
     ($outer:ty, |$this:ident| $inner:expr) => {
         impl mysql_async::prelude::Queryable for $outer {
