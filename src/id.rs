@@ -21,6 +21,14 @@ impl EngineKind {
             Self::Postgres => "postgres",
         }
     }
+
+    /// The TCP port where none is named.
+    pub(crate) fn default_port(self) -> u16 {
+        match self {
+            Self::MySql => 3306,
+            Self::Postgres => 5432,
+        }
+    }
 }
 
 impl fmt::Display for EngineKind {
@@ -82,6 +90,12 @@ impl fmt::Display for InstanceId {
 impl From<&str> for InstanceId {
     fn from(name: &str) -> Self {
         Self::new(name)
+    }
+}
+
+impl From<&InstanceId> for InstanceId {
+    fn from(id: &InstanceId) -> Self {
+        id.clone()
     }
 }
 

@@ -1,8 +1,44 @@
 //! Topology-aware connection pools for Amazon Aurora.
 
+mod cluster;
+pub mod config;
+mod engine;
+mod error;
+mod event;
 mod id;
+mod pool;
+mod resolve;
+mod rng;
+mod routing;
+mod task;
+mod time;
+mod topology;
 
 #[cfg(feature = "sim")]
 pub mod sim;
 
+pub use cluster::{CloseReport, Cluster};
+pub use config::Config;
+pub use engine::Engine;
+#[cfg(feature = "mysql")]
+pub use engine::mysql::MySql;
+#[cfg(feature = "postgres")]
+pub use engine::postgres::Postgres;
+pub use error::{Error, ErrorKind, Outcome, Result, ServerCode};
+pub use event::{Event, EventKind, Events};
 pub use id::{EngineKind, Epoch, Generation, InstanceId};
+pub use pool::lease::Connection;
+pub use resolve::{Endpoint, EndpointKind, InstancePattern};
+pub use topology::{Health, Instance, Phase, Role, Topology};
+
+/// What is particular to MySQL.
+#[cfg(feature = "mysql")]
+pub mod mysql {
+    pub use crate::engine::mysql::{Client, Transaction};
+}
+
+/// What is particular to PostgreSQL.
+#[cfg(feature = "postgres")]
+pub mod postgres {
+    pub use crate::engine::postgres::{Client, Transaction};
+}

@@ -1,8 +1,15 @@
 //! An Aurora-like cluster inside the process, for tests.
 
 pub(crate) mod certificates;
+pub(crate) mod cluster;
+pub(crate) mod dns;
 pub(crate) mod front;
 pub(crate) mod host;
 pub(crate) mod sql;
 pub(crate) mod volume;
 pub(crate) mod world;
+
+pub use cluster::{
+    ClusterState, Counters, InstanceStatus, Promotion, SimCluster, SimClusterBuilder, SimError, Tls,
+};
+pub use world::{ClusterEvent, InstanceState, Role, Timeline, ViewOptions};

@@ -7,7 +7,7 @@
 pub(crate) mod mysql;
 pub(crate) mod postgres;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -62,6 +62,15 @@ impl Users {
             verifiers: postgres::Verifiers::default(),
         }
     }
+
+    /// Whether a client may ask for that database when it logs in. MySQL's own are always there;
+    /// the empty name asks for none.
+    pub(crate) fn has_database(&self, name: &str) -> bool {
+        const OWN: [&str; 4] = ["information_schema", "mysql", "performance_schema", "sys"];
+        name.is_empty()
+            || name == self.database
+            || OWN.iter().any(|own| own.eq_ignore_ascii_case(name))
+    }
 }
 
 /// Without the passwords.
@@ -84,6 +93,8 @@ pub(crate) struct Sessions {
 struct SessionTable {
     last_id: u32,
     entries: HashMap<u32, SessionEntry>,
+    /// The users who have logged in since the boot (MySQL's cache of password digests).
+    remembered: HashSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -140,6 +151,20 @@ impl Sessions {
             return None;
         }
         Some(Arc::clone(&entry.handle))
+    }
+
+    /// Notes that a user of the cluster has logged in.
+    pub(crate) fn remember(&self, user: &str) {
+        let mut table = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if !table.remembered.contains(user) {
+            table.remembered.insert(user.to_owned());
+        }
+    }
+
+    /// Whether that user has logged in since the boot.
+    pub(crate) fn remembers(&self, user: &str) -> bool {
+        let table = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        table.remembered.contains(user)
     }
 
     /// How many sessions are open.

@@ -1,0 +1,187 @@
+//! A configuration built in code, field by field.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::{
+    Config, Credentials, HostPort, PoolLimits, RootCertificates, Timing, TlsMode, invalid,
+};
+use crate::error::Result;
+use crate::id::EngineKind;
+
+/// Builds a [`Config`]; a host and credentials are needed, all else has a default.
+///
+/// ```
+/// use aurora_driver::EngineKind;
+/// use aurora_driver::config::{Config, Credentials, RootCertificates};
+///
+/// let config = Config::builder(EngineKind::MySql)
+///     .host("demo.cluster-abc123.eu-west-1.rds.amazonaws.com")
+///     .credentials(Credentials::new("app", "secret"))
+///     .root_certificates(RootCertificates::PemFile("/etc/ssl/global-bundle.pem".into()))
+///     .pool_max(20)
+///     .build()?;
+/// assert_eq!(config.seeds[0].port, 3306);
+/// # Ok::<(), aurora_driver::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ConfigBuilder {
+    engine: EngineKind,
+    hosts: Vec<String>,
+    credentials: Option<Credentials>,
+    database: Option<String>,
+    application_name: Option<String>,
+    instance_pattern: Option<String>,
+    tls: Option<TlsMode>,
+    root_certificates: Option<RootCertificates>,
+    dns_server: Option<SocketAddr>,
+    pool: PoolLimits,
+    max_reader_lag: Option<Duration>,
+    timing: Timing,
+    settings: BTreeMap<String, String>,
+}
+
+impl ConfigBuilder {
+    pub(super) fn new(engine: EngineKind) -> Self {
+        Self {
+            engine,
+            hosts: Vec::new(),
+            credentials: None,
+            database: None,
+            application_name: None,
+            instance_pattern: None,
+            tls: None,
+            root_certificates: None,
+            dns_server: None,
+            pool: PoolLimits::default(),
+            max_reader_lag: None,
+            timing: Timing::default(),
+            settings: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a seed: `host`, `host:port`, `[ipv6]` or `[ipv6]:port`.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.hosts.push(host.into());
+        self
+    }
+
+    /// Who logs in.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// See [`Config::database`].
+    pub fn database(mut self, database: impl Into<String>) -> Self {
+        self.database = Some(database.into());
+        self
+    }
+
+    /// See [`Config::application_name`].
+    pub fn application_name(mut self, name: impl Into<String>) -> Self {
+        self.application_name = Some(name.into());
+        self
+    }
+
+    /// See [`Config::instance_pattern`].
+    pub fn instance_pattern(mut self, pattern: impl Into<String>) -> Self {
+        self.instance_pattern = Some(pattern.into());
+        self
+    }
+
+    /// See [`Config::tls`].
+    pub fn tls(mut self, tls: TlsMode) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// See [`Config::root_certificates`].
+    pub fn root_certificates(mut self, roots: RootCertificates) -> Self {
+        self.root_certificates = Some(roots);
+        self
+    }
+
+    /// See [`Config::dns_server`].
+    pub fn dns_server(mut self, server: SocketAddr) -> Self {
+        self.dns_server = Some(server);
+        self
+    }
+
+    /// See [`PoolLimits::max`].
+    pub fn pool_max(mut self, max: usize) -> Self {
+        self.pool.max = max;
+        self
+    }
+
+    /// See [`PoolLimits::min_idle`].
+    pub fn pool_min_idle(mut self, min_idle: usize) -> Self {
+        self.pool.min_idle = min_idle;
+        self
+    }
+
+    /// See [`Config::max_reader_lag`].
+    pub fn max_reader_lag(mut self, lag: Duration) -> Self {
+        self.max_reader_lag = Some(lag);
+        self
+    }
+
+    /// Changes intervals, timeouts and periods:
+    /// `.timing(|timing| timing.connect_timeout = Duration::from_secs(2))`.
+    pub fn timing(mut self, change: impl FnOnce(&mut Timing)) -> Self {
+        change(&mut self.timing);
+        self
+    }
+
+    /// Adds a session setting; see [`Config::settings`].
+    pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.insert(name.into(), value.into());
+        self
+    }
+
+    /// The configuration, checked.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the field and the next step.
+    pub fn build(self) -> Result<Config> {
+        let default_port = default_port(self.engine);
+        let seeds = self
+            .hosts
+            .iter()
+            .map(|host| HostPort::parse(host, default_port))
+            .collect::<Result<Vec<_>>>()?;
+        let Some(credentials) = self.credentials else {
+            return Err(invalid("no user is given: call `credentials`"));
+        };
+        let tls = self
+            .tls
+            .unwrap_or_else(|| TlsMode::default_for(&seeds, self.root_certificates.as_ref()));
+        let config = Config {
+            engine: self.engine,
+            seeds,
+            credentials,
+            database: self.database,
+            application_name: self.application_name,
+            instance_pattern: self.instance_pattern,
+            tls,
+            root_certificates: self.root_certificates,
+            dns_server: self.dns_server,
+            pool: self.pool,
+            max_reader_lag: self.max_reader_lag,
+            timing: self.timing,
+            settings: self.settings,
+        };
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+fn default_port(engine: EngineKind) -> u16 {
+    match engine {
+        EngineKind::MySql => 3306,
+        EngineKind::Postgres => 5432,
+    }
+}

@@ -1,0 +1,79 @@
+//! How many: connections, connects in flight, waiters.
+
+use super::invalid;
+use crate::error::Result;
+
+/// The limits of one instance's pool. Every instance has a pool of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolLimits {
+    /// The most connections that one instance's pool holds. Default: 10.
+    ///
+    /// Raise it when checkouts wait while the instance has cores to spare; the sum over all
+    /// your processes must stay below the instance's `max_connections`.
+    pub max: usize,
+    /// Idle connections kept ready per instance. Default: 0.
+    ///
+    /// Raise it where the first requests after a pause must not pay for connecting, or where a
+    /// promoted reader should have connections at once.
+    pub min_idle: usize,
+    /// The most connects to one instance that are under way at a time. Default: 8.
+    ///
+    /// It keeps a restarted instance from being met by the whole pool at once. Raise it only for
+    /// large pools on large instances.
+    pub max_connecting: usize,
+    /// The most callers that may wait for one instance's pool. Default: 1024; the next one gets
+    /// [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded) at once.
+    ///
+    /// Lower it where a request that cannot be served soon is better refused.
+    pub max_waiting: usize,
+}
+
+/// Ten keep a medium instance busy: two to four active sessions per core is where most
+/// databases peak, and a cluster multiplies this by its instances.
+pub(crate) const DEFAULT_POOL_MAX: usize = 10;
+/// A login costs Aurora some milliseconds of one core; eight at a time fill a default pool in
+/// two rounds and still leave a small instance able to answer queries.
+pub(crate) const DEFAULT_MAX_CONNECTING: usize = 8;
+/// Enough for a burst during a failover, few enough that their memory does not matter.
+pub(crate) const DEFAULT_MAX_WAITING: usize = 1024;
+/// Aurora MySQL allows no instance a higher `max_connections`.
+const MAX_POOL_MAX: usize = 16_000;
+
+const _: () = assert!(DEFAULT_MAX_CONNECTING <= DEFAULT_POOL_MAX);
+const _: () = assert!(DEFAULT_POOL_MAX <= MAX_POOL_MAX);
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        Self {
+            max: DEFAULT_POOL_MAX,
+            min_idle: 0,
+            max_connecting: DEFAULT_MAX_CONNECTING,
+            max_waiting: DEFAULT_MAX_WAITING,
+        }
+    }
+}
+
+impl PoolLimits {
+    pub(super) fn validate(&self) -> Result<()> {
+        if !(1..=MAX_POOL_MAX).contains(&self.max) {
+            return Err(invalid(format!(
+                "pool_max is {}: use 1 to {MAX_POOL_MAX}",
+                self.max
+            )));
+        }
+        if self.min_idle > self.max {
+            return Err(invalid(format!(
+                "pool_min_idle is {}, more than pool_max, which is {}: lower the one or raise \
+                 the other",
+                self.min_idle, self.max
+            )));
+        }
+        if self.max_connecting == 0 {
+            return Err(invalid(
+                "max_connecting is 0, so that no connection could ever be opened: use 1 or more",
+            ));
+        }
+        Ok(())
+    }
+}

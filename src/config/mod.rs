@@ -1,0 +1,203 @@
+//! What the application asks for, as plain data: [`Config`], built from a URL or by the
+//! [builder](ConfigBuilder), and every number that the driver lives by ([`Timing`],
+//! [`PoolLimits`]).
+//!
+//! Nothing here opens a file or a socket, and nothing interprets a host name: what an RDS name
+//! means is the business of `resolve`, what a certificate means that of `engine`.
+
+mod builder;
+mod credentials;
+mod duration;
+pub(crate) mod host;
+mod limits;
+mod percent;
+pub(crate) mod timing;
+mod tls;
+mod url;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub use builder::ConfigBuilder;
+pub use credentials::{Credentials, LoginTarget, PasswordProvider, ProviderError};
+pub(crate) use host::Host;
+pub use host::HostPort;
+pub use limits::PoolLimits;
+pub use secrecy::SecretString;
+pub use timing::Timing;
+pub use tls::{RootCertificates, TlsMode};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::EngineKind;
+
+/// How to reach a cluster and how to behave towards it.
+///
+/// It is plain data: [`Config::from_url`] and [`Config::builder`] both end here, and each field
+/// may be changed afterwards; [`validate`](Self::validate) says whether the whole still makes
+/// sense, and is called again when a cluster is opened. `Debug` never shows a secret.
+///
+/// ```
+/// use aurora_driver::Config;
+///
+/// let config = Config::from_url(
+///     "postgres://app:secret@demo.cluster-abc123.eu-west-1.rds.amazonaws.com/shop\
+///      ?sslrootcert=/etc/ssl/global-bundle.pem&pool_max=20",
+/// )?;
+/// assert_eq!(config.pool.max, 20);
+/// assert!(!format!("{config:?}").contains("secret"));
+/// # Ok::<(), aurora_driver::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// The engine that the cluster runs; in a URL, its scheme.
+    pub engine: EngineKind,
+    /// Where the first connections go: the cluster endpoint, or any of its instances.
+    ///
+    /// One is enough; more help when one of them is down at start-up. The port is the engine's
+    /// usual one unless given.
+    pub seeds: Vec<HostPort>,
+    /// The user, and a password or a provider of passwords.
+    pub credentials: Credentials,
+    /// The database to use. Default: none for MySQL, one named like the user for PostgreSQL.
+    pub database: Option<String>,
+    /// What the server's session list shows. Default: none. Set it, so that your database
+    /// administrator can tell your services apart.
+    pub application_name: Option<String>,
+    /// How an instance's identifier becomes its host name, with `?` for the identifier:
+    /// `?.abc123.eu-west-1.rds.amazonaws.com`, `?.db.internal:3307`.
+    ///
+    /// Default: derived from the seeds where they are RDS names. Needed where the seeds are
+    /// names of your own (CNAMEs) or addresses, or a tunnel stands between.
+    pub instance_pattern: Option<String>,
+    /// Whether connections are encrypted. Default: always, and the server's name is verified,
+    /// except when every seed is a loopback address or `localhost`.
+    pub tls: TlsMode,
+    /// The certificate authorities to trust; needed for TLS. For Aurora this is Amazon's
+    /// `global-bundle.pem`. Default: none.
+    pub root_certificates: Option<RootCertificates>,
+    /// The DNS server to ask instead of the system's. Default: none. For tests against a
+    /// simulated cluster, or where the system's resolver caches for too long.
+    pub dns_server: Option<SocketAddr>,
+    /// How many connections each instance's pool may hold.
+    pub pool: PoolLimits,
+    /// How far a reader may lag behind and still be given reads. Default: no limit.
+    ///
+    /// Set it where a read must not see data older than this; readers that are further behind
+    /// are passed over, which costs capacity.
+    pub max_reader_lag: Option<Duration>,
+    /// Every interval, timeout and period.
+    pub timing: Timing,
+    /// Session settings given to each new connection, by name: run-time parameters such as
+    /// `work_mem` for PostgreSQL, session system variables such as `sql_mode` for MySQL.
+    /// Default: none.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// As many seeds as a URL may reasonably name; Aurora has at most 16 instances.
+const MAX_SEEDS: usize = 64;
+
+impl Config {
+    /// Reads a URL: `postgres://user:password@host/database?key=value`.
+    ///
+    /// | part | meaning |
+    /// |---|---|
+    /// | scheme | `postgres`, `postgresql` or `mysql` |
+    /// | user, password, database | percent-encoded where they hold `:/?#@%` |
+    /// | host | one or several, separated by commas, each with an optional port; IPv6 in `[]` |
+    /// | `sslmode` | `disable`, or `verify-full` (also `require`: the name is always verified) |
+    /// | `sslrootcert` | path of a PEM file with the authorities to trust |
+    /// | `dns` | `ip:port` of the DNS server to ask instead of the system's |
+    /// | `instance_pattern` | how an identifier becomes a host name: `?.db.internal` (write `?` as it is or as `%3F`) |
+    /// | `application_name` | what the server's session list shows |
+    /// | `pool_max`, `pool_min_idle` | connections per instance |
+    /// | `max_reader_lag` | duration; readers further behind get no reads |
+    /// | `connect_timeout`, `checkout_timeout`, `failover_timeout`, `probe_interval`, `probe_timeout`, `idle_timeout`, `max_lifetime` | durations; see [`Timing`] |
+    /// | `set.NAME` | a session setting |
+    ///
+    /// Durations are a whole number and a unit: `500ms`, `30s`, `2m`, `1h`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for anything not in the table, a key given twice, or a value that
+    /// makes no sense; the message names the key, the value and what is allowed.
+    pub fn from_url(url: &str) -> Result<Self> {
+        url::parse(url)
+    }
+
+    /// Starts a configuration in code.
+    pub fn builder(engine: EngineKind) -> ConfigBuilder {
+        ConfigBuilder::new(engine)
+    }
+
+    /// Checks that the parts fit together.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`], naming the field and the next step.
+    pub fn validate(&self) -> Result<()> {
+        if self.seeds.is_empty() {
+            return Err(invalid(
+                "no host is given: name the cluster endpoint, or any instance",
+            ));
+        }
+        if self.seeds.len() > MAX_SEEDS {
+            return Err(invalid(format!(
+                "{} hosts are given, {MAX_SEEDS} are allowed: the cluster endpoint alone is enough",
+                self.seeds.len()
+            )));
+        }
+        for seed in &self.seeds {
+            seed.validate()?;
+        }
+        self.credentials.validate()?;
+        without_nul("the database name", self.database.as_deref())?;
+        without_nul("application_name", self.application_name.as_deref())?;
+        for (name, value) in &self.settings {
+            validate_setting(name, value)?;
+        }
+        self.pool.validate()?;
+        self.timing.validate()?;
+        tls::validate(self.tls, self.root_certificates.as_ref())
+    }
+}
+
+impl std::str::FromStr for Config {
+    type Err = Error;
+
+    fn from_str(url: &str) -> Result<Self> {
+        Self::from_url(url)
+    }
+}
+
+/// An error of the configuration.
+fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::Config, message)
+}
+
+/// Both wire protocols end their strings with a zero byte, so none may hold one.
+fn without_nul(what: &str, text: Option<&str>) -> Result<()> {
+    match text {
+        Some(text) if text.contains('\0') => Err(invalid(format!(
+            "{what} holds a zero byte, which neither engine can take: remove it"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Setting names end up in start-up packets and `SET` statements, so they are kept to the
+/// characters that both engines' names are made of.
+fn validate_setting(name: &str, value: &str) -> Result<()> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.';
+    if name.is_empty() || !name.bytes().all(plain) {
+        return Err(invalid(format!(
+            "`{}` is no name of a session setting: use letters, digits, `_` and `.`",
+            name.escape_debug()
+        )));
+    }
+    without_nul("a session setting", Some(value))
+}
+
+#[cfg(test)]
+mod tests;

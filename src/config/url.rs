@@ -1,0 +1,211 @@
+//! A configuration read from a URL.
+//!
+//! The grammar is libpq's rather than the web's: several hosts, each with a port, separated by
+//! commas. It is read by hand for that reason, and so that no error can show a piece of a
+//! password: whatever might belong to one is named, not quoted.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{
+    Config, ConfigBuilder, Credentials, RootCertificates, TlsMode, duration, invalid, percent,
+};
+use crate::error::{Error, Result};
+use crate::id::EngineKind;
+
+/// Longer than any URL that makes sense, so that a hostile one costs little.
+const MAX_URL_LENGTH: usize = 16 * 1024;
+
+/// The keys of the query, as errors list them.
+const KEYS: &str = "application_name, checkout_timeout, connect_timeout, dns, failover_timeout, \
+                    idle_timeout, instance_pattern, max_lifetime, max_reader_lag, pool_max, \
+                    pool_min_idle, probe_interval, probe_timeout, set.NAME, sslmode, sslrootcert";
+
+pub(super) fn parse(url: &str) -> Result<Config> {
+    if url.len() > MAX_URL_LENGTH {
+        return Err(invalid(format!(
+            "the URL is longer than {MAX_URL_LENGTH} bytes: use the builder instead"
+        )));
+    }
+    let parts = Parts::split(url)?;
+    let mut builder = ConfigBuilder::new(parts.engine).credentials(parts.credentials()?);
+    for host in parts.hosts.split(',') {
+        if host.is_empty() {
+            return Err(invalid(
+                "a host is missing: write `user:password@host/database`, several hosts as \
+                 `host1:port,host2:port`",
+            ));
+        }
+        builder = builder.host(host);
+    }
+    if !parts.database.is_empty() {
+        builder = builder.database(decode("the database name", parts.database)?);
+    }
+    let mut seen = BTreeSet::new();
+    for pair in parts.query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let key = decode("a key after the `?`", key)?;
+        let value = decode(&key, value)?;
+        builder = apply(builder, &key, &value)?;
+        if !seen.insert(key.clone()) {
+            return Err(invalid(format!(
+                "the key `{key}` is given twice: which one counts is anybody's guess, remove one"
+            )));
+        }
+    }
+    builder.build()
+}
+
+/// A URL cut at its separators, nothing decoded yet.
+struct Parts<'a> {
+    engine: EngineKind,
+    user_info: &'a str,
+    hosts: &'a str,
+    database: &'a str,
+    query: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn split(url: &'a str) -> Result<Self> {
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return Err(invalid(
+                "the URL has no scheme: begin it with `postgres://` or `mysql://`",
+            ));
+        };
+        let engine = match scheme {
+            "postgres" | "postgresql" => EngineKind::Postgres,
+            "mysql" => EngineKind::MySql,
+            other => {
+                // Text of another shape may be a piece of a URL with a password in it.
+                let is_scheme = other.bytes().all(|byte| byte.is_ascii_lowercase());
+                return Err(invalid(format!(
+                    "the scheme{} is unknown: use `postgres`, `postgresql` or `mysql`",
+                    if is_scheme {
+                        format!(" `{other}`")
+                    } else {
+                        String::new()
+                    }
+                )));
+            }
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at(end);
+        // A password with a bare `/`, `?` or `#` cuts the authority short and leaves its `@`
+        // behind; nothing may be quoted then.
+        if rest.contains('@') {
+            return Err(invalid(
+                "there is an `@` after the host: within user, password and values write `@` as \
+                 %40, `/` as %2F, `?` as %3F, `#` as %23 and `%` as %25",
+            ));
+        }
+        let Some((user_info, hosts)) = authority.rsplit_once('@') else {
+            return Err(invalid(
+                "the URL names no user: write `user:password@` before the host",
+            ));
+        };
+        if rest.contains('#') {
+            return Err(invalid(
+                "the URL has a `#`, which has no meaning here: write it as %23 within a value",
+            ));
+        }
+        // The query begins at the first `?`; later ones belong to it, as in an instance pattern.
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let database = path.strip_prefix('/').unwrap_or(path);
+        if database.contains('/') {
+            return Err(invalid(
+                "the database name has a `/`: write it as %2F if it is part of the name",
+            ));
+        }
+        Ok(Self {
+            engine,
+            user_info,
+            hosts,
+            database,
+            query,
+        })
+    }
+
+    fn credentials(&self) -> Result<Credentials> {
+        match self.user_info.split_once(':') {
+            Some((user, password)) => Ok(Credentials::new(
+                decode("the user", user)?,
+                decode("the password", password)?,
+            )),
+            None => Ok(Credentials::without_password(decode(
+                "the user",
+                self.user_info,
+            )?)),
+        }
+    }
+}
+
+fn apply(builder: ConfigBuilder, key: &str, value: &str) -> Result<ConfigBuilder> {
+    if let Some(name) = key.strip_prefix("set.") {
+        return Ok(builder.setting(name, value));
+    }
+    let time = || {
+        duration::parse(value)
+            .ok_or_else(|| bad_value(key, value, "a whole number and a unit: 500ms, 30s, 2m, 1h"))
+    };
+    let timed = |builder: ConfigBuilder, set: fn(&mut super::Timing, Duration)| {
+        let span = time()?;
+        Ok(builder.timing(|timing| set(timing, span)))
+    };
+    match key {
+        "application_name" => Ok(builder.application_name(text(key, value)?)),
+        "checkout_timeout" => timed(builder, |timing, span| timing.checkout_timeout = span),
+        "connect_timeout" => timed(builder, |timing, span| timing.connect_timeout = span),
+        "dns" => match value.parse() {
+            Ok(server) => Ok(builder.dns_server(server)),
+            Err(_) => Err(bad_value(key, value, "an address and a port: 127.0.0.1:53")),
+        },
+        "failover_timeout" => timed(builder, |timing, span| timing.failover_timeout = span),
+        "idle_timeout" => timed(builder, |timing, span| timing.idle_timeout = span),
+        "instance_pattern" => Ok(builder.instance_pattern(text(key, value)?)),
+        "max_lifetime" => timed(builder, |timing, span| timing.max_lifetime = span),
+        "max_reader_lag" => Ok(builder.max_reader_lag(time()?)),
+        "pool_max" => Ok(builder.pool_max(count(key, value)?)),
+        "pool_min_idle" => Ok(builder.pool_min_idle(count(key, value)?)),
+        "probe_interval" => timed(builder, |timing, span| timing.probe_interval = span),
+        "probe_timeout" => timed(builder, |timing, span| timing.probe_timeout = span),
+        "sslmode" => Ok(builder.tls(TlsMode::from_sslmode(value)?)),
+        "sslrootcert" => {
+            let path = text(key, value)?.into();
+            Ok(builder.root_certificates(RootCertificates::PemFile(path)))
+        }
+        _ => Err(invalid(format!(
+            "the key `{}` is unknown; known are: {KEYS}",
+            key.escape_debug()
+        ))),
+    }
+}
+
+fn decode(what: &str, text: &str) -> Result<String> {
+    percent::decode(text).ok_or_else(|| {
+        invalid(format!(
+            "{what} is not percent-encoded UTF-8: write a `%` itself as %25",
+        ))
+    })
+}
+
+fn text<'a>(key: &str, value: &'a str) -> Result<&'a str> {
+    if value.is_empty() {
+        return Err(bad_value(key, value, "a text that is not empty"));
+    }
+    Ok(value)
+}
+
+fn count(key: &str, value: &str) -> Result<usize> {
+    let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+    match value.parse() {
+        Ok(count) if digits => Ok(count),
+        _ => Err(bad_value(key, value, "a whole number")),
+    }
+}
+
+fn bad_value(key: &str, value: &str, allowed: &str) -> Error {
+    invalid(format!(
+        "the value `{}` of `{key}` makes no sense: give {allowed}",
+        value.escape_debug()
+    ))
+}

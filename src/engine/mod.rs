@@ -1,0 +1,112 @@
+//! What differs between databases: connecting, asking an instance about the cluster, and the
+//! meaning of errors.
+//!
+//! Which instance to use, and when, is decided elsewhere; here is only *how*.
+
+#[cfg(feature = "mysql")]
+pub(crate) mod mysql;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+pub(crate) mod reporter;
+mod socket;
+mod statement;
+pub(crate) mod tls;
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind};
+use crate::id::{EngineKind, InstanceId};
+use crate::task::Spawner;
+use crate::time::Instant;
+use crate::topology::observation::{Fault, Row};
+use reporter::Reporter;
+use tls::Tls;
+
+/// A database engine: [`Postgres`](crate::Postgres) or [`MySql`](crate::MySql).
+///
+/// It cannot be implemented outside this crate.
+pub trait Engine: Backend {}
+
+/// The inside of [`Engine`]; unnameable for users, so that it can change.
+pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
+    /// Which engine it is.
+    const KIND: EngineKind;
+
+    /// One native connection together with what is known of its state.
+    type Client: Send + std::fmt::Debug + 'static;
+
+    /// Opens a connection and logs in. Dropping the future closes the socket.
+    fn connect(dial: Dial) -> impl Future<Output = Result<Self::Client, Failure>> + Send;
+
+    /// Asks the instance who and what it is, and for its copy of the replica-status table.
+    fn survey(client: &mut Self::Client) -> impl Future<Output = Result<Survey, Failure>> + Send;
+
+    /// Asks for a sign of life; as cheap as the protocol allows.
+    fn ping(client: &mut Self::Client) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// What can be done with the connection when its user is finished with it. No I/O.
+    fn condition(client: &Self::Client) -> Condition;
+
+    /// Rolls back what is open, so that the connection can be shared again.
+    fn clean(client: &mut Self::Client) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Closes at once, whatever is under way; nothing lingers.
+    fn kill(client: Self::Client);
+}
+
+/// All that is needed to open one connection.
+#[derive(Debug, Clone)]
+pub struct Dial {
+    pub(crate) config: Arc<Config>,
+    pub(crate) tls: Tls,
+    /// The name, for TLS, logs and credentials.
+    pub(crate) host: Arc<str>,
+    pub(crate) port: u16,
+    /// Where the name leads, best first.
+    pub(crate) addresses: Arc<[IpAddr]>,
+    /// Where the connection's own news go, and what ends it from outside.
+    pub(crate) reporter: Reporter,
+    pub(crate) spawner: Spawner,
+    /// By when the connection must be there.
+    pub(crate) deadline: Instant,
+}
+
+/// An instance's answer to "who are you, and who else is there?".
+#[derive(Debug, Clone, PartialEq)]
+pub struct Survey {
+    pub(crate) identity: InstanceId,
+    pub(crate) is_writer: bool,
+    pub(crate) server_now_micros: i64,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// An error together with what it means for the topology.
+#[derive(Debug)]
+pub struct Failure {
+    pub(crate) fault: Fault,
+    pub(crate) error: Error,
+}
+
+impl Failure {
+    /// An operation that ran into its deadline.
+    pub(crate) fn timed_out(what: impl Into<std::borrow::Cow<'static, str>>) -> Self {
+        Self {
+            fault: Fault::TimedOut,
+            error: Error::new(ErrorKind::Timeout, what),
+        }
+    }
+}
+
+/// What can be done with a connection after use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// Closed, poisoned by a cancelled call, or on an instance that changed: throw it away.
+    Broken,
+    /// It can be shared again as it is.
+    Clean,
+    /// A transaction is open, or may be, or rows are left to read: roll back first.
+    Unclean,
+}

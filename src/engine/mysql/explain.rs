@@ -1,0 +1,112 @@
+//! From `mysql_async` errors to ours: what happened, and whether the statement may have run.
+
+use std::io;
+
+use mysql_async::{Error as Native, IoError, ServerError};
+
+use super::faults::fault_of_number;
+use crate::engine::{Failure, socket};
+use crate::error::{Error, ErrorKind, Outcome, ServerCode};
+use crate::topology::observation::Fault;
+
+/// What a native error says about the instance.
+pub(super) fn fault(error: &Native) -> Fault {
+    match error {
+        Native::Server(answer) => fault_of_number(answer.code, &answer.state),
+        Native::Io(IoError::Io(error)) => socket::fault_of(error),
+        Native::Io(IoError::Tls(_)) => Fault::Other,
+        Native::Driver(error) => match error {
+            mysql_async::DriverError::ConnectionClosed
+            | mysql_async::DriverError::UnexpectedPacket { .. }
+            | mysql_async::DriverError::PacketOutOfOrder => Fault::Lost,
+            _ => Fault::Other,
+        },
+        Native::Other(_) | Native::Url(_) => Fault::Other,
+    }
+}
+
+/// A failed connect or probe.
+pub(super) fn failure(error: Native) -> Failure {
+    Failure {
+        fault: fault(&error),
+        error: Error::from(error).with_outcome(Outcome::NotSent),
+    }
+}
+
+/// The calls of MySQL connections return `mysql_async`'s error, as its `Queryable` demands; this
+/// turns it into this crate's, with the outcome and the instance.
+///
+/// ```
+/// use aurora_driver::{Error, Outcome};
+///
+/// fn may_send_again(error: mysql_async::Error) -> bool {
+///     matches!(Error::from(error).outcome(), Outcome::NotSent | Outcome::Rejected)
+/// }
+/// # let _ = may_send_again;
+/// ```
+impl From<Native> for Error {
+    fn from(error: Native) -> Self {
+        match error {
+            Native::Server(answer) => of_server(answer),
+            // The watched calls carry the explanation in here already.
+            Native::Other(other) => match other.downcast::<Self>() {
+                Ok(explained) => *explained,
+                Err(other) => Error::new(ErrorKind::Usage, other.to_string())
+                    .with_outcome(Outcome::Unknown)
+                    .with_source(other),
+            },
+            Native::Io(_) => Error::new(ErrorKind::ConnectionLost, error.to_string())
+                .with_outcome(Outcome::Unknown)
+                .with_source(error),
+            // A parameter or a row of the wrong type: nothing says whether it was sent.
+            Native::Driver(_) => Error::new(ErrorKind::Usage, error.to_string())
+                .with_outcome(Outcome::Unknown)
+                .with_source(error),
+            Native::Url(_) => Error::new(ErrorKind::Config, error.to_string()).with_source(error),
+        }
+    }
+}
+
+fn of_server(answer: ServerError) -> Error {
+    let (kind, advice) = match fault_of_number(answer.code, &answer.state) {
+        Fault::ReadOnly => (
+            ErrorKind::ReadOnly,
+            ": the instance takes no writes; take a new connection from `writer()`",
+        ),
+        Fault::Terminated | Fault::Crashed | Fault::Starting | Fault::Lost => (
+            ErrorKind::ConnectionLost,
+            ": the connection is over; take a new one",
+        ),
+        Fault::Full => (ErrorKind::Overloaded, ""),
+        Fault::LoginRefused => (ErrorKind::Authentication, ""),
+        Fault::Refused | Fault::TimedOut | Fault::Unresolved | Fault::Other => {
+            (ErrorKind::Server, "")
+        }
+    };
+    // 1053: the server was going down; at which point of the statement it does not say.
+    let outcome = match kind {
+        ErrorKind::ConnectionLost => Outcome::Unknown,
+        _ => Outcome::Rejected,
+    };
+    Error::new(kind, format!("{}{advice}", answer.message))
+        .with_code(Some(ServerCode::MySql(answer.code)))
+        .with_outcome(outcome)
+        .with_source(Native::Server(answer))
+}
+
+/// Whether the connection is gone with this error.
+pub(super) fn ends_connection(error: &Native) -> bool {
+    match error {
+        Native::Io(_) => true,
+        Native::Driver(_) => fault(error) == Fault::Lost,
+        Native::Other(_) | Native::Server(_) | Native::Url(_) => false,
+    }
+}
+
+/// The error of a call whose connection was ended from outside.
+pub(super) fn ended(cause: &str) -> Native {
+    Native::Io(IoError::Io(io::Error::new(
+        io::ErrorKind::ConnectionAborted,
+        format!("the driver ended the connection because {cause}"),
+    )))
+}

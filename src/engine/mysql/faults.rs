@@ -1,0 +1,34 @@
+//! What MySQL's error numbers mean for the topology. Pure; see `fixtures/errors/`.
+
+use crate::topology::observation::Fault;
+
+/// The meaning of an error number (MySQL 8.0 error reference) and its SQLSTATE.
+pub(crate) fn fault_of_number(number: u16, sqlstate: &str) -> Fault {
+    match number {
+        // ER_OPTION_PREVENTS_STATEMENT (--read-only), ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION,
+        // ER_READ_ONLY_MODE (innodb_read_only): what a write on a reader is refused with.
+        1290 | 1792 | 1836 => Fault::ReadOnly,
+        // ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS, ER_USER_LIMIT_REACHED.
+        1040 | 1203 | 1226 => Fault::Full,
+        // ER_NORMAL_SHUTDOWN, ER_SERVER_SHUTDOWN, and the server's own kill of a connection.
+        1053 | 1077 | 3169 => Fault::Terminated,
+        // ER_DBACCESS_DENIED_ERROR, ER_ACCESS_DENIED_ERROR, and without a password.
+        1044 | 1045 | 1698 => Fault::LoginRefused,
+        _ if sqlstate.starts_with("08") => Fault::Lost,
+        _ => Fault::Other,
+    }
+}
+
+/// Whether a connection that met this must not be used again.
+pub(crate) fn condemns(fault: Fault) -> bool {
+    match fault {
+        Fault::ReadOnly
+        | Fault::Terminated
+        | Fault::Crashed
+        | Fault::Starting
+        | Fault::Refused
+        | Fault::Lost
+        | Fault::TimedOut => true,
+        Fault::Unresolved | Fault::Full | Fault::LoginRefused | Fault::Other => false,
+    }
+}

@@ -1,0 +1,69 @@
+//! MySQL, over `mysql_async`.
+//!
+//! - [`client`]: [`Client`], the native connection with every call watched, and its guard
+//!   against the answer of a cancelled call.
+//! - [`queryable`]: `mysql_async`'s own query interface for it.
+//! - [`transaction`]: [`Transaction`], the same for an open transaction.
+//! - [`connect`]: addresses, TLS, login.
+//! - [`explain`]: from `mysql_async` errors to ours.
+//! - [`faults`]: what an error number means.
+//! - [`survey`]: the questions about the cluster.
+//!
+//! `mysql_async::Pool` is not used: it knows one host, and a call cancelled on one of its
+//! connections lets the next caller read the cancelled call's answer (mysql_async issue 401).
+
+mod client;
+mod connect;
+mod explain;
+pub(crate) mod faults;
+mod queryable;
+mod survey;
+mod transaction;
+
+pub use client::Client;
+pub(crate) use queryable::forward_queryable;
+pub use transaction::Transaction;
+
+use mysql_async::prelude::Queryable;
+
+use super::{Backend, Condition, Dial, Engine, Failure, Survey};
+use crate::id::EngineKind;
+
+/// The engine of Aurora MySQL.
+#[derive(Debug, Clone, Copy)]
+pub struct MySql;
+
+impl Engine for MySql {}
+
+impl Backend for MySql {
+    const KIND: EngineKind = EngineKind::MySql;
+
+    type Client = Client;
+
+    async fn connect(dial: Dial) -> Result<Client, Failure> {
+        connect::connect(dial).await
+    }
+
+    async fn survey(client: &mut Client) -> Result<Survey, Failure> {
+        survey::survey(client).await
+    }
+
+    async fn ping(client: &mut Client) -> Result<(), Failure> {
+        client.ping().await.map_err(explain::failure)
+    }
+
+    fn condition(client: &Client) -> Condition {
+        client.condition()
+    }
+
+    async fn clean(client: &mut Client) -> Result<(), Failure> {
+        client
+            .query_drop("ROLLBACK")
+            .await
+            .map_err(explain::failure)
+    }
+
+    fn kill(client: Client) {
+        client.kill();
+    }
+}

@@ -1,0 +1,405 @@
+//! `mysql_async`'s query interface for the watched connection and for a transaction on it.
+//!
+//! Methods that read all rows are watched to their last row. Those that hand out rows one by one
+//! (`query_iter`, `exec_iter` and the streams on them) are watched up to the first; what happens
+//! to the rows after that is native.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use mysql_async::prelude::{AsQuery, FromRow, Queryable, StatementLike};
+use mysql_async::{BinaryProtocol, Error as Native, Params, QueryResult, Statement, TextProtocol};
+
+use super::client::{Client, Phase};
+use super::transaction::Transaction;
+
+impl Queryable for Client {
+    fn ping(&mut self) -> BoxFuture<'_, Result<(), Native>> {
+        let Self { native, watch } = self;
+        watch.call(Phase::Committing, native.ping()).boxed()
+    }
+
+    fn query_iter<'a, Q>(
+        &'a mut self,
+        query: Q,
+    ) -> BoxFuture<'a, Result<QueryResult<'a, 'static, TextProtocol>, Native>>
+    where
+        Q: AsQuery + 'a,
+    {
+        let phase = self.phase_of(Some(&query.as_query()));
+        let Self { native, watch } = self;
+        async move {
+            let rows = watch.call(phase, native.query_iter(query)).await;
+            watch.leave_rows();
+            rows
+        }
+        .boxed()
+    }
+
+    fn prep<'a, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<Statement, Native>>
+    where
+        Q: AsQuery + 'a,
+    {
+        let Self { native, watch } = self;
+        watch.call(Phase::InTransaction, native.prep(query)).boxed()
+    }
+
+    fn close(&mut self, statement: Statement) -> BoxFuture<'_, Result<(), Native>> {
+        let Self { native, watch } = self;
+        watch
+            .call(Phase::InTransaction, native.close(statement))
+            .boxed()
+    }
+
+    fn exec_iter<'a: 's, 's, Q, P>(
+        &'a mut self,
+        statement: Q,
+        params: P,
+    ) -> BoxFuture<'s, Result<QueryResult<'a, 'static, BinaryProtocol>, Native>>
+    where
+        Q: StatementLike + 's,
+        P: Into<Params>,
+    {
+        let params = params.into();
+        let Self { native, watch } = self;
+        async move {
+            let call = native.exec_iter(statement, params);
+            let rows = watch.call(Phase::Committing, call).await;
+            watch.leave_rows();
+            rows
+        }
+        .boxed()
+    }
+
+    fn query<'a, T, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<Vec<T>, Native>>
+    where
+        Q: AsQuery + 'a,
+        T: FromRow + Send + 'static,
+    {
+        let phase = self.phase_of(Some(&query.as_query()));
+        let Self { native, watch } = self;
+        watch.call(phase, native.query(query)).boxed()
+    }
+
+    fn query_first<'a, T, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<Option<T>, Native>>
+    where
+        Q: AsQuery + 'a,
+        T: FromRow + Send + 'static,
+    {
+        let phase = self.phase_of(Some(&query.as_query()));
+        let Self { native, watch } = self;
+        watch.call(phase, native.query_first(query)).boxed()
+    }
+
+    fn query_fold<'a, T, F, Q, U>(
+        &'a mut self,
+        query: Q,
+        init: U,
+        f: F,
+    ) -> BoxFuture<'a, Result<U, Native>>
+    where
+        Q: AsQuery + 'a,
+        T: FromRow + Send + 'static,
+        F: FnMut(U, T) -> U + Send + 'a,
+        U: Send + 'a,
+    {
+        let phase = self.phase_of(Some(&query.as_query()));
+        let Self { native, watch } = self;
+        watch.call(phase, native.query_fold(query, init, f)).boxed()
+    }
+
+    fn query_drop<'a, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<(), Native>>
+    where
+        Q: AsQuery + 'a,
+    {
+        let phase = self.phase_of(Some(&query.as_query()));
+        let Self { native, watch } = self;
+        watch.call(phase, native.query_drop(query)).boxed()
+    }
+
+    fn exec_batch<'a: 'b, 'b, S, P, I>(
+        &'a mut self,
+        statement: S,
+        params: I,
+    ) -> BoxFuture<'b, Result<(), Native>>
+    where
+        S: StatementLike + 'b,
+        I: IntoIterator<Item = P> + Send + 'b,
+        I::IntoIter: Send,
+        P: Into<Params> + Send,
+    {
+        let Self { native, watch } = self;
+        watch
+            .call(Phase::Committing, native.exec_batch(statement, params))
+            .boxed()
+    }
+
+    fn exec<'a: 'b, 'b, T, S, P>(
+        &'a mut self,
+        statement: S,
+        params: P,
+    ) -> BoxFuture<'b, Result<Vec<T>, Native>>
+    where
+        S: StatementLike + 'b,
+        P: Into<Params> + Send + 'b,
+        T: FromRow + Send + 'static,
+    {
+        let Self { native, watch } = self;
+        watch
+            .call(Phase::Committing, native.exec(statement, params))
+            .boxed()
+    }
+
+    fn exec_first<'a: 'b, 'b, T, S, P>(
+        &'a mut self,
+        statement: S,
+        params: P,
+    ) -> BoxFuture<'b, Result<Option<T>, Native>>
+    where
+        S: StatementLike + 'b,
+        P: Into<Params> + Send + 'b,
+        T: FromRow + Send + 'static,
+    {
+        let Self { native, watch } = self;
+        watch
+            .call(Phase::Committing, native.exec_first(statement, params))
+            .boxed()
+    }
+
+    fn exec_fold<'a: 'b, 'b, T, S, P, U, F>(
+        &'a mut self,
+        statement: S,
+        params: P,
+        init: U,
+        f: F,
+    ) -> BoxFuture<'b, Result<U, Native>>
+    where
+        S: StatementLike + 'b,
+        P: Into<Params> + Send + 'b,
+        T: FromRow + Send + 'static,
+        F: FnMut(U, T) -> U + Send + 'a,
+        U: Send + 'a,
+    {
+        let Self { native, watch } = self;
+        watch
+            .call(
+                Phase::Committing,
+                native.exec_fold(statement, params, init, f),
+            )
+            .boxed()
+    }
+
+    fn exec_drop<'a: 'b, 'b, S, P>(
+        &'a mut self,
+        statement: S,
+        params: P,
+    ) -> BoxFuture<'b, Result<(), Native>>
+    where
+        S: StatementLike + 'b,
+        P: Into<Params> + Send + 'b,
+    {
+        let Self { native, watch } = self;
+        watch
+            .call(Phase::Committing, native.exec_drop(statement, params))
+            .boxed()
+    }
+}
+
+/// Forwards the query interface to the watched connection inside.
+macro_rules! forward_queryable {
+    ($outer:ty, |$this:ident| $inner:expr) => {
+        impl mysql_async::prelude::Queryable for $outer {
+            fn ping(
+                &mut self,
+            ) -> futures_util::future::BoxFuture<'_, Result<(), mysql_async::Error>> {
+                let $this = self;
+                $inner.ping()
+            }
+
+            fn query_iter<'a, Q>(
+                &'a mut self,
+                query: Q,
+            ) -> futures_util::future::BoxFuture<
+                'a,
+                Result<
+                    mysql_async::QueryResult<'a, 'static, mysql_async::TextProtocol>,
+                    mysql_async::Error,
+                >,
+            >
+            where
+                Q: mysql_async::prelude::AsQuery + 'a,
+            {
+                let $this = self;
+                $inner.query_iter(query)
+            }
+
+            fn prep<'a, Q>(
+                &'a mut self,
+                query: Q,
+            ) -> futures_util::future::BoxFuture<
+                'a,
+                Result<mysql_async::Statement, mysql_async::Error>,
+            >
+            where
+                Q: mysql_async::prelude::AsQuery + 'a,
+            {
+                let $this = self;
+                $inner.prep(query)
+            }
+
+            fn close(
+                &mut self,
+                statement: mysql_async::Statement,
+            ) -> futures_util::future::BoxFuture<'_, Result<(), mysql_async::Error>> {
+                let $this = self;
+                mysql_async::prelude::Queryable::close($inner, statement)
+            }
+
+            fn exec_iter<'a: 's, 's, Q, P>(
+                &'a mut self,
+                statement: Q,
+                params: P,
+            ) -> futures_util::future::BoxFuture<
+                's,
+                Result<
+                    mysql_async::QueryResult<'a, 'static, mysql_async::BinaryProtocol>,
+                    mysql_async::Error,
+                >,
+            >
+            where
+                Q: mysql_async::prelude::StatementLike + 's,
+                P: Into<mysql_async::Params>,
+            {
+                let $this = self;
+                $inner.exec_iter(statement, params)
+            }
+
+            fn query<'a, T, Q>(
+                &'a mut self,
+                query: Q,
+            ) -> futures_util::future::BoxFuture<'a, Result<Vec<T>, mysql_async::Error>>
+            where
+                Q: mysql_async::prelude::AsQuery + 'a,
+                T: mysql_async::prelude::FromRow + Send + 'static,
+            {
+                let $this = self;
+                $inner.query(query)
+            }
+
+            fn query_first<'a, T, Q>(
+                &'a mut self,
+                query: Q,
+            ) -> futures_util::future::BoxFuture<'a, Result<Option<T>, mysql_async::Error>>
+            where
+                Q: mysql_async::prelude::AsQuery + 'a,
+                T: mysql_async::prelude::FromRow + Send + 'static,
+            {
+                let $this = self;
+                $inner.query_first(query)
+            }
+
+            fn query_fold<'a, T, F, Q, U>(
+                &'a mut self,
+                query: Q,
+                init: U,
+                f: F,
+            ) -> futures_util::future::BoxFuture<'a, Result<U, mysql_async::Error>>
+            where
+                Q: mysql_async::prelude::AsQuery + 'a,
+                T: mysql_async::prelude::FromRow + Send + 'static,
+                F: FnMut(U, T) -> U + Send + 'a,
+                U: Send + 'a,
+            {
+                let $this = self;
+                $inner.query_fold(query, init, f)
+            }
+
+            fn query_drop<'a, Q>(
+                &'a mut self,
+                query: Q,
+            ) -> futures_util::future::BoxFuture<'a, Result<(), mysql_async::Error>>
+            where
+                Q: mysql_async::prelude::AsQuery + 'a,
+            {
+                let $this = self;
+                $inner.query_drop(query)
+            }
+
+            fn exec_batch<'a: 'b, 'b, S, P, I>(
+                &'a mut self,
+                statement: S,
+                params: I,
+            ) -> futures_util::future::BoxFuture<'b, Result<(), mysql_async::Error>>
+            where
+                S: mysql_async::prelude::StatementLike + 'b,
+                I: IntoIterator<Item = P> + Send + 'b,
+                I::IntoIter: Send,
+                P: Into<mysql_async::Params> + Send,
+            {
+                let $this = self;
+                $inner.exec_batch(statement, params)
+            }
+
+            fn exec<'a: 'b, 'b, T, S, P>(
+                &'a mut self,
+                statement: S,
+                params: P,
+            ) -> futures_util::future::BoxFuture<'b, Result<Vec<T>, mysql_async::Error>>
+            where
+                S: mysql_async::prelude::StatementLike + 'b,
+                P: Into<mysql_async::Params> + Send + 'b,
+                T: mysql_async::prelude::FromRow + Send + 'static,
+            {
+                let $this = self;
+                $inner.exec(statement, params)
+            }
+
+            fn exec_first<'a: 'b, 'b, T, S, P>(
+                &'a mut self,
+                statement: S,
+                params: P,
+            ) -> futures_util::future::BoxFuture<'b, Result<Option<T>, mysql_async::Error>>
+            where
+                S: mysql_async::prelude::StatementLike + 'b,
+                P: Into<mysql_async::Params> + Send + 'b,
+                T: mysql_async::prelude::FromRow + Send + 'static,
+            {
+                let $this = self;
+                $inner.exec_first(statement, params)
+            }
+
+            fn exec_fold<'a: 'b, 'b, T, S, P, U, F>(
+                &'a mut self,
+                statement: S,
+                params: P,
+                init: U,
+                f: F,
+            ) -> futures_util::future::BoxFuture<'b, Result<U, mysql_async::Error>>
+            where
+                S: mysql_async::prelude::StatementLike + 'b,
+                P: Into<mysql_async::Params> + Send + 'b,
+                T: mysql_async::prelude::FromRow + Send + 'static,
+                F: FnMut(U, T) -> U + Send + 'a,
+                U: Send + 'a,
+            {
+                let $this = self;
+                $inner.exec_fold(statement, params, init, f)
+            }
+
+            fn exec_drop<'a: 'b, 'b, S, P>(
+                &'a mut self,
+                statement: S,
+                params: P,
+            ) -> futures_util::future::BoxFuture<'b, Result<(), mysql_async::Error>>
+            where
+                S: mysql_async::prelude::StatementLike + 'b,
+                P: Into<mysql_async::Params> + Send + 'b,
+            {
+                let $this = self;
+                $inner.exec_drop(statement, params)
+            }
+        }
+    };
+}
+
+forward_queryable!(Transaction<'_>, |this| this.client());
+pub(crate) use forward_queryable;

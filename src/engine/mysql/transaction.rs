@@ -1,0 +1,60 @@
+//! An open transaction, with every call watched.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Error as Native, TxOpts};
+
+use super::client::Client;
+
+/// An open transaction: a `Queryable` that ends with [`commit`](Self::commit) or
+/// [`rollback`](Self::rollback).
+///
+/// Dropped without either it is rolled back before anybody else gets the connection.
+#[derive(Debug)]
+pub struct Transaction<'a> {
+    client: &'a mut Client,
+}
+
+impl<'a> Transaction<'a> {
+    pub(super) async fn begin(client: &'a mut Client, options: TxOpts) -> Result<Self, Native> {
+        if let Some(level) = options.isolation_level() {
+            let statement = format!("SET TRANSACTION ISOLATION LEVEL {level}");
+            client.query_drop(statement).await?;
+        }
+        let mut modes = Vec::new();
+        if options.consistent_snapshot() {
+            modes.push("WITH CONSISTENT SNAPSHOT");
+        }
+        match options.readonly() {
+            Some(true) => modes.push("READ ONLY"),
+            Some(false) => modes.push("READ WRITE"),
+            None => {}
+        }
+        let statement = format!("START TRANSACTION {}", modes.join(", "));
+        client.query_drop(statement).await?;
+        Ok(Self { client })
+    }
+
+    pub(super) fn client(&mut self) -> &mut Client {
+        self.client
+    }
+
+    /// Commits.
+    ///
+    /// # Errors
+    ///
+    /// When the connection was lost before the answer, the transaction may have been committed:
+    /// the error's [`outcome`](crate::Error::outcome) is
+    /// [`Unknown`](crate::Outcome::Unknown).
+    pub async fn commit(self) -> Result<(), mysql_async::Error> {
+        self.client.query_drop("COMMIT").await
+    }
+
+    /// Rolls back.
+    ///
+    /// # Errors
+    ///
+    /// The loss of the connection; the transaction is rolled back all the same.
+    pub async fn rollback(self) -> Result<(), mysql_async::Error> {
+        self.client.query_drop("ROLLBACK").await
+    }
+}

@@ -1,0 +1,347 @@
+//! The native client with every call watched.
+
+use std::future::Future;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use bytes::Buf;
+use tokio_postgres::types::{BorrowToSql, ToSql, Type};
+use tokio_postgres::{
+    CopyInSink, CopyOutStream, Row, RowStream, SimpleQueryMessage, Statement, ToStatement,
+};
+
+use super::explain::{self, Phase};
+use super::link::Link;
+use super::transaction::Transaction;
+use crate::engine::{Condition, Failure};
+use crate::error::{Error, ErrorKind, Outcome, Result};
+
+/// A `tokio_postgres::Client` whose calls say what their errors mean.
+///
+/// The methods have the names and arguments of the native client and return this crate's
+/// [`Error`](enum@crate::Error): [`Error::outcome`] then says whether the statement may have been
+/// applied. All else of the native client is reached through `Deref`; errors met there are
+/// noticed as well, only not explained.
+///
+/// # Cancellation
+///
+/// Any call may be dropped. The connection is then thrown away when it is returned, as the
+/// statement may still be running.
+#[derive(Debug)]
+pub struct Client {
+    native: tokio_postgres::Client,
+    link: Arc<Link>,
+}
+
+impl Client {
+    pub(super) fn new(native: tokio_postgres::Client, link: Arc<Link>) -> Self {
+        Self { native, link }
+    }
+
+    pub(super) fn native(&self) -> &tokio_postgres::Client {
+        &self.native
+    }
+
+    pub(super) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    pub(super) fn failure(&self, error: tokio_postgres::Error) -> Failure {
+        explain::failure(error, &self.link)
+    }
+
+    pub(super) fn condition(&self) -> Condition {
+        if self.native.is_closed() || self.link.is_condemned() {
+            Condition::Broken
+        } else if self.link.in_transaction() {
+            Condition::Unclean
+        } else {
+            Condition::Clean
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        if self.link.in_transaction() {
+            Phase::InTransaction
+        } else {
+            Phase::Committing
+        }
+    }
+
+    async fn watch<T>(
+        &self,
+        call: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        if self.native.is_closed() {
+            return Err(already_over(&self.link));
+        }
+        let phase = self.phase();
+        watch(&self.link, phase, call).await
+    }
+
+    /// Creates a prepared statement.
+    ///
+    /// # Errors
+    ///
+    /// As all calls here: the server's refusal, or the loss of the connection.
+    pub async fn prepare(&self, query: &str) -> Result<Statement> {
+        self.watch(self.native.prepare(query)).await
+    }
+
+    /// Creates a prepared statement with the types of its parameters named.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn prepare_typed(&self, query: &str, types: &[Type]) -> Result<Statement> {
+        self.watch(self.native.prepare_typed(query, types)).await
+    }
+
+    /// Runs a statement and returns its rows.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn query<T>(&self, statement: &T, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>>
+    where
+        T: ?Sized + ToStatement,
+    {
+        self.watch(self.native.query(statement, params)).await
+    }
+
+    /// Runs a statement that gives exactly one row.
+    ///
+    /// # Errors
+    ///
+    /// Also [`ErrorKind::Usage`] for any other number of rows; the statement has then been
+    /// applied.
+    pub async fn query_one<T>(&self, statement: &T, params: &[&(dyn ToSql + Sync)]) -> Result<Row>
+    where
+        T: ?Sized + ToStatement,
+    {
+        one_row(self.query(statement, params).await?)
+    }
+
+    /// Runs a statement that gives at most one row.
+    ///
+    /// # Errors
+    ///
+    /// See [`query_one`](Self::query_one).
+    pub async fn query_opt<T>(
+        &self,
+        statement: &T,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>>
+    where
+        T: ?Sized + ToStatement,
+    {
+        at_most_one_row(self.query(statement, params).await?)
+    }
+
+    /// Runs a statement and returns its rows as a stream, whose own errors are native.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn query_raw<T, P, I>(&self, statement: &T, params: I) -> Result<RowStream>
+    where
+        T: ?Sized + ToStatement,
+        P: BorrowToSql,
+        I: IntoIterator<Item = P>,
+        I::IntoIter: ExactSizeIterator,
+    {
+        self.watch(self.native.query_raw(statement, params)).await
+    }
+
+    /// Runs a statement with typed parameters in one round trip, without preparing it first.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn query_typed(
+        &self,
+        query: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>> {
+        self.watch(self.native.query_typed(query, params)).await
+    }
+
+    /// Runs a statement and returns how many rows it changed.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn execute<T>(&self, statement: &T, params: &[&(dyn ToSql + Sync)]) -> Result<u64>
+    where
+        T: ?Sized + ToStatement,
+    {
+        self.watch(self.native.execute(statement, params)).await
+    }
+
+    /// Runs a statement with typed parameters in one round trip and returns how many rows it
+    /// changed.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn execute_typed(
+        &self,
+        query: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<u64> {
+        self.watch(self.native.execute_typed(query, params)).await
+    }
+
+    /// Runs a statement with parameters from an iterator.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn execute_raw<T, P, I>(&self, statement: &T, params: I) -> Result<u64>
+    where
+        T: ?Sized + ToStatement,
+        P: BorrowToSql,
+        I: IntoIterator<Item = P>,
+        I::IntoIter: ExactSizeIterator,
+    {
+        self.watch(self.native.execute_raw(statement, params)).await
+    }
+
+    /// Begins `COPY ... FROM STDIN`; the sink's own errors are native.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn copy_in<T, U>(&self, statement: &T) -> Result<CopyInSink<U>>
+    where
+        T: ?Sized + ToStatement,
+        U: Buf + 'static + Send,
+    {
+        self.watch(self.native.copy_in(statement)).await
+    }
+
+    /// Begins `COPY ... TO STDOUT`; the stream's own errors are native.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn copy_out<T>(&self, statement: &T) -> Result<CopyOutStream>
+    where
+        T: ?Sized + ToStatement,
+    {
+        self.watch(self.native.copy_out(statement)).await
+    }
+
+    /// Runs a script in the simple protocol and returns its rows as text.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn simple_query(&self, query: &str) -> Result<Vec<SimpleQueryMessage>> {
+        self.watch(self.native.simple_query(query)).await
+    }
+
+    /// Runs a script in the simple protocol.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn batch_execute(&self, query: &str) -> Result<()> {
+        self.watch(self.native.batch_execute(query)).await
+    }
+
+    /// Asks the server for a sign of life: one round trip.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn check_connection(&self) -> Result<()> {
+        self.watch(self.native.check_connection()).await
+    }
+
+    /// Begins a transaction; it is rolled back when dropped without a commit.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare). Nothing has been changed then.
+    pub async fn transaction(&mut self) -> Result<Transaction<'_>> {
+        if self.native.is_closed() {
+            return Err(already_over(&self.link));
+        }
+        let link = &*self.link;
+        let native = watch(link, Phase::InTransaction, self.native.transaction()).await?;
+        Ok(Transaction::new(native, link))
+    }
+}
+
+/// The native client, for what is not mirrored here.
+impl Deref for Client {
+    type Target = tokio_postgres::Client;
+
+    fn deref(&self) -> &Self::Target {
+        &self.native
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // The native client's end is what ends the connection; from here on that is no news.
+        self.link.release();
+    }
+}
+
+/// Awaits a call on a connection, explains its error, and condemns the connection if the call is
+/// dropped half-way: the statement may still be running.
+pub(super) async fn watch<T>(
+    link: &Link,
+    phase: Phase,
+    call: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T> {
+    let guard = CondemnIfDropped(link);
+    let answer = call.await;
+    std::mem::forget(guard);
+    answer.map_err(|error| explain::explain(error, link, phase))
+}
+
+struct CondemnIfDropped<'a>(&'a Link);
+
+impl Drop for CondemnIfDropped<'_> {
+    fn drop(&mut self) {
+        self.0.condemn();
+    }
+}
+
+pub(super) fn one_row(rows: Vec<Row>) -> Result<Row> {
+    at_most_one_row(rows)?.ok_or_else(|| wrong_count("none"))
+}
+
+pub(super) fn at_most_one_row(rows: Vec<Row>) -> Result<Option<Row>> {
+    let mut rows = rows.into_iter();
+    let first = rows.next();
+    match rows.next() {
+        None => Ok(first),
+        Some(_) => Err(wrong_count("several")),
+    }
+}
+
+fn wrong_count(found: &str) -> Error {
+    Error::new(
+        ErrorKind::Usage,
+        format!("one row was expected and {found} came"),
+    )
+    .with_outcome(Outcome::Applied)
+}
+
+fn already_over(link: &Link) -> Error {
+    let cause = link
+        .end()
+        .unwrap_or_else(|| "the server closed it".to_owned());
+    let error = Error::new(
+        ErrorKind::ConnectionLost,
+        format!("the connection has ended ({cause}) before anything was sent: take a new one"),
+    );
+    match link.reporter().instance() {
+        Some(instance) => error.with_instance(instance),
+        None => error,
+    }
+}

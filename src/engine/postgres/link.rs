@@ -1,0 +1,114 @@
+//! What is known of one connection's state, shared by its client, its driving task and the
+//! reader of its messages.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use super::faults;
+use crate::engine::reporter::Reporter;
+use crate::topology::observation::Fault;
+
+/// The state of one connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    reporter: Reporter,
+    /// The status byte of the last `ReadyForQuery` (PostgreSQL protocol, section 55.7): `I`, `T`
+    /// or `E`.
+    status: AtomicU8,
+    /// It met an error that says it must not be used again, or a call on it was cancelled.
+    condemned: AtomicBool,
+    /// Nobody uses it any more: its end is no news.
+    released: AtomicBool,
+    abandoned: CancellationToken,
+    /// Why it ended, in words.
+    end: Mutex<Option<String>>,
+}
+
+impl Link {
+    pub(super) fn new(reporter: Reporter) -> Self {
+        Self {
+            reporter,
+            status: AtomicU8::new(b'I'),
+            condemned: AtomicBool::new(false),
+            released: AtomicBool::new(false),
+            abandoned: CancellationToken::new(),
+            end: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn reporter(&self) -> &Reporter {
+        &self.reporter
+    }
+
+    /// The server is ready for a query, in this transaction status.
+    pub(super) fn ready(&self, status: u8) {
+        self.status.store(status, Ordering::Release);
+    }
+
+    pub(super) fn in_transaction(&self) -> bool {
+        self.status.load(Ordering::Acquire) != b'I'
+    }
+
+    pub(super) fn transaction_failed(&self) -> bool {
+        self.status.load(Ordering::Acquire) == b'E'
+    }
+
+    /// The server sent an error with this SQLSTATE. Seen for every statement, however it was
+    /// sent.
+    pub(super) fn met(&self, sqlstate: &str) {
+        let fault = faults::fault_of_sqlstate(sqlstate);
+        if faults::condemns(fault) {
+            self.condemn();
+            self.reporter.trouble(fault);
+        }
+    }
+
+    pub(super) fn condemn(&self) {
+        self.condemned.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_condemned(&self) -> bool {
+        self.condemned.load(Ordering::Acquire)
+    }
+
+    /// The connection is over. The first cause stands.
+    pub(super) fn ended(&self, cause: String) {
+        self.condemn();
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        end.get_or_insert(cause);
+    }
+
+    /// Why the connection is over, if it is.
+    pub(super) fn end(&self) -> Option<String> {
+        if let Some(cause) = self.reporter.generation_end().cause() {
+            return Some(format!("the driver ended it because {cause}"));
+        }
+        self.end
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The server ended the connection while somebody still held it.
+    pub(super) fn lost(&self) {
+        if !self.released.load(Ordering::Acquire) && !self.is_condemned() {
+            self.reporter.trouble(Fault::Lost);
+        }
+    }
+
+    pub(super) fn release(&self) {
+        self.released.store(true, Ordering::Release);
+    }
+
+    /// Closes the socket now, whatever is under way.
+    pub(super) fn abandon(&self) {
+        self.release();
+        self.abandoned.cancel();
+    }
+
+    pub(super) async fn abandoned(&self) {
+        self.abandoned.cancelled().await;
+    }
+}

@@ -1,0 +1,65 @@
+//! PostgreSQL, over `tokio-postgres`.
+//!
+//! - [`client`]: [`Client`], the native client with every call watched.
+//! - [`transaction`]: [`Transaction`], the same for an open transaction.
+//! - [`connect`]: sockets, TLS, login, and the task that drives the protocol.
+//! - [`link`]: what is known of one connection's state, shared between those.
+//! - [`tracker`]: reads the server's messages as they pass, for the link.
+//! - [`faults`]: what a SQLSTATE means.
+//! - [`survey`]: the questions about the cluster.
+
+mod client;
+mod connect;
+mod explain;
+pub(crate) mod faults;
+mod link;
+mod survey;
+mod tracker;
+mod transaction;
+
+pub use client::Client;
+pub use transaction::Transaction;
+
+use super::{Backend, Condition, Dial, Engine, Failure, Survey};
+use crate::id::EngineKind;
+
+/// The engine of Aurora PostgreSQL.
+#[derive(Debug, Clone, Copy)]
+pub struct Postgres;
+
+impl Engine for Postgres {}
+
+impl Backend for Postgres {
+    const KIND: EngineKind = EngineKind::Postgres;
+
+    type Client = Client;
+
+    async fn connect(dial: Dial) -> Result<Client, Failure> {
+        connect::connect(dial).await
+    }
+
+    async fn survey(client: &mut Client) -> Result<Survey, Failure> {
+        survey::survey(client).await
+    }
+
+    async fn ping(client: &mut Client) -> Result<(), Failure> {
+        let answer = client.native().check_connection().await;
+        answer.map_err(|error| client.failure(error))
+    }
+
+    fn condition(client: &Client) -> Condition {
+        client.condition()
+    }
+
+    async fn clean(client: &mut Client) -> Result<(), Failure> {
+        let answer = client.native().batch_execute("ROLLBACK").await;
+        answer.map_err(|error| client.failure(error))
+    }
+
+    fn kill(client: Client) {
+        // The driving task holds the socket and closes it with the client gone; ending it
+        // outright spares waiting for statements that are still under way.
+        client.link().abandon();
+        drop(client);
+    }
+}

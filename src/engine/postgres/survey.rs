@@ -1,0 +1,91 @@
+//! The questions about the cluster, asked in one round trip.
+
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
+
+use super::Client;
+use super::explain::failure;
+use crate::engine::{Failure, Survey};
+use crate::error::{Error, ErrorKind};
+use crate::id::InstanceId;
+use crate::topology::observation::{Fault, Row};
+
+/// Who are you, what are you, what time is it; then the table. Everything is schema-qualified,
+/// so that no `search_path` can put something else in its place.
+///
+/// Source of functions and columns: Aurora User Guide, "aurora_replica_status" and
+/// "aurora_db_instance_identifier".
+const QUESTIONS: &str = "\
+    SELECT pg_catalog.aurora_db_instance_identifier(), pg_catalog.pg_is_in_recovery(), \
+    EXTRACT(EPOCH FROM pg_catalog.now()); \
+    SELECT server_id, session_id, EXTRACT(EPOCH FROM last_update_timestamp), replica_lag_in_msec \
+    FROM pg_catalog.aurora_replica_status()";
+
+/// The session id of the writer's row.
+const MASTER_SESSION_ID: &str = "MASTER_SESSION_ID";
+
+pub(super) async fn survey(client: &Client) -> Result<Survey, Failure> {
+    let answer = client.native().simple_query(QUESTIONS).await;
+    let messages = answer.map_err(|error| {
+        let undefined = error
+            .code()
+            .is_some_and(|code| *code == tokio_postgres::error::SqlState::UNDEFINED_FUNCTION);
+        let mut failure = failure(error, client.link());
+        if undefined {
+            failure.error = not_aurora().with_source(failure.error);
+        }
+        failure
+    })?;
+    read(&messages).ok_or_else(|| Failure {
+        fault: Fault::Other,
+        error: Error::new(
+            ErrorKind::NotAurora,
+            "the server's answer about the cluster cannot be understood: is it Aurora PostgreSQL?",
+        ),
+    })
+}
+
+fn not_aurora() -> Error {
+    Error::new(
+        ErrorKind::NotAurora,
+        "the server has no aurora_replica_status(): it is not an Aurora PostgreSQL instance, or \
+         older than 10.21, 11.16, 12.11 and 13.7",
+    )
+}
+
+fn read(messages: &[SimpleQueryMessage]) -> Option<Survey> {
+    let mut rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let own = rows.next()?;
+    let is_reader = match own.get(1)? {
+        "t" => true,
+        "f" => false,
+        _ => return None,
+    };
+    Some(Survey {
+        identity: InstanceId::new(own.get(0)?),
+        is_writer: !is_reader,
+        server_now_micros: micros(own.get(2)?)?,
+        rows: rows.filter_map(read_row).collect(),
+    })
+}
+
+fn read_row(row: &SimpleQueryRow) -> Option<Row> {
+    Some(Row {
+        id: InstanceId::new(row.get(0)?),
+        is_writer: row.get(1)? == MASTER_SESSION_ID,
+        updated_micros: row.get(2).and_then(micros),
+        lag_millis: row.get(3).and_then(|lag| lag.parse().ok()),
+    })
+}
+
+/// `1764000000.123456` seconds to microseconds.
+fn micros(seconds: &str) -> Option<i64> {
+    let seconds: f64 = seconds.parse().ok()?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "saturates far beyond any calendar"
+    )]
+    Some((seconds * 1e6) as i64)
+}

@@ -1,0 +1,188 @@
+//! An open transaction, with every call watched.
+
+use std::ops::Deref;
+
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, SimpleQueryMessage, Statement, ToStatement};
+
+use super::client::{at_most_one_row, one_row, watch};
+use super::explain::Phase;
+use super::link::Link;
+use crate::error::{Error, ErrorKind, Outcome, Result};
+
+/// A `tokio_postgres::Transaction` whose calls say what their errors mean.
+///
+/// Dropped without [`commit`](Self::commit) it is rolled back. An error of any call but `commit`
+/// has [`Outcome::Rejected`]: nothing of the transaction stays. All else of the native
+/// transaction is reached through `Deref`.
+pub struct Transaction<'a> {
+    native: tokio_postgres::Transaction<'a>,
+    link: &'a Link,
+    /// A savepoint: its commit decides nothing for good.
+    nested: bool,
+}
+
+impl<'a> Transaction<'a> {
+    pub(super) fn new(native: tokio_postgres::Transaction<'a>, link: &'a Link) -> Self {
+        Self {
+            native,
+            link,
+            nested: false,
+        }
+    }
+
+    async fn watch<T>(
+        &self,
+        call: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        watch(self.link, Phase::InTransaction, call).await
+    }
+
+    /// Commits.
+    ///
+    /// # Errors
+    ///
+    /// With [`Outcome::Unknown`] when the connection was lost before the answer: the transaction
+    /// may have been committed. With [`Outcome::Rejected`] when the server refused, and also when
+    /// an earlier statement of the transaction had failed: PostgreSQL answers such a COMMIT with
+    /// a ROLLBACK that looks like success.
+    pub async fn commit(self) -> Result<()> {
+        if self.link.transaction_failed() {
+            return Err(Error::new(
+                ErrorKind::Server,
+                "an earlier statement of the transaction failed, so it cannot be committed and is \
+                 rolled back",
+            )
+            .with_outcome(Outcome::Rejected));
+        }
+        let phase = if self.nested {
+            Phase::InTransaction
+        } else {
+            Phase::Committing
+        };
+        watch(self.link, phase, self.native.commit()).await
+    }
+
+    /// Rolls back.
+    ///
+    /// # Errors
+    ///
+    /// The loss of the connection; the transaction is rolled back all the same.
+    pub async fn rollback(self) -> Result<()> {
+        watch(self.link, Phase::InTransaction, self.native.rollback()).await
+    }
+
+    /// Creates a prepared statement.
+    ///
+    /// # Errors
+    ///
+    /// The server's refusal, or the loss of the connection.
+    pub async fn prepare(&self, query: &str) -> Result<Statement> {
+        self.watch(self.native.prepare(query)).await
+    }
+
+    /// Runs a statement and returns its rows.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn query<T>(&self, statement: &T, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>>
+    where
+        T: ?Sized + ToStatement,
+    {
+        self.watch(self.native.query(statement, params)).await
+    }
+
+    /// Runs a statement that gives exactly one row.
+    ///
+    /// # Errors
+    ///
+    /// Also [`ErrorKind::Usage`] for any other number of rows.
+    pub async fn query_one<T>(&self, statement: &T, params: &[&(dyn ToSql + Sync)]) -> Result<Row>
+    where
+        T: ?Sized + ToStatement,
+    {
+        one_row(self.query(statement, params).await?).map_err(not_committed)
+    }
+
+    /// Runs a statement that gives at most one row.
+    ///
+    /// # Errors
+    ///
+    /// See [`query_one`](Self::query_one).
+    pub async fn query_opt<T>(
+        &self,
+        statement: &T,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>>
+    where
+        T: ?Sized + ToStatement,
+    {
+        at_most_one_row(self.query(statement, params).await?).map_err(not_committed)
+    }
+
+    /// Runs a statement and returns how many rows it changed.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn execute<T>(&self, statement: &T, params: &[&(dyn ToSql + Sync)]) -> Result<u64>
+    where
+        T: ?Sized + ToStatement,
+    {
+        self.watch(self.native.execute(statement, params)).await
+    }
+
+    /// Runs a script in the simple protocol.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn batch_execute(&self, query: &str) -> Result<()> {
+        self.watch(self.native.batch_execute(query)).await
+    }
+
+    /// Runs a script in the simple protocol and returns its rows as text.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn simple_query(&self, query: &str) -> Result<Vec<SimpleQueryMessage>> {
+        self.watch(self.native.simple_query(query)).await
+    }
+
+    /// Begins a nested transaction by a savepoint.
+    ///
+    /// # Errors
+    ///
+    /// See [`prepare`](Self::prepare).
+    pub async fn transaction(&mut self) -> Result<Transaction<'_>> {
+        let link = self.link;
+        let native = watch(link, Phase::InTransaction, self.native.transaction()).await?;
+        Ok(Transaction {
+            native,
+            link,
+            nested: true,
+        })
+    }
+}
+
+/// The statement has run, but nothing of the transaction stays without its commit.
+fn not_committed(error: Error) -> Error {
+    error.with_outcome(Outcome::Rejected)
+}
+
+impl std::fmt::Debug for Transaction<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction").finish_non_exhaustive()
+    }
+}
+
+/// The native transaction, for what is not mirrored here.
+impl<'a> Deref for Transaction<'a> {
+    type Target = tokio_postgres::Transaction<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.native
+    }
+}

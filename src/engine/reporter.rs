@@ -1,0 +1,99 @@
+//! A connection's line to the monitor, and the monitor's hand on the connection.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::id::{Generation, InstanceId};
+use crate::topology::monitor::News;
+use crate::topology::observation::{Fault, Observation};
+
+/// What one connection carries: who it belongs to, where its news go, and the switch by which
+/// its whole generation is ended.
+#[derive(Debug, Clone)]
+pub struct Reporter {
+    identity: Option<Identity>,
+    generation_end: GenerationEnd,
+}
+
+#[derive(Debug, Clone)]
+struct Identity {
+    instance: InstanceId,
+    generation: Generation,
+    news: News,
+}
+
+/// Turns once, when all connections of a generation are to end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct GenerationEnd {
+    token: CancellationToken,
+    cause: Arc<OnceLock<&'static str>>,
+}
+
+impl Reporter {
+    /// For a connection of an instance's pool.
+    pub(crate) fn new(
+        instance: InstanceId,
+        generation: Generation,
+        news: News,
+        generation_end: GenerationEnd,
+    ) -> Self {
+        Self {
+            identity: Some(Identity {
+                instance,
+                generation,
+                news,
+            }),
+            generation_end,
+        }
+    }
+
+    /// For the monitor's own connections: it hears of their errors anyway.
+    pub(crate) fn silent() -> Self {
+        Self {
+            identity: None,
+            generation_end: GenerationEnd::default(),
+        }
+    }
+
+    /// Tells the monitor of an error that says something about the instance.
+    pub(crate) fn trouble(&self, fault: Fault) {
+        if let Some(identity) = &self.identity {
+            identity.news.send(Observation::Trouble {
+                instance: identity.instance.clone(),
+                generation: identity.generation,
+                fault,
+            });
+        }
+    }
+
+    pub(crate) fn instance(&self) -> Option<&InstanceId> {
+        self.identity.as_ref().map(|identity| &identity.instance)
+    }
+
+    pub(crate) fn generation_end(&self) -> &GenerationEnd {
+        &self.generation_end
+    }
+}
+
+impl GenerationEnd {
+    /// Ends the generation; the first cause stands.
+    pub(crate) fn end(&self, cause: &'static str) {
+        let _ = self.cause.set(cause);
+        self.token.cancel();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Waits for the end. Cancel-safe.
+    pub(crate) async fn ended(&self) {
+        self.token.cancelled().await;
+    }
+
+    /// Why it ended; `None` while it has not.
+    pub(crate) fn cause(&self) -> Option<&'static str> {
+        self.cause.get().copied()
+    }
+}

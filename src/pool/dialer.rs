@@ -1,0 +1,84 @@
+//! From a name to an open connection: locate, resolve, dial.
+
+use std::sync::Arc;
+
+use crate::config::{Config, HostPort};
+use crate::engine::reporter::Reporter;
+use crate::engine::tls::Tls;
+use crate::engine::{Backend, Dial, Failure};
+use crate::error::Result;
+use crate::id::InstanceId;
+use crate::resolve::{self, InstancePattern, Resolver};
+use crate::task::Spawner;
+use crate::time::Instant;
+use crate::topology::observation::Fault;
+
+/// All that opening a connection to any instance of one cluster takes.
+#[derive(Debug, Clone)]
+pub(crate) struct Dialer {
+    config: Arc<Config>,
+    tls: Tls,
+    resolver: Resolver,
+    pattern: InstancePattern,
+    /// The port of instances whose pattern names none: Aurora's tables carry no ports.
+    port: u16,
+    spawner: Spawner,
+}
+
+impl Dialer {
+    pub(crate) fn new(config: Arc<Config>, spawner: Spawner) -> Result<Self> {
+        Ok(Self {
+            tls: Tls::from_config(&config)?,
+            resolver: Resolver::new(&config),
+            pattern: resolve::instance_pattern(&config)?,
+            port: config
+                .seeds
+                .first()
+                .map_or_else(|| config.engine.default_port(), |seed| seed.port),
+            config,
+            spawner,
+        })
+    }
+
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    pub(crate) fn spawner(&self) -> &Spawner {
+        &self.spawner
+    }
+
+    /// Where an instance is reached.
+    pub(crate) fn locate(&self, instance: &InstanceId) -> Result<HostPort> {
+        self.pattern.host_for(instance, self.port)
+    }
+
+    /// Opens a connection. The name stays the name for TLS and credentials; the socket goes to
+    /// an address that was resolved just now.
+    pub(crate) async fn dial<E: Backend>(
+        &self,
+        place: &HostPort,
+        reporter: Reporter,
+        deadline: Instant,
+    ) -> Result<E::Client, Failure> {
+        let lookup = tokio::time::timeout_at(deadline, self.resolver.lookup(&place.host));
+        let lookup = lookup
+            .await
+            .map_err(|_| Failure::timed_out(format!("`{}` was not resolved in time", place.host)))?
+            .map_err(|error| Failure {
+                fault: Fault::Unresolved,
+                error,
+            })?;
+        E::connect(Dial {
+            config: Arc::clone(&self.config),
+            tls: self.tls.clone(),
+            host: place.host.as_str().into(),
+            port: place.port,
+            addresses: lookup.addresses,
+            reporter,
+            spawner: self.spawner.clone(),
+            deadline,
+        })
+        .await
+    }
+}

@@ -1,0 +1,111 @@
+//! What can be done to a running cluster, and waited for.
+
+use crate::id::InstanceId;
+use crate::sim::world::Command;
+
+use super::{ClusterState, Promotion, SimCluster, SimError};
+
+impl SimCluster {
+    /// Kills an instance's engine: its connections are reset and its port refuses.
+    ///
+    /// When it was the writer, the crash is noticed after a while and the best reader is
+    /// promoted: of the lowest promotion tier, by the seed if there are several. The old writer
+    /// comes back as a reader. Without a reader the same instance comes back as the writer. A
+    /// reader that crashes just restarts.
+    ///
+    /// Returns at once; see [`failover_finished`](Self::failover_finished).
+    ///
+    /// # Errors
+    ///
+    /// There is no such instance, or it is down already.
+    pub fn crash(&self, id: impl Into<InstanceId>) -> Result<(), SimError> {
+        Ok(self.shared.perform(Command::Crash(id.into()))?)
+    }
+
+    /// Crashes the instance that is the writer now, and returns its name.
+    ///
+    /// # Errors
+    ///
+    /// A failover is in progress, so there is no writer.
+    pub fn crash_writer(&self) -> Result<InstanceId, SimError> {
+        let refused = || {
+            SimError::Refused(
+                "there is no writer to crash: wait until the failover has finished".into(),
+            )
+        };
+        let writer = self.writer().ok_or_else(refused)?;
+        self.crash(writer.clone())?;
+        Ok(writer)
+    }
+
+    /// Requests a planned failover to one reader, or with `None` to the best one.
+    ///
+    /// Writes go on for a while; then the connections of the old and the new writer end with a
+    /// goodbye, and the new one accepts as the writer a little later.
+    ///
+    /// # Errors
+    ///
+    /// There is no such instance, it is no reader or not up, no reader is up at all, or another
+    /// failover is in progress.
+    pub fn failover(&self, to: Option<&InstanceId>) -> Result<(), SimError> {
+        Ok(self.shared.perform(Command::Failover(to.cloned()))?)
+    }
+
+    /// Adds a reader and returns its name. It accepts connections a little later.
+    ///
+    /// # Errors
+    ///
+    /// The cluster has fifteen readers already.
+    pub fn add_reader(&self) -> Result<InstanceId, SimError> {
+        Ok(self.shared.add_reader()?)
+    }
+
+    /// Deletes an instance. Its name leaves the DNS and its port refuses; the connections that it
+    /// has live on for a grace period. Its row in the replica-status table stays, with a lag of
+    /// 900000 ms and a timestamp that no longer changes. Deleting the writer promotes a reader.
+    ///
+    /// # Errors
+    ///
+    /// There is no such instance, it is the only one, or it is the writer and no reader can take
+    /// over now.
+    pub fn remove_instance(&self, id: impl Into<InstanceId>) -> Result<(), SimError> {
+        Ok(self.shared.perform(Command::Remove(id.into()))?)
+    }
+
+    /// Restarts an instance in good order; it comes back in the same role.
+    ///
+    /// # Errors
+    ///
+    /// There is no such instance, it is not up, or it is the writer and a failover is in progress.
+    pub fn restart(&self, id: impl Into<InstanceId>) -> Result<(), SimError> {
+        Ok(self.shared.perform(Command::Restart(id.into()))?)
+    }
+
+    /// Waits until the cluster's state fulfils a condition, and returns that state.
+    ///
+    /// It waits as long as it takes: put a `tokio::time::timeout` around it.
+    pub async fn wait_for(&self, mut condition: impl FnMut(&ClusterState) -> bool) -> ClusterState {
+        let mut states = self.shared.state.subscribe();
+        loop {
+            {
+                let state = states.borrow_and_update();
+                if condition(&state) {
+                    return state.clone();
+                }
+            }
+            if states.changed().await.is_err() {
+                // Why: the sender lives in `self`, so this is not reached; waiting on is the
+                // honest answer to a condition that was not fulfilled.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Waits until a writer accepts connections and no failover is in progress. Returns the last
+    /// promotion; none if the same writer came back.
+    pub async fn failover_finished(&self) -> Option<Promotion> {
+        self.wait_for(|state| !state.failing_over && state.writer.is_some())
+            .await;
+        self.last_promotion()
+    }
+}

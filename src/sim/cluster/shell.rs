@@ -1,0 +1,342 @@
+//! Carries out what the world decides: sockets, DNS, connections, time.
+//!
+//! One task waits for the world's next event. Operations and that task take the same lock,
+//! ask the world, and carry out its effects in order before they let go, so an operation has
+//! happened when its method returns.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use socket2::Socket;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+
+use crate::id::{EngineKind, InstanceId};
+use crate::sim::dns::SharedZone;
+use crate::sim::front::{Door, Ending, Sessions, Users};
+use crate::sim::host::Host;
+use crate::sim::volume::Volume;
+use crate::sim::world::{ClusterEvent, Command, Effect, Opening, Records, Refusal, World};
+
+use super::address::Addresses;
+use super::boot::{Boot, Clock, Tally};
+use super::listener::{self, Listener, Serving};
+use super::names::Names;
+use super::state::{ClusterState, Counters, InstanceStatus, Promotion};
+use super::tls::Identity;
+
+/// How many events are kept.
+const EVENTS_MAX: usize = 10_000;
+
+/// How soon a listener that could not be opened is tried again.
+const LISTEN_RETRY_DELAY: Duration = Duration::from_millis(20);
+
+/// All of a running cluster that operations, sessions and the clock's task share.
+pub(super) struct Shared {
+    pub(super) engine: EngineKind,
+    pub(super) names: Names,
+    pub(super) port: u16,
+    pub(super) clock: Clock,
+    pub(super) volume: Arc<Volume>,
+    pub(super) users: Arc<Users>,
+    pub(super) identity: Option<Identity>,
+    pub(super) zone: SharedZone,
+    pub(super) serving: Serving,
+    pub(super) runtime: Handle,
+    /// Wakes the clock's task when the next event may have changed.
+    pub(super) changed: Notify,
+    pub(super) state: watch::Sender<ClusterState>,
+    pub(super) world: Arc<Mutex<World>>,
+    pub(super) machines: Mutex<Machines>,
+}
+
+/// What stands for the instances in the real world.
+pub(super) struct Machines {
+    pub(super) addresses: Addresses,
+    /// Sockets bound ahead of the start.
+    pub(super) reserved: BTreeMap<Ipv4Addr, Socket>,
+    pub(super) instances: BTreeMap<InstanceId, Machine>,
+    pub(super) events: VecDeque<ClusterEvent>,
+    pub(super) last_promotion: Option<Promotion>,
+    /// Boots whose port was not free: not lost, tried again.
+    pub(super) unopened: Vec<Opening>,
+}
+
+/// One instance, over all its boots; kept when it is gone, for its counters.
+#[derive(Default)]
+pub(super) struct Machine {
+    tally: Arc<Tally>,
+    listener: Option<Listener>,
+    boot: Option<Running>,
+}
+
+/// The boot that an instance's connections belong to.
+struct Running {
+    boot: Arc<Boot>,
+    ending: watch::Sender<Option<Ending>>,
+    sessions: Arc<Sessions>,
+}
+
+impl Shared {
+    pub(super) fn machines(&self) -> MutexGuard<'_, Machines> {
+        self.machines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Carries out an operation.
+    pub(super) fn perform(&self, command: Command) -> Result<(), Refusal> {
+        let mut machines = self.machines();
+        let effects = self.world().handle(command, self.clock.now())?;
+        self.apply(&mut machines, effects);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Adds a reader and tells its name.
+    pub(super) fn add_reader(&self) -> Result<InstanceId, Refusal> {
+        let mut machines = self.machines();
+        let effects = self.world().handle(Command::AddReader, self.clock.now())?;
+        let added = effects.iter().rev().find_map(|effect| match effect {
+            Effect::Added { instance } => Some(instance.clone()),
+            _ => None,
+        });
+        self.apply(&mut machines, effects);
+        self.changed.notify_one();
+        added.ok_or(Refusal::TooManyReaders)
+    }
+
+    /// Lets everything happen that is due.
+    pub(super) fn tick(&self) {
+        let mut machines = self.machines();
+        for opening in std::mem::take(&mut machines.unopened) {
+            self.open(&mut machines, opening);
+        }
+        let effects = self.world().advance(self.clock.now());
+        self.apply(&mut machines, effects);
+    }
+
+    fn next_event(&self) -> Option<Duration> {
+        let machines = self.machines();
+        if machines.unopened.is_empty() {
+            self.world().next_event()
+        } else {
+            Some(self.clock.now() + LISTEN_RETRY_DELAY)
+        }
+    }
+
+    /// Runs the world's clock until the cluster is stopped.
+    pub(super) async fn run_clock(self: Arc<Self>) {
+        loop {
+            let next = self.next_event().and_then(|at| self.clock.instant(at));
+            let due = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.serving.stopped.cancelled() => return,
+                () = self.changed.notified() => {}
+                () = due => {}
+            }
+            self.tick();
+        }
+    }
+
+    /// Carries out effects in their order. Nothing here waits.
+    fn apply(&self, machines: &mut Machines, effects: Vec<Effect>) {
+        if effects.is_empty() || self.serving.stopped.is_cancelled() {
+            return;
+        }
+        for effect in effects {
+            match effect {
+                Effect::Added { instance } => {
+                    machines.addresses.give(&instance);
+                    machines.instances.entry(instance).or_default();
+                }
+                Effect::Fence { instance } => {
+                    if let Some(running) = machines.running(&instance) {
+                        running.boot.fence();
+                    }
+                }
+                Effect::Close { instance } => machines.close(&instance),
+                Effect::End { instance, ending } => machines.end(&instance, ending),
+                Effect::Open(opening) => self.open(machines, opening),
+                Effect::Promoted {
+                    instance,
+                    epoch,
+                    fault_at,
+                } => {
+                    machines.last_promotion = Some(Promotion {
+                        instance,
+                        epoch,
+                        fault_at,
+                        accepting_at: self.clock.now(),
+                    });
+                }
+                Effect::Gone { instance } => machines.close(&instance),
+                Effect::Dns(records) => self.update_zone(machines, &records),
+                Effect::Event(event) => machines.note(event),
+            }
+        }
+        self.state.send_replace(self.snapshot(machines));
+    }
+
+    fn open(&self, machines: &mut Machines, opening: Opening) {
+        let id = opening.instance.clone();
+        let address = machines.addresses.give(&id);
+        let tally = Arc::clone(&machines.instances.entry(id.clone()).or_default().tally);
+        let boot = Arc::new(Boot {
+            engine: self.engine,
+            clock: self.clock,
+            world: Arc::clone(&self.world),
+            tally,
+            commit_right: AtomicBool::new(opening.may_commit),
+            opening: opening.clone(),
+        });
+        // A boot that goes from starting to up is the same boot: its connections end together.
+        let (ending, sessions) = machines
+            .instances
+            .get_mut(&id)
+            .and_then(|machine| machine.boot.take())
+            .filter(|running| running.boot.opening.boot == opening.boot)
+            .map_or_else(
+                || (watch::Sender::new(None), Arc::default()),
+                |running| (running.ending, running.sessions),
+            );
+        let door = Door {
+            host: Arc::clone(&boot) as Arc<dyn Host>,
+            volume: Arc::clone(&self.volume),
+            users: Arc::clone(&self.users),
+            tls: self.identity.as_ref().map(|it| it.acceptor.clone()),
+            starting: opening.starting,
+            ending: ending.subscribe(),
+            sessions: Arc::clone(&sessions),
+        };
+        let running = Running {
+            boot,
+            ending,
+            sessions,
+        };
+        if let Some(machine) = machines.instances.get_mut(&id) {
+            machine.boot = Some(running);
+            if let Some(listener) = &machine.listener {
+                // It was starting: the socket stays, what is behind it changes.
+                listener.replace_door(door);
+                return;
+            }
+        }
+        match self.listen(machines, address, door) {
+            Ok(listener) => {
+                if let Some(machine) = machines.instances.get_mut(&id) {
+                    machine.listener = Some(listener);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, %id, %address, port = self.port, "a simulated instance cannot listen");
+                machines.unopened.push(opening);
+            }
+        }
+    }
+
+    fn listen(
+        &self,
+        machines: &mut Machines,
+        address: Ipv4Addr,
+        door: Door,
+    ) -> std::io::Result<Listener> {
+        let socket = match machines.reserved.remove(&address) {
+            Some(socket) => socket,
+            None => listener::bind(SocketAddr::from((address, self.port)))?,
+        };
+        let _runtime = self.runtime.enter();
+        Listener::open(socket, door, self.serving.clone())
+    }
+
+    fn update_zone(&self, machines: &Machines, records: &Records) {
+        let mut zone = self.zone.write().unwrap_or_else(PoisonError::into_inner);
+        let address = |id: &InstanceId| machines.addresses.of(id);
+        if let Err(error) = zone.update(&self.names, records, address) {
+            tracing::error!(%error, "the simulated DNS records could not be changed");
+        }
+    }
+
+    fn snapshot(&self, machines: &Machines) -> ClusterState {
+        let world = self.world();
+        ClusterState {
+            epoch: world.epoch(),
+            writer: world.writer().cloned(),
+            failing_over: world.is_failing_over(),
+            instances: world
+                .instances()
+                .filter_map(|(id, role, state)| {
+                    Some(InstanceStatus {
+                        id: id.clone(),
+                        role,
+                        state,
+                        address: machines.addresses.of(id)?,
+                    })
+                })
+                .collect(),
+        }
+    }
+
+    /// Refuses everything from now on; the connections end with their tasks.
+    pub(super) fn shut_down(&self) {
+        self.serving.stopped.cancel();
+        self.serving.tasks.close();
+        let mut machines = self.machines();
+        machines.reserved.clear();
+        for machine in machines.instances.values_mut() {
+            machine.listener = None;
+            if let Some(running) = &machine.boot {
+                running.boot.fence();
+            }
+        }
+    }
+}
+
+impl Machines {
+    fn running(&self, id: &InstanceId) -> Option<&Running> {
+        self.instances.get(id)?.boot.as_ref()
+    }
+
+    fn close(&mut self, id: &InstanceId) {
+        self.unopened.retain(|opening| opening.instance != *id);
+        if let Some(machine) = self.instances.get_mut(id) {
+            machine.listener = None;
+        }
+    }
+
+    fn end(&mut self, id: &InstanceId, ending: Ending) {
+        let Some(machine) = self.instances.get_mut(id) else {
+            return;
+        };
+        if let Some(running) = machine.boot.take() {
+            running.ending.send_replace(Some(ending));
+        }
+    }
+
+    fn note(&mut self, event: ClusterEvent) {
+        tracing::debug!(id = event.id, instance = %event.instance, message = event.message, "simulated cluster event");
+        if self.events.len() == EVENTS_MAX {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+
+    pub(super) fn counters(&self, id: &InstanceId) -> Option<Counters> {
+        let machine = self.instances.get(id)?;
+        let open = machine
+            .boot
+            .as_ref()
+            .map_or(0, |running| running.sessions.len());
+        Some(machine.tally.counters(open))
+    }
+}

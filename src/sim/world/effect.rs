@@ -1,0 +1,109 @@
+//! What the world asks its surroundings to do, and what they may ask of it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::id::InstanceId;
+use crate::sim::front::Ending;
+
+use super::instance::{InstanceState, Role};
+
+/// An operation on the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// The engine process dies. A writer's crash leads to a failover if a reader is there.
+    Crash(InstanceId),
+    /// A planned failover, to the named reader or to the best one.
+    Failover(Option<InstanceId>),
+    /// An orderly restart in the same role.
+    Restart(InstanceId),
+    AddReader,
+    Remove(InstanceId),
+}
+
+/// Something for the shell to do, in the order given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// The storage takes no more commits from this instance.
+    Fence { instance: InstanceId },
+    /// Stop listening: connects are refused from now on.
+    Close { instance: InstanceId },
+    /// All connections of the current boot end.
+    End {
+        instance: InstanceId,
+        ending: Ending,
+    },
+    /// Give a new instance its address.
+    Added { instance: InstanceId },
+    /// Listen, as this boot, if not listening already.
+    Open(Opening),
+    /// The promoted instance, opened just before, is the cluster's writer.
+    Promoted {
+        instance: InstanceId,
+        epoch: u64,
+        fault_at: Duration,
+    },
+    /// The instance is gone for good.
+    Gone { instance: InstanceId },
+    /// The DNS records are these now.
+    Dns(Records),
+    /// Something that RDS publishes as an event.
+    Event(ClusterEvent),
+}
+
+/// A boot of an instance that begins to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Opening {
+    pub(crate) instance: InstanceId,
+    pub(crate) boot: u64,
+    pub(crate) role: Role,
+    /// Sockets are accepted, logins are answered with 57P03.
+    pub(crate) starting: bool,
+    /// The storage takes this boot's commits.
+    pub(crate) may_commit: bool,
+    pub(crate) epoch: u64,
+}
+
+/// The cluster's DNS records, by instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Records {
+    /// What the cluster endpoint points to.
+    pub(crate) writer: Option<InstanceId>,
+    /// What the reader endpoint rotates over; if empty, it points to the writer.
+    pub(crate) readers: Vec<InstanceId>,
+    /// The instances that have a name.
+    pub(crate) instances: BTreeSet<InstanceId>,
+}
+
+/// Something that RDS would have published as an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClusterEvent {
+    /// When, since the simulated cluster started.
+    pub at: Duration,
+    /// RDS's id for this kind of event, such as `RDS-EVENT-0071`.
+    pub id: &'static str,
+    /// The instance that the event is about.
+    pub instance: InstanceId,
+    /// The text of the event.
+    pub message: String,
+}
+
+/// Why an operation was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("there is no instance `{0}` in the cluster")]
+    Unknown(InstanceId),
+    #[error("instance `{0}` is {1}: wait until it is up")]
+    NotRunning(InstanceId, InstanceState),
+    #[error("instance `{0}` is the writer already")]
+    AlreadyWriter(InstanceId),
+    #[error("a failover is in progress: wait until it has finished")]
+    FailoverInProgress,
+    #[error("no reader is up that could take over")]
+    NoReader,
+    #[error("a cluster has at most 15 readers")]
+    TooManyReaders,
+    #[error("instance `{0}` is the only one of the cluster and cannot be removed")]
+    LastInstance(InstanceId),
+}

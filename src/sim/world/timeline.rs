@@ -1,0 +1,217 @@
+//! How long each phase of a failover takes.
+
+use std::time::Duration;
+
+use crate::id::EngineKind;
+
+/// The phase lengths of a simulated cluster: what happens after a fault, and how much later.
+///
+/// All phases are plain values that may be changed one by one:
+///
+/// ```
+/// use std::time::Duration;
+/// use aurora_driver::sim::Timeline;
+///
+/// let mut timeline = Timeline::fast();
+/// timeline.dns_flip = Duration::from_secs(2);
+/// assert_eq!(timeline.scaled(0.5).dns_flip, Duration::from_secs(1));
+/// ```
+///
+/// The *cut* is the moment at which the old writer stops serving: the fault itself when the
+/// writer crashes, the end of [`drain`](Self::drain) in a planned failover.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Timeline {
+    /// From a writer's crash until the control plane has noticed and chosen a successor.
+    pub detection: Duration,
+    /// From the request of a planned failover to the cut. Writes still succeed meanwhile.
+    pub drain: Duration,
+    /// From the choice of the successor, whose connections drop then, until it accepts logins as
+    /// the writer.
+    pub promotion: Duration,
+    /// Up to this much is added to `promotion`, chosen by the seed.
+    pub promotion_jitter: Duration,
+    /// The last part of any boot, in which PostgreSQL accepts sockets and answers 57P03. MySQL
+    /// refuses to the end.
+    pub starting: Duration,
+    /// From the cut until the old writer accepts logins as a reader.
+    pub rejoin: Duration,
+    /// From a crash or restart until the same instance accepts logins in the same role.
+    pub restart: Duration,
+    /// From the cut until the cluster and reader endpoints' DNS records follow the promotion.
+    /// Never before the new writer accepts.
+    pub dns_flip: Duration,
+    /// From a reader's coming or going until the reader endpoint's DNS record follows.
+    pub dns_health_check: Duration,
+    /// From the cut to the event "Completed failover".
+    pub completion: Duration,
+    /// From the request for a new reader until it accepts logins.
+    pub creation: Duration,
+    /// How long connections to a deleted instance live on.
+    pub removal_grace: Duration,
+    /// How often the rows of the replica-status table are renewed.
+    pub status_interval: Duration,
+    /// The replica lag that a healthy reader reports, give or take a half.
+    pub replica_lag: Duration,
+    /// What the instances' own copies of the replica-status table get wrong, and for how long.
+    pub views: ViewOptions,
+}
+
+/// What the instances' own copies of the replica-status table get wrong, and for how long.
+///
+/// A zero length switches an anomaly off.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ViewOptions {
+    /// How far a reader's copy is behind the writer's.
+    pub propagation: Duration,
+    /// After its promotion the new writer lists nobody but itself for so long.
+    pub one_row: Duration,
+    /// Then it lists the old writer's `MASTER_SESSION_ID` row beside its own for so long, or
+    /// until the old writer is back.
+    pub two_writers: Duration,
+    /// Then other readers go on naming the old writer for up to so long, by the seed.
+    pub stale_readers: Duration,
+    /// The returning old writer's copy still calls itself the writer for so long.
+    pub stale_old_writer: Duration,
+    /// How long the row of a deleted instance stays, with a lag of 900000 ms.
+    pub lingering: Duration,
+}
+
+/// Longer than any test runs; sums of such lengths do not overflow.
+const LENGTH_MAX: Duration = seconds(100 * 365 * 24 * 3600);
+
+const fn millis(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+impl Timeline {
+    /// A timeline for tests: the order of events is Aurora's, the seconds are milliseconds.
+    ///
+    /// | after the crash | |
+    /// |---|---|
+    /// | 0 ms | the writer's connections are reset, connects are refused |
+    /// | 100 ms | the crash is detected, the successor's connections drop |
+    /// | 300 to 330 ms | the new writer accepts (PostgreSQL: 57P03 in the 60 ms before) |
+    /// | 600 ms | the DNS records follow |
+    /// | 700 ms | the old writer accepts as a reader |
+    ///
+    /// A planned failover is the same without detection, after a drain of 50 ms.
+    pub fn fast() -> Self {
+        Self {
+            detection: millis(100),
+            drain: millis(50),
+            promotion: millis(200),
+            promotion_jitter: millis(30),
+            starting: millis(60),
+            rejoin: millis(700),
+            restart: millis(300),
+            dns_flip: millis(600),
+            dns_health_check: millis(200),
+            completion: millis(800),
+            creation: millis(200),
+            removal_grace: millis(500),
+            status_interval: seconds(1),
+            replica_lag: millis(16),
+            views: ViewOptions {
+                propagation: millis(10),
+                one_row: millis(100),
+                two_writers: millis(150),
+                stale_readers: millis(200),
+                stale_old_writer: millis(150),
+                lingering: seconds(24 * 3600),
+            },
+        }
+    }
+
+    /// The published seconds.
+    ///
+    /// Aurora PostgreSQL follows a failover observed from outside second by second: the old
+    /// writer is cut 5 to 7 s after the request, refuses for a second, answers 57P03 for three,
+    /// and accepts as a reader 5 s after the cut; the new writer accepts 7 s after the cut, DNS
+    /// follows after 10 s and the event "Completed failover" after 18 s. Aurora MySQL follows
+    /// the event logs of two failovers: the new writer restarted 10.9 s after the start and the
+    /// old one between 21 and 23 s, DNS between 15 and 20 s. A deleted instance's connections
+    /// have three minutes (Aurora User Guide, "Replication with Aurora").
+    ///
+    /// Not modelled yet: an old writer that keeps its fenced connections open in silence until
+    /// it restarts.
+    pub fn aurora(engine: EngineKind) -> Self {
+        let (promotion, rejoin, dns_flip, completion) = match engine {
+            EngineKind::Postgres => (seconds(6), seconds(5), seconds(10), seconds(18)),
+            EngineKind::MySql => (seconds(5), seconds(16), seconds(12), seconds(17)),
+        };
+        Self {
+            detection: seconds(3),
+            drain: seconds(6),
+            promotion,
+            promotion_jitter: seconds(2),
+            starting: seconds(3),
+            rejoin,
+            restart: seconds(10),
+            dns_flip,
+            dns_health_check: seconds(5),
+            completion,
+            creation: seconds(240),
+            removal_grace: seconds(180),
+            status_interval: seconds(1),
+            replica_lag: millis(16),
+            views: ViewOptions {
+                propagation: seconds(1),
+                one_row: seconds(2),
+                two_writers: seconds(5),
+                stale_readers: seconds(20),
+                stale_old_writer: seconds(5),
+                lingering: seconds(24 * 3600),
+            },
+        }
+    }
+
+    /// The same timeline with every length multiplied. A factor that is negative or not a number
+    /// counts as zero.
+    #[must_use]
+    pub fn scaled(mut self, factor: f64) -> Self {
+        let factor = if factor.is_finite() {
+            factor.max(0.0)
+        } else {
+            0.0
+        };
+        let views = &mut self.views;
+        for length in [
+            &mut self.detection,
+            &mut self.drain,
+            &mut self.promotion,
+            &mut self.promotion_jitter,
+            &mut self.starting,
+            &mut self.rejoin,
+            &mut self.restart,
+            &mut self.dns_flip,
+            &mut self.dns_health_check,
+            &mut self.completion,
+            &mut self.creation,
+            &mut self.removal_grace,
+            &mut self.status_interval,
+            &mut self.replica_lag,
+            &mut views.propagation,
+            &mut views.one_row,
+            &mut views.two_writers,
+            &mut views.stale_readers,
+            &mut views.stale_old_writer,
+            &mut views.lingering,
+        ] {
+            let scaled = Duration::try_from_secs_f64(length.as_secs_f64() * factor);
+            *length = scaled.unwrap_or(LENGTH_MAX).min(LENGTH_MAX);
+        }
+        self
+    }
+}
+
+impl Default for Timeline {
+    fn default() -> Self {
+        Self::fast()
+    }
+}

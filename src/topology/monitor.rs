@@ -1,0 +1,178 @@
+//! The one task of a cluster handle: it asks, applies what it hears, and publishes.
+//!
+//! It decides nothing. Whom to ask and when is [`Cadence`]'s, what an answer means is
+//! [`apply`]'s, and how to ask is the [`Prober`]'s.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{mpsc, watch};
+
+use super::apply::{Effect, Step, apply};
+use super::cadence::{Cadence, Target};
+use super::observation::{Fault, Observation, Report};
+use super::snapshot::Topology;
+use crate::error::ErrorKind;
+use crate::event::EventSender;
+use crate::time::{self, Instant};
+
+/// News beyond this are dropped: by then the monitor has long been alarmed.
+const MAILBOX_CAPACITY: usize = 1_024;
+
+/// What the monitor needs of the layers to its right.
+pub(crate) trait Prober: Send + Sync + 'static {
+    /// Asks a target. Bounded in time by itself; dropping the future is safe.
+    fn ask(
+        &self,
+        target: &Target,
+        asked_at: Instant,
+    ) -> impl Future<Output = Result<Report, ProbeFailure>> + Send;
+
+    /// Brings pools in line with a new picture, before anybody else sees it.
+    fn carry_out(&self, topology: &Topology, effects: &[Effect]);
+}
+
+/// Why a target gave no report.
+#[derive(Debug, Clone)]
+pub(crate) struct ProbeFailure {
+    pub(crate) fault: Fault,
+    pub(crate) kind: ErrorKind,
+    /// For people: the target, the cause and the next step.
+    pub(crate) message: String,
+}
+
+/// Puts news into the monitor's mailbox; never waits.
+#[derive(Debug, Clone)]
+pub(crate) struct News(mpsc::Sender<Observation>);
+
+impl News {
+    pub(crate) fn send(&self, observation: Observation) {
+        // Full: the monitor is alarmed already. Closed: nobody needs news any more.
+        let _ = self.0.try_send(observation);
+    }
+}
+
+/// What the rest of the driver reads of the monitor.
+#[derive(Debug, Clone)]
+pub(crate) struct Published {
+    pub(crate) topology: watch::Receiver<Arc<Topology>>,
+    /// The most recent failed probe, for errors that must say why there is no writer.
+    pub(crate) last_failure: watch::Receiver<Option<ProbeFailure>>,
+}
+
+/// The monitor before it runs.
+#[derive(Debug)]
+pub(crate) struct Monitor {
+    cadence: Cadence,
+    events: EventSender,
+    mailbox: mpsc::Receiver<Observation>,
+    publisher: watch::Sender<Arc<Topology>>,
+    last_failure: watch::Sender<Option<ProbeFailure>>,
+}
+
+impl Monitor {
+    pub(crate) fn new(cadence: Cadence, events: EventSender) -> (Self, News, Published) {
+        let (sender, mailbox) = mpsc::channel(MAILBOX_CAPACITY);
+        let (publisher, topology) = watch::channel(Arc::new(Topology::empty()));
+        let (failures, last_failure) = watch::channel(None);
+        let monitor = Self {
+            cadence,
+            events,
+            mailbox,
+            publisher,
+            last_failure: failures,
+        };
+        let published = Published {
+            topology,
+            last_failure,
+        };
+        (monitor, News(sender), published)
+    }
+
+    /// Runs until the future is dropped.
+    pub(crate) async fn run<P: Prober>(mut self, prober: Arc<P>) {
+        let mut probes = FuturesUnordered::new();
+        loop {
+            let now = time::now();
+            self.cadence.follow(&self.publisher.borrow(), now);
+            for target in self.cadence.take_due(now) {
+                let prober = &*prober;
+                probes.push(async move {
+                    let answer = prober.ask(&target, now).await;
+                    (target, now, answer)
+                });
+            }
+            // Every arm is cancel-safe: `recv` and `next` lose nothing when dropped.
+            tokio::select! {
+                biased;
+                Some(observation) = self.mailbox.recv() => {
+                    self.take_in(&*prober, &observation);
+                }
+                Some((target, asked_at, answer)) = probes.next(), if !probes.is_empty() => {
+                    self.cadence.done(&target, asked_at, time::now());
+                    self.take_in_answer(&*prober, &target, asked_at, answer);
+                }
+                () = time::sleep_until(self.cadence.next_due()) => {
+                    self.take_in(&*prober, &Observation::Tick);
+                }
+            }
+        }
+    }
+
+    fn take_in_answer<P: Prober>(
+        &mut self,
+        prober: &P,
+        target: &Target,
+        asked_at: Instant,
+        answer: Result<Report, ProbeFailure>,
+    ) {
+        match (answer, target) {
+            (Ok(report), Target::Instance(asked)) if report.identity != *asked => {
+                // The name leads to another instance: nothing was heard of the one asked.
+                let silence = Observation::Silence {
+                    instance: asked.clone(),
+                    fault: Fault::Other,
+                    asked_at,
+                };
+                self.take_in(prober, &silence);
+                self.take_in(prober, &Observation::Report(report));
+            }
+            (Ok(report), _) => self.take_in(prober, &Observation::Report(report)),
+            (Err(failure), Target::Instance(instance)) => {
+                let silence = Observation::Silence {
+                    instance: instance.clone(),
+                    fault: failure.fault,
+                    asked_at,
+                };
+                self.last_failure.send_replace(Some(failure));
+                self.take_in(prober, &silence);
+            }
+            (Err(failure), Target::Seed(_)) => {
+                self.last_failure.send_replace(Some(failure));
+            }
+        }
+    }
+
+    fn take_in<P: Prober>(&mut self, prober: &P, observation: &Observation) {
+        let now = time::now();
+        let current = Arc::clone(&self.publisher.borrow());
+        let Step { next, effects } = apply(&current, observation, now);
+        prober.carry_out(&next, &effects);
+        for effect in &effects {
+            match effect {
+                Effect::Ask(instance) => self.cadence.ask_now(instance, now),
+                Effect::Tell(event) => self.events.send(event.clone()),
+                Effect::EndGeneration { .. } | Effect::RetireGeneration { .. } => {}
+            }
+        }
+        let news = !next.routes_like(&current);
+        if news {
+            tracing::debug!(topology = %next, "topology changed");
+        }
+        self.publisher.send_if_modified(|published| {
+            *published = Arc::new(next);
+            news
+        });
+    }
+}
