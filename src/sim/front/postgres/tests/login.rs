@@ -79,6 +79,7 @@ async fn an_engine_that_is_starting_says_so() {
 }
 
 #[tokio::test]
+#[ignore = "needs the SQL of the session"]
 async fn settings_of_the_startup_packet_hold_in_the_session() {
     let server = Server::start().await;
     let mut config = server.config();
@@ -102,6 +103,7 @@ async fn settings_of_the_startup_packet_hold_in_the_session() {
 }
 
 #[tokio::test]
+#[ignore = "needs the SQL of the session"]
 async fn a_client_is_told_the_parameters_at_login_and_when_they_change() {
     let server = Server::start().await;
     let (client, mut connection) = server.config().connect(NoTls).await.expect("a login");
