@@ -12,6 +12,7 @@
 //! | `names`, `address` | the names and places of the instances |
 //! | `tls` | its certificate |
 //! | `state` | what can be asked of it |
+//! | `storage` | what the shared storage holds |
 //!
 //! Not here: what happens when and why (`sim::world`), the wire protocols (`sim::front`).
 
@@ -26,6 +27,7 @@ mod operations;
 mod shell;
 mod start;
 mod state;
+mod storage;
 mod tls;
 
 #[cfg(test)]

@@ -162,6 +162,7 @@ impl Shared {
         let tally = Arc::clone(&machines.instances.entry(id.clone()).or_default().tally);
         let boot = Arc::new(Boot {
             engine: self.engine,
+            address: SocketAddr::from((address, self.port)),
             clock: self.clock,
             world: Arc::clone(&self.world),
             tally,
