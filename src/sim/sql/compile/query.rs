@@ -163,10 +163,10 @@ impl Compiler<'_> {
         left: &SetExpr,
         operator: SetOperator,
         quantifier: SetQuantifier,
-        right: &SetExpr,
+        right_side: &SetExpr,
     ) -> Result<Body, SqlError> {
         let left = self.body(left)?;
-        let right = self.body(right)?;
+        let right = self.body(right_side)?;
         if left.output.len() != right.output.len() {
             let message = match self.is_postgres() {
                 true => format!("each {operator} query must have the same number of columns"),
@@ -194,7 +194,12 @@ impl Compiler<'_> {
             });
         }
         let left = self.widen(&left, &output)?;
-        let right = self.widen(&right, &output)?;
+        // SQLite knows no precedence among set operators: it goes from left to right.
+        let is_chain = matches!(right_side, SetExpr::SetOperation { .. });
+        let mut right = self.widen(&right, &output)?;
+        if is_chain {
+            right = format!("SELECT * FROM ({right})");
+        }
         Ok(Body {
             sql: format!("{left} {word} {right}"),
             output,
@@ -206,11 +211,17 @@ impl Compiler<'_> {
     /// A branch of a set operation with its columns brought to the common types.
     fn widen(&mut self, branch: &Body, wanted: &[Output]) -> Result<String, SqlError> {
         let mut items = Vec::new();
+        let mut changed = false;
         for (index, (have, want)) in branch.output.iter().zip(wanted).enumerate() {
             let name = quote_name(&format!("c{index}"));
-            let typed = super::typed::Typed::new(name, have.of);
+            let typed = super::typed::Typed::new(name.clone(), have.of);
             let typed = self.to_common(typed, want.of)?;
+            changed |= typed.sql != name;
             items.push(format!("{} AS {}", typed.sql, quote_name(&want.name)));
+        }
+        // A recursive branch must name its table in its own FROM, not in one further in.
+        if !changed {
+            return Ok(branch.sql.clone());
         }
         // Names of our own, as those of the client may occur twice.
         let names: Vec<String> = (0..wanted.len())
