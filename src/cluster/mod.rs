@@ -17,6 +17,7 @@ use crate::id::InstanceId;
 use crate::pool::dialer::Dialer;
 use crate::pool::lease::{Connection, Lease};
 use crate::pool::set::PoolSet;
+use crate::pool::sweep;
 use crate::rng::Rng;
 use crate::routing;
 use crate::task::TaskSet;
@@ -136,6 +137,12 @@ impl<E: Engine> Cluster<E> {
         tasks
             .spawner()
             .spawn("monitor", monitor.run(Arc::clone(&pools)));
+        let sweep = sweep::run(
+            Arc::clone(&pools),
+            published.topology.clone(),
+            Rng::from_entropy(),
+        );
+        tasks.spawner().spawn("sweep", sweep);
         Ok(Self {
             inner: Arc::new(Inner {
                 config,

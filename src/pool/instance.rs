@@ -128,6 +128,35 @@ impl<E: Backend> InstancePool<E> {
         }
     }
 
+    /// Closes idle connections that are no longer fit to be handed out.
+    pub(super) fn sweep(&self) {
+        let now = time::now();
+        let generation = self.member.generation();
+        let timing = &self.member.dialer().config().timing;
+        let kept = self
+            .pool
+            .retain(|pooled, _| pooled.unfit::<E>(generation, timing, now).is_none());
+        for pooled in kept.removed {
+            E::kill(pooled.client);
+        }
+    }
+
+    /// Opens connections until as many are there as are to be kept ready.
+    ///
+    /// `deadpool` takes none from outside, so the missing ones are checked out and given back at
+    /// once; a failure is the business of whoever needs a connection next.
+    pub(super) async fn top_up(&self) {
+        let config = self.member.dialer().config();
+        let deadline = time::now() + config.timing.connect_timeout;
+        let mut opened = Vec::new();
+        while self.pool.status().size < config.pool.min_idle {
+            match self.checkout(deadline).await {
+                Ok(lease) => opened.push(lease),
+                Err(_) => break,
+            }
+        }
+    }
+
     /// Closes idle connections and refuses new checkouts; those in use live till returned.
     pub(super) fn close(&self) {
         self.pool.close();

@@ -7,6 +7,7 @@
 //! - [`manager`]: how `deadpool` opens and checks a connection.
 //! - [`lease`]: [`Connection`](lease::Connection), a connection that is checked out.
 //! - [`queryable`]: `mysql_async`'s query interface for it.
+//! - [`sweep`]: ends idle connections that are unfit, and keeps a minimum ready.
 //! - [`dialer`]: from an instance's name to an open connection.
 //!
 //! Which instance to use is decided in `routing`.
@@ -19,3 +20,4 @@ mod member;
 #[cfg(feature = "mysql")]
 mod queryable;
 pub(crate) mod set;
+pub(crate) mod sweep;

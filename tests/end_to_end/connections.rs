@@ -13,6 +13,7 @@ on_both_engines!(
     a_cancelled_call_never_answers_the_next_one,
     a_lost_connection_leaves_a_lone_write_unknown,
     no_more_connections_are_opened_than_the_pool_allows,
+    a_minimum_of_connections_is_kept_ready_and_the_rest_idles_out,
 );
 
 /// A handle whose pools hold one connection, so that the next checkout must get the same one,
@@ -134,4 +135,26 @@ async fn no_more_connections_are_opened_than_the_pool_allows<E: Database>() {
     assert!(simulated.counters(&id).unwrap().open_sessions <= 11);
     held.pop();
     cluster.writer().await.expect("a place became free");
+}
+
+async fn a_minimum_of_connections_is_kept_ready_and_the_rest_idles_out<E: Database>() {
+    let (simulated, wide) = start::<E>().await;
+    wide.close(Duration::from_secs(5)).await;
+    let url = format!("{}&pool_min_idle=2&idle_timeout=1s", simulated.url());
+    let cluster = Cluster::<E>::connect(&url).await.unwrap();
+    let open = |id| simulated.counters(id).unwrap().open_sessions;
+    let writer = simulated.writer().unwrap();
+    let reader = simulated.readers().remove(0);
+    eventually("two connections at the writer and at a reader", || {
+        open(&writer) >= 2 && open(&reader) >= 2
+    })
+    .await;
+    let mut held = Vec::new();
+    for _ in 0..6 {
+        held.push(cluster.writer().await.unwrap());
+    }
+    assert!(open(&writer) >= 6);
+    drop(held);
+    // The monitor holds one more.
+    eventually("the end of the idle ones", || open(&writer) <= 3).await;
 }
