@@ -129,7 +129,8 @@ impl SimCluster {
             Some(identity) => {
                 let file = identity.file().to_string_lossy();
                 url.push_str("&sslmode=verify-full&sslrootcert=");
-                url.push_str(&escape(&file));
+                // A slash may stand in a query as it is (RFC 3986, section 3.4).
+                url.push_str(&escape(&file).replace("%2F", "/"));
             }
         }
         let user = format!("{}:{}@", escape(&self.user), escape(&self.password));
