@@ -23,6 +23,11 @@ pub(crate) trait Host: Send + Sync + std::fmt::Debug {
     /// again inside SQLite's commit hook, so that no commit slips in after a fence.
     fn may_commit(&self) -> bool;
 
+    /// The address at which this instance accepts connections, where it has one.
+    fn address(&self) -> Option<std::net::SocketAddr> {
+        None
+    }
+
     /// The promotion count of the cluster, for the ledger.
     fn epoch(&self) -> u64;
 

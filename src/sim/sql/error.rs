@@ -1,5 +1,7 @@
 //! The errors that a simulated instance answers, with the true codes of both dialects.
 
+use crate::id::EngineKind;
+
 /// An error as both protocols can send it.
 ///
 /// Codes: PostgreSQL appendix A (SQLSTATE), MySQL 8.0 server error reference (number, SQLSTATE).
@@ -35,5 +37,98 @@ impl SqlError {
     pub(crate) fn fatal(mut self) -> Self {
         self.fatal = true;
         self
+    }
+}
+
+/// The errors of both dialects side by side, for the meanings that both know.
+impl SqlError {
+    /// The code of one dialect; the other's is left out.
+    pub(super) fn of(
+        engine: EngineKind,
+        postgres: &'static str,
+        mysql: (u16, &'static str),
+        message: impl Into<String>,
+    ) -> Self {
+        match engine {
+            EngineKind::Postgres => Self::new(postgres, 0, message),
+            EngineKind::MySql => Self::new(mysql.1, mysql.0, message),
+        }
+    }
+
+    pub(super) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// SQL that the real database has and the simulator has not.
+    pub(super) fn unsupported(engine: EngineKind, what: impl std::fmt::Display) -> Self {
+        let message = match engine {
+            EngineKind::Postgres => format!("{what} is not supported by the simulator"),
+            EngineKind::MySql => {
+                format!("This version of the simulator doesn't yet support '{what}'")
+            }
+        };
+        Self::of(engine, "0A000", (1235, "42000"), message)
+    }
+
+    pub(super) fn unknown_table(engine: EngineKind, database: &str, table: &str) -> Self {
+        let message = match engine {
+            EngineKind::Postgres => format!("relation \"{table}\" does not exist"),
+            EngineKind::MySql if table.contains('.') => format!("Table '{table}' doesn't exist"),
+            EngineKind::MySql => format!("Table '{database}.{table}' doesn't exist"),
+        };
+        Self::of(engine, "42P01", (1146, "42S02"), message)
+    }
+
+    pub(super) fn unknown_column(engine: EngineKind, column: &str) -> Self {
+        let message = match engine {
+            EngineKind::Postgres if column.contains('.') => {
+                format!("column {column} does not exist")
+            }
+            EngineKind::Postgres => format!("column \"{column}\" does not exist"),
+            EngineKind::MySql => format!("Unknown column '{column}' in 'field list'"),
+        };
+        Self::of(engine, "42703", (1054, "42S22"), message)
+    }
+
+    /// A value that is not of the type it is meant for.
+    pub(super) fn invalid_value(engine: EngineKind, kind: &str, value: &str) -> Self {
+        let shown: String = value.chars().take(100).collect();
+        let datetime = kind.starts_with("timestamp") || kind.starts_with("dat") || kind == "time";
+        match engine {
+            EngineKind::Postgres => Self::new(
+                if datetime { "22007" } else { "22P02" },
+                0,
+                format!("invalid input syntax for type {kind}: \"{shown}\""),
+            ),
+            EngineKind::MySql if datetime => {
+                Self::new("22007", 1292, format!("Incorrect {kind} value: '{shown}'"))
+            }
+            EngineKind::MySql => {
+                Self::new("HY000", 1366, format!("Incorrect {kind} value: '{shown}'"))
+            }
+        }
+    }
+
+    pub(super) fn out_of_range(engine: EngineKind, what: &str) -> Self {
+        let message = match engine {
+            EngineKind::Postgres => format!("{what} out of range"),
+            EngineKind::MySql => format!("Out of range value for {what}"),
+        };
+        Self::of(engine, "22003", (1264, "22003"), message)
+    }
+
+    pub(super) fn division_by_zero(engine: EngineKind) -> Self {
+        Self::of(engine, "22012", (1365, "22012"), "division by zero")
+    }
+
+    /// The storage or SQLite itself failed.
+    pub(super) fn internal(engine: EngineKind, message: impl Into<String>) -> Self {
+        Self::of(engine, "XX000", (1105, "HY000"), message)
     }
 }

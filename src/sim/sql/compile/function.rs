@@ -1,0 +1,512 @@
+//! Function calls: those with a fixed signature come from the table in `sql::functions`, those
+//! whose types depend on their arguments are here.
+
+use sqlparser::ast::{
+    CeilFloorKind, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArguments, TrimWhereField,
+};
+
+use super::super::functions::{self, Definition, Returns};
+use super::super::types::{Family, Type};
+use super::super::{SqlError, SqlType, Value};
+use super::Compiler;
+use super::coerce::Coercion;
+use super::typed::{Typed, quote_text};
+
+impl Compiler<'_> {
+    pub(super) fn function(&mut self, function: &Function) -> Result<Typed, SqlError> {
+        let name = self.function_name(&function.name)?;
+        if function.over.is_some() {
+            return Err(self.unsupported(format!("{name}() OVER")));
+        }
+        if !function.within_group.is_empty() || function.null_treatment.is_some() {
+            return Err(self.unsupported(format!("WITHIN GROUP or NULLS in {name}()")));
+        }
+        if functions::is_aggregate(self.engine, &name) {
+            return self.aggregate(&name, function);
+        }
+        if function.filter.is_some() {
+            return Err(self.unsupported(format!("FILTER on {name}()")));
+        }
+        let arguments = self.plain_arguments(&name, &function.args)?;
+        self.call(&name, arguments)
+    }
+
+    /// The bare name of a function; a foreign schema has none.
+    pub(super) fn function_name(
+        &self,
+        name: &sqlparser::ast::ObjectName,
+    ) -> Result<String, SqlError> {
+        let (schema, bare) = self.split_name(name)?;
+        let bare = bare.to_ascii_lowercase();
+        match schema.as_deref() {
+            None => Ok(bare),
+            Some("pg_catalog") if self.is_postgres() => Ok(bare),
+            Some(schema)
+                if self.is_postgres() && !matches!(schema, "public" | "information_schema") =>
+            {
+                let message = format!("schema \"{schema}\" does not exist");
+                Err(SqlError::new("3F000", 0, message))
+            }
+            Some(schema) => Err(self.unknown_function(&format!("{schema}.{bare}"), &[])),
+        }
+    }
+
+    pub(super) fn unknown_function(&self, name: &str, arguments: &[Typed]) -> SqlError {
+        let message = match self.is_postgres() {
+            true => {
+                let kinds = arguments.iter().map(|it| it.kind().name(self.engine));
+                let kinds: Vec<&str> = kinds.collect();
+                format!("function {name}({}) does not exist", kinds.join(", "))
+            }
+            false if name.contains('.') => format!("FUNCTION {name} does not exist"),
+            false => format!("FUNCTION {}.{name} does not exist", self.database),
+        };
+        SqlError::of(self.engine, "42883", (1305, "42000"), message).with_hint(
+            "No function matches the given name and argument types. You might need to add \
+             explicit type casts.",
+        )
+    }
+
+    fn argument_list<'b>(
+        &self,
+        name: &str,
+        arguments: &'b FunctionArguments,
+    ) -> Result<
+        (
+            &'b [FunctionArg],
+            Option<DuplicateTreatment>,
+            &'b [FunctionArgumentClause],
+        ),
+        SqlError,
+    > {
+        match arguments {
+            FunctionArguments::None => Ok((&[], None, &[])),
+            FunctionArguments::List(list) => {
+                Ok((&list.args, list.duplicate_treatment, &list.clauses))
+            }
+            FunctionArguments::Subquery(_) => {
+                Err(self.unsupported(format!("a subquery as the arguments of {name}()")))
+            }
+        }
+    }
+
+    fn plain_arguments(
+        &mut self,
+        name: &str,
+        arguments: &FunctionArguments,
+    ) -> Result<Vec<Typed>, SqlError> {
+        let (arguments, duplicates, clauses) = self.argument_list(name, arguments)?;
+        if duplicates.is_some() || !clauses.is_empty() {
+            return Err(self.unsupported(format!("DISTINCT or clauses in {name}()")));
+        }
+        self.argument_values(name, arguments)
+    }
+
+    pub(super) fn argument_values(
+        &mut self,
+        name: &str,
+        arguments: &[FunctionArg],
+    ) -> Result<Vec<Typed>, SqlError> {
+        let mut values = Vec::new();
+        for argument in arguments {
+            match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => {
+                    values.push(self.expression(expr)?);
+                }
+                other => return Err(self.unsupported(format!("the argument {other} of {name}()"))),
+            }
+        }
+        Ok(values)
+    }
+
+    /// Calls a function that is not an aggregate.
+    pub(super) fn call(&mut self, name: &str, arguments: Vec<Typed>) -> Result<Typed, SqlError> {
+        if let Some(typed) = self.special_call(name, &arguments)? {
+            return Ok(typed);
+        }
+        let found = functions::find(self.engine, name, arguments.len());
+        let Some(definition) = found else {
+            return Err(match functions::is_known(self.engine, name) {
+                true if !self.is_postgres() => SqlError::new(
+                    "42000",
+                    1582,
+                    format!("Incorrect parameter count in the call to native function '{name}'"),
+                ),
+                _ => self.unknown_function(name, &arguments),
+            });
+        };
+        self.call_defined(definition, arguments)
+    }
+
+    fn call_defined(
+        &mut self,
+        definition: &Definition,
+        arguments: Vec<Typed>,
+    ) -> Result<Typed, SqlError> {
+        let given = arguments.clone();
+        let mut first = None;
+        let mut sql = Vec::new();
+        for (place, argument) in arguments.into_iter().enumerate() {
+            let wanted = definition.parameter(place);
+            let argument = self.argument_as(argument, wanted);
+            let Ok(argument) = argument else {
+                return Err(self.unknown_function(definition.name, &given));
+            };
+            first = first.or(Some(argument.kind()));
+            sql.push(argument.sql);
+        }
+        self.traits.sleeps |= definition.sqlite == "sim_sleep";
+        let returns = match definition.returns {
+            Returns::Kind(kind) => Type::from(kind),
+            Returns::WholeSeconds(kind) => Type {
+                kind,
+                modifier: Some(0),
+            },
+            Returns::First => first.unwrap_or(SqlType::Unknown).into(),
+        };
+        let (call, extra) = definition
+            .sqlite
+            .split_once('|')
+            .unwrap_or((definition.sqlite, ""));
+        if !extra.is_empty() {
+            sql.insert(0, extra.to_owned());
+        }
+        Ok(Typed::new(format!("{call}({})", sql.join(", ")), returns))
+    }
+
+    fn argument_as(&mut self, argument: Typed, wanted: SqlType) -> Result<Typed, SqlError> {
+        match wanted {
+            SqlType::Unknown if argument.is_untyped() => {
+                self.coerce(argument, SqlType::Text.into(), Coercion::Implicit)
+            }
+            SqlType::Unknown => Ok(argument),
+            wanted if argument.kind() == wanted => Ok(argument),
+            wanted => {
+                let coercion = match self.is_postgres() {
+                    true => Coercion::Implicit,
+                    false => Coercion::Explicit,
+                };
+                self.coerce(argument, wanted.into(), coercion)
+            }
+        }
+    }
+
+    /// Calls whose result has the type of their arguments, or that are syntax in disguise.
+    fn special_call(&mut self, name: &str, arguments: &[Typed]) -> Result<Option<Typed>, SqlError> {
+        let typed = match (name, arguments) {
+            ("coalesce", [_, ..]) => self.choose("coalesce", arguments)?,
+            ("ifnull", [_, _]) if !self.is_postgres() => self.choose("coalesce", arguments)?,
+            ("greatest" | "least", [_, ..]) => self.extreme(name, arguments)?,
+            ("nullif", [left, right]) => {
+                let test = self.compare("=", left.clone(), right.clone())?;
+                let left = self.typed_or_text(left.clone())?;
+                Typed::new(
+                    format!("(CASE WHEN {} THEN NULL ELSE {} END)", test.sql, left.sql),
+                    left.of,
+                )
+            }
+            ("if", [test, then, otherwise]) if !self.is_postgres() => {
+                let test = self.as_condition(test.clone(), "IF")?;
+                let common = self.common_type(&[then.clone(), otherwise.clone()])?;
+                let then = self.to_common(then.clone(), common)?;
+                let otherwise = self.to_common(otherwise.clone(), common)?;
+                let sql = format!(
+                    "(CASE WHEN {test} THEN {} ELSE {} END)",
+                    then.sql, otherwise.sql
+                );
+                Typed::new(sql, common)
+            }
+            ("isnull", [value]) if !self.is_postgres() => {
+                Typed::new(format!("({} IS NULL)", value.sql), SqlType::Int8)
+            }
+            ("concat", [_, ..]) => self.concat(arguments)?,
+            ("date_part", [part, from]) if self.is_postgres() => {
+                let Some(part) = part.constant_text().map(str::to_ascii_lowercase) else {
+                    return Err(self.unsupported("date_part() with a computed part"));
+                };
+                let number = self.part(&part, from.clone())?;
+                self.coerce(number, SqlType::Float8.into(), Coercion::Explicit)?
+            }
+            ("year" | "month" | "day" | "hour" | "minute" | "second" | "quarter", [from])
+                if !self.is_postgres() =>
+            {
+                self.part(name, from.clone())?
+            }
+            ("date_add" | "adddate" | "date_sub" | "subdate", [moment, span])
+                if !self.is_postgres() =>
+            {
+                let moment = match moment.kind().family() {
+                    Family::Moment => moment.clone(),
+                    _ => self.coerce(
+                        moment.clone(),
+                        SqlType::Timestamp.into(),
+                        Coercion::Explicit,
+                    )?,
+                };
+                if span.kind() != SqlType::Interval {
+                    return Err(self.unsupported(format!("{name}() without INTERVAL")));
+                }
+                self.shift(&moment, span, name.contains("sub"))
+            }
+            ("round", [value]) if value.kind().is_integer() => value.clone(),
+            ("values", [value]) if !self.is_postgres() => {
+                return Err(self.unsupported(format!("VALUES({})", value.sql)));
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(typed))
+    }
+
+    fn typed_or_text(&mut self, typed: Typed) -> Result<Typed, SqlError> {
+        match typed.is_untyped() {
+            true => self.coerce(typed, SqlType::Text.into(), Coercion::Implicit),
+            false => Ok(typed),
+        }
+    }
+
+    fn choose(&mut self, call: &str, arguments: &[Typed]) -> Result<Typed, SqlError> {
+        let common = self.common_type(arguments)?;
+        let mut sql = Vec::new();
+        for argument in arguments {
+            sql.push(self.to_common(argument.clone(), common)?.sql);
+        }
+        // SQLite's needs two arguments.
+        if sql.len() == 1 {
+            return Ok(Typed::new(sql.remove(0), common));
+        }
+        Ok(Typed::new(format!("{call}({})", sql.join(", ")), common))
+    }
+
+    fn extreme(&mut self, name: &str, arguments: &[Typed]) -> Result<Typed, SqlError> {
+        let common = self.common_type(arguments)?;
+        let mut sql = vec![
+            quote_text(name),
+            i32::from(common.kind == SqlType::Numeric).to_string(),
+            // PostgreSQL leaves NULLs out, MySQL answers NULL.
+            i32::from(self.is_postgres()).to_string(),
+        ];
+        for argument in arguments {
+            sql.push(self.to_common(argument.clone(), common)?.sql);
+        }
+        Ok(Typed::new(
+            format!("sim_extreme({})", sql.join(", ")),
+            common,
+        ))
+    }
+
+    fn concat(&mut self, arguments: &[Typed]) -> Result<Typed, SqlError> {
+        let mut sql = Vec::new();
+        for argument in arguments {
+            let argument = argument.clone();
+            sql.push(match argument.kind() {
+                SqlType::Bool if self.is_postgres() => {
+                    format!("iif({}, 't', 'f')", argument.sql)
+                }
+                _ => {
+                    self.coerce(argument, SqlType::Text.into(), Coercion::Explicit)?
+                        .sql
+                }
+            });
+        }
+        Ok(match self.is_postgres() {
+            // NULLs count as empty; MySQL's make the whole NULL.
+            true => Typed::new(format!("concat({})", sql.join(", ")), SqlType::Text),
+            false => Typed::new(format!("({} || '')", sql.join(" || ")), SqlType::Varchar),
+        })
+    }
+
+    fn aggregate(&mut self, name: &str, function: &Function) -> Result<Typed, SqlError> {
+        let (arguments, duplicates, clauses) = self.argument_list(name, &function.args)?;
+        let distinct = match duplicates {
+            Some(DuplicateTreatment::Distinct) => "DISTINCT ",
+            _ => "",
+        };
+        let filter = match &function.filter {
+            Some(filter) => format!(" FILTER (WHERE {})", self.condition(filter, "FILTER")?),
+            None => String::new(),
+        };
+        let star = matches!(arguments, [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]);
+        if star && name == "count" {
+            return Ok(Typed::new(format!("count(*){filter}"), SqlType::Int8));
+        }
+        let mut order = String::new();
+        let mut separator = None;
+        for clause in clauses {
+            match clause {
+                FunctionArgumentClause::OrderBy(exprs) => order = self.order_by_inside(exprs)?,
+                FunctionArgumentClause::Separator(value) => {
+                    separator = Some(quote_text(&value.to_string().trim_matches('\'').to_owned()));
+                }
+                other => return Err(self.unsupported(format!("{other} in {name}()"))),
+            }
+        }
+        let values = self.argument_values(name, arguments)?;
+        let argument = match values.as_slice() {
+            [argument] => argument.clone(),
+            [argument, by] if name == "string_agg" => {
+                separator = Some(self.typed_or_text(by.clone())?.sql);
+                argument.clone()
+            }
+            _ => return Err(self.unknown_function(name, &values)),
+        };
+        let argument = self.typed_or_text(argument)?;
+        let tail = format!("{order}){filter}");
+        Ok(match name {
+            "count" => Typed::new(
+                format!("count({distinct}{}{tail}", argument.sql),
+                SqlType::Int8,
+            ),
+            "min" | "max" => {
+                let collation = self.collation(argument.kind());
+                let sql = format!("{name}({}{collation}{tail}", argument.sql);
+                Typed::new(sql, argument.of)
+            }
+            "sum" | "avg" => self.sum(name, distinct, argument, &tail)?,
+            "bool_and" | "every" => {
+                Typed::new(format!("min({}{tail}", argument.sql), SqlType::Bool)
+            }
+            "bool_or" => Typed::new(format!("max({}{tail}", argument.sql), SqlType::Bool),
+            "string_agg" | "group_concat" => {
+                let text = self.coerce(argument, SqlType::Text.into(), Coercion::Explicit)?;
+                if !distinct.is_empty() {
+                    // SQLite's takes either DISTINCT or a separator.
+                    return Err(self.unsupported(format!("DISTINCT in {name}()")));
+                }
+                let separator = separator.unwrap_or_else(|| "','".to_owned());
+                let sql = format!("group_concat({}, {separator}{tail}", text.sql);
+                Typed::new(sql, SqlType::Text)
+            }
+            other => return Err(self.unsupported(format!("the aggregate {other}()"))),
+        })
+    }
+
+    fn sum(
+        &mut self,
+        name: &str,
+        distinct: &str,
+        argument: Typed,
+        tail: &str,
+    ) -> Result<Typed, SqlError> {
+        let argument = match self.is_postgres() {
+            true => argument,
+            false => match argument.kind().family() {
+                Family::Number => argument,
+                Family::Bool => Typed {
+                    of: SqlType::Int8.into(),
+                    ..argument
+                },
+                _ => self.coerce(argument, SqlType::Float8.into(), Coercion::Explicit)?,
+            },
+        };
+        let kind = argument.kind();
+        if kind == SqlType::Interval && name == "sum" {
+            return Ok(Typed::new(
+                format!("sum({}{tail}", argument.sql),
+                SqlType::Interval,
+            ));
+        }
+        if kind.family() != Family::Number {
+            return Err(self.unknown_function(name, &[argument]));
+        }
+        if kind.is_float() {
+            let sql = format!("{name}({distinct}{}{tail}", argument.sql);
+            return Ok(Typed::new(sql, SqlType::Float8));
+        }
+        let narrow = matches!(kind, SqlType::Int2 | SqlType::Int4);
+        if name == "sum" && narrow && self.is_postgres() {
+            return Ok(Typed::new(
+                format!("sum({distinct}{}{tail}", argument.sql),
+                SqlType::Int8,
+            ));
+        }
+        let sql = format!("sim_{name}({distinct}{}{tail}", argument.sql);
+        Ok(Typed::new(sql, SqlType::Numeric))
+    }
+
+    /// The functions that the grammar writes with words: `SUBSTRING(a FROM 1 FOR 2)`.
+    pub(super) fn word_function(&mut self, expr: &Expr) -> Result<Typed, SqlError> {
+        match expr {
+            Expr::Position { expr, r#in } => {
+                let arguments = vec![self.expression(r#in)?, self.expression(expr)?];
+                self.call("position of", arguments)
+            }
+            Expr::Substring {
+                expr,
+                substring_from,
+                substring_for,
+                ..
+            } => {
+                let mut arguments = vec![self.expression(expr)?];
+                match substring_from {
+                    Some(from) => arguments.push(self.expression(from)?),
+                    None => arguments.push(Typed::literal(Value::Integer(1), SqlType::Int4)),
+                }
+                if let Some(length) = substring_for {
+                    arguments.push(self.expression(length)?);
+                }
+                self.call("substring", arguments)
+            }
+            Expr::Trim {
+                trim_where,
+                trim_what,
+                expr,
+                trim_characters,
+            } => {
+                let name = match trim_where {
+                    Some(TrimWhereField::Leading) => "ltrim",
+                    Some(TrimWhereField::Trailing) => "rtrim",
+                    _ => "btrim",
+                };
+                let mut arguments = vec![self.expression(expr)?];
+                if let Some(what) = trim_what {
+                    arguments.push(self.expression(what)?);
+                }
+                for what in trim_characters.iter().flatten() {
+                    arguments.push(self.expression(what)?);
+                }
+                self.call(name, arguments)
+            }
+            Expr::Ceil {
+                expr,
+                field: CeilFloorKind::DateTimeField(_),
+            } => {
+                let arguments = vec![self.expression(expr)?];
+                self.call("ceil", arguments)
+            }
+            Expr::Floor {
+                expr,
+                field: CeilFloorKind::DateTimeField(_),
+            } => {
+                let arguments = vec![self.expression(expr)?];
+                self.call("floor", arguments)
+            }
+            other => Err(self.unsupported(format!("the expression {other}"))),
+        }
+    }
+
+    /// `CURRENT_USER` and its like, which stand where a column could.
+    pub(super) fn word_without_parentheses(&mut self, name: &str) -> Option<Typed> {
+        let words = [
+            "current_timestamp",
+            "current_date",
+            "current_time",
+            "localtimestamp",
+            "localtime",
+            "current_user",
+            "session_user",
+            "user",
+            "current_role",
+            "current_catalog",
+            "current_schema",
+            "utc_timestamp",
+            "utc_date",
+        ];
+        // `USER` without parentheses is PostgreSQL's.
+        if !words.contains(&name) || name == "user" && !self.is_postgres() {
+            return None;
+        }
+        let definition = functions::find(self.engine, name, 0)?;
+        self.call_defined(definition, Vec::new()).ok()
+    }
+}

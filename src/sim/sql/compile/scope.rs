@@ -1,0 +1,62 @@
+//! Which names an expression may use, and what they stand for.
+
+use super::super::types::Type;
+
+/// The relations of one `FROM` and the aliases of its select list.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scope {
+    pub(super) relations: Vec<Relation>,
+    /// Names that `GROUP BY`, `HAVING` and `ORDER BY` may use as well.
+    pub(super) aliases: Vec<(String, Type)>,
+    /// MySQL lets `HAVING` see aliases first, PostgreSQL does so in `ORDER BY`.
+    pub(super) aliases_first: bool,
+    /// Columns that `USING` and `NATURAL` have merged: their bare name means the merged one.
+    pub(super) merged: Vec<String>,
+}
+
+/// A table, view, subquery or function in a `FROM`.
+#[derive(Debug, Clone)]
+pub(super) struct Relation {
+    /// The name by which columns are qualified.
+    pub(super) name: String,
+    /// The table of the users behind it.
+    pub(super) table: Option<String>,
+    pub(super) columns: Vec<RelationColumn>,
+    /// SQLite knows the columns by their bare names only (`RETURNING`, `CHECK`).
+    pub(super) bare: bool,
+}
+
+/// A column of a relation.
+#[derive(Debug, Clone)]
+pub(super) struct RelationColumn {
+    pub(super) name: String,
+    pub(super) of: Type,
+}
+
+impl Relation {
+    pub(super) fn column(&self, name: &str) -> Option<&RelationColumn> {
+        let mut columns = self.columns.iter();
+        columns.find(|column| column.name.eq_ignore_ascii_case(name))
+    }
+}
+
+impl Scope {
+    pub(super) fn of(relation: Relation) -> Self {
+        Self {
+            relations: vec![relation],
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn is_merged(&self, name: &str) -> bool {
+        self.merged
+            .iter()
+            .any(|merged| merged.eq_ignore_ascii_case(name))
+    }
+
+    pub(super) fn alias(&self, name: &str) -> Option<Type> {
+        let mut aliases = self.aliases.iter();
+        let found = aliases.find(|(alias, _)| alias.eq_ignore_ascii_case(name));
+        found.map(|(_, of)| *of)
+    }
+}

@@ -1,0 +1,345 @@
+//! `SELECT ... FROM ... WHERE ... GROUP BY ... HAVING`.
+
+use sqlparser::ast::{
+    Distinct, Expr, GroupByExpr, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    WildcardAdditionalOptions,
+};
+
+use super::super::{SqlError, SqlType};
+use super::coerce::Coercion;
+use super::query::{Body, aliases, ordinal};
+use super::scope::{Relation, Scope};
+use super::typed::{Origin, Typed, quote_name};
+use super::{Compiler, Output};
+
+impl Compiler<'_> {
+    pub(super) fn select(&mut self, select: &Select) -> Result<Body, SqlError> {
+        self.refuse_exotic(select)?;
+        let (from, scope) = self.from(&select.from)?;
+        self.scopes.push(scope);
+        let result = self.select_in_scope(select, &from);
+        let scope = self.scopes.pop().unwrap_or_default();
+        let (sql, output) = result?;
+        Ok(Body {
+            sql,
+            output,
+            scope,
+            distinct: select.distinct.is_some(),
+        })
+    }
+
+    fn refuse_exotic(&self, select: &Select) -> Result<(), SqlError> {
+        let exotic = [
+            (select.top.is_some(), "TOP"),
+            (select.into.is_some(), "SELECT INTO"),
+            (select.exclude.is_some(), "EXCLUDE"),
+            (!select.lateral_views.is_empty(), "LATERAL VIEW"),
+            (select.prewhere.is_some(), "PREWHERE"),
+            (!select.connect_by.is_empty(), "CONNECT BY"),
+            (!select.cluster_by.is_empty(), "CLUSTER BY"),
+            (!select.distribute_by.is_empty(), "DISTRIBUTE BY"),
+            (!select.sort_by.is_empty(), "SORT BY"),
+            (!select.named_window.is_empty(), "WINDOW"),
+            (select.qualify.is_some(), "QUALIFY"),
+            (select.value_table_mode.is_some(), "AS VALUE"),
+        ];
+        match exotic.iter().find(|(present, _)| *present) {
+            Some((_, clause)) => Err(self.unsupported(clause)),
+            None => Ok(()),
+        }
+    }
+
+    fn select_in_scope(
+        &mut self,
+        select: &Select,
+        from: &str,
+    ) -> Result<(String, Vec<Output>), SqlError> {
+        let distinct = match &select.distinct {
+            None | Some(Distinct::All) => "",
+            Some(Distinct::Distinct) => "DISTINCT ",
+            Some(Distinct::On(_)) => return Err(self.unsupported("DISTINCT ON")),
+        };
+        let (items, output) = self.projection(&select.projection)?;
+        let mut sql = format!("SELECT {distinct}{items}{from}");
+        if let Some(condition) = &select.selection {
+            let condition = self.condition(condition, "WHERE")?;
+            sql.push_str(&format!(" WHERE {condition}"));
+        }
+        let scope = self.scopes.last_mut();
+        if let Some(scope) = scope {
+            scope.aliases = aliases(&output);
+        }
+        sql.push_str(&self.group_by(&select.group_by, &output)?);
+        if let Some(having) = &select.having {
+            let condition = self.condition(having, "HAVING")?;
+            sql.push_str(&format!(" HAVING {condition}"));
+        }
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.aliases.clear();
+        }
+        Ok((sql, output))
+    }
+
+    fn group_by(&mut self, group_by: &GroupByExpr, output: &[Output]) -> Result<String, SqlError> {
+        let GroupByExpr::Expressions(exprs, modifiers) = group_by else {
+            return Err(self.unsupported("GROUP BY ALL"));
+        };
+        if !modifiers.is_empty() {
+            return Err(self.unsupported("GROUP BY with modifiers"));
+        }
+        if exprs.is_empty() {
+            return Ok(String::new());
+        }
+        let mut items = Vec::new();
+        for expr in exprs {
+            match ordinal(expr) {
+                Some(place) if (1..=output.len()).contains(&place) => items.push(place.to_string()),
+                Some(place) => {
+                    let message = match self.is_postgres() {
+                        true => format!("GROUP BY position {place} is not in select list"),
+                        false => format!("Unknown column '{place}' in 'group statement'"),
+                    };
+                    return Err(SqlError::of(self.engine, "42P10", (1054, "42S22"), message));
+                }
+                None => {
+                    let typed = self.expression(expr)?;
+                    items.push(format!("{}{}", typed.sql, self.collation(typed.kind())));
+                }
+            }
+        }
+        Ok(format!(" GROUP BY {}", items.join(", ")))
+    }
+
+    /// A select list as SQLite's, and as the client is to see it.
+    pub(super) fn projection(
+        &mut self,
+        items: &[SelectItem],
+    ) -> Result<(String, Vec<Output>), SqlError> {
+        let mut sql = Vec::new();
+        let mut output = Vec::new();
+        for item in items {
+            match item {
+                SelectItem::UnnamedExpr(expr) => {
+                    let typed = self.selected(expr)?;
+                    let name = self.column_name(expr);
+                    push(&mut sql, &mut output, name, typed);
+                }
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    let typed = self.selected(expr)?;
+                    let name = self.fold(alias);
+                    push(&mut sql, &mut output, name, typed);
+                }
+                SelectItem::Wildcard(options) => {
+                    self.plain_wildcard(options)?;
+                    self.star(None, &mut sql, &mut output)?;
+                }
+                SelectItem::QualifiedWildcard(
+                    SelectItemQualifiedWildcardKind::ObjectName(name),
+                    options,
+                ) => {
+                    self.plain_wildcard(options)?;
+                    let (_, relation) = self.split_name(name)?;
+                    self.star(Some(&relation), &mut sql, &mut output)?;
+                }
+                other => return Err(self.unsupported(format!("{other}"))),
+            }
+        }
+        if sql.is_empty() {
+            return Err(self.unsupported("an empty select list"));
+        }
+        Ok((sql.join(", "), output))
+    }
+
+    /// An expression of a select list: what has no type by now is text.
+    fn selected(&mut self, expr: &Expr) -> Result<Typed, SqlError> {
+        let typed = self.expression(expr)?;
+        let is_parameter = matches!(typed.origin, Origin::Parameter(_));
+        match typed.is_untyped() {
+            // MySQL's client decides on the type of a selected parameter.
+            true if is_parameter && !self.is_postgres() => Ok(typed),
+            true => self.coerce(typed, SqlType::Text.into(), Coercion::Implicit),
+            false => {
+                self.no_months(&[&typed])?;
+                Ok(typed)
+            }
+        }
+    }
+
+    fn plain_wildcard(&self, options: &WildcardAdditionalOptions) -> Result<(), SqlError> {
+        let plain = options.opt_ilike.is_none()
+            && options.opt_exclude.is_none()
+            && options.opt_except.is_none()
+            && options.opt_replace.is_none()
+            && options.opt_rename.is_none();
+        match plain {
+            true => Ok(()),
+            false => Err(self.unsupported(format!("*{options}"))),
+        }
+    }
+
+    fn star(
+        &mut self,
+        of: Option<&str>,
+        sql: &mut Vec<String>,
+        output: &mut Vec<Output>,
+    ) -> Result<(), SqlError> {
+        let scope: Scope = self.scopes.last().cloned().unwrap_or_default();
+        let wanted =
+            |relation: &&Relation| of.is_none_or(|name| relation.name.eq_ignore_ascii_case(name));
+        let relations: Vec<&Relation> = scope.relations.iter().filter(wanted).collect();
+        if relations.is_empty() {
+            return Err(match of {
+                Some(name) if self.is_postgres() => {
+                    let message = format!("missing FROM-clause entry for table \"{name}\"");
+                    SqlError::new("42P01", 0, message)
+                }
+                Some(name) => SqlError::new("42S02", 1051, format!("Unknown table '{name}'")),
+                None if self.is_postgres() => {
+                    SqlError::new("42601", 0, "SELECT * with no tables specified is not valid")
+                }
+                None => SqlError::new("HY000", 1096, "No tables used"),
+            });
+        }
+        let mut merged_seen: Vec<&str> = Vec::new();
+        for relation in relations {
+            for column in &relation.columns {
+                let merged = of.is_none() && scope.is_merged(&column.name);
+                if merged
+                    && merged_seen
+                        .iter()
+                        .any(|it| it.eq_ignore_ascii_case(&column.name))
+                {
+                    continue;
+                }
+                let name = quote_name(&column.name);
+                let reference = match merged || relation.bare {
+                    true => name,
+                    false => format!("{}.{name}", quote_name(&relation.name)),
+                };
+                if merged {
+                    merged_seen.push(&column.name);
+                }
+                let mut typed = Typed::new(reference, column.of);
+                if let Some(table) = &relation.table {
+                    typed.origin = Origin::Column {
+                        table: table.clone(),
+                    };
+                }
+                push(sql, output, column.name.clone(), typed);
+            }
+        }
+        Ok(())
+    }
+
+    /// The name of a column without an alias.
+    fn column_name(&self, expr: &Expr) -> String {
+        match self.is_postgres() {
+            true => self
+                .postgres_name(expr)
+                .unwrap_or_else(|| "?column?".to_owned()),
+            false => match expr {
+                Expr::Identifier(name) => name.value.clone(),
+                Expr::CompoundIdentifier(parts) if !parts[0].value.starts_with('@') => parts
+                    .last()
+                    .map(|part| part.value.clone())
+                    .unwrap_or_default(),
+                other => other.to_string(),
+            },
+        }
+    }
+
+    /// PostgreSQL's `FigureColname`: the column's, function's or type's name.
+    fn postgres_name(&self, expr: &Expr) -> Option<String> {
+        let word = |text: &str| Some(text.to_owned());
+        match expr {
+            Expr::Identifier(name) => Some(self.fold(name)),
+            Expr::CompoundIdentifier(parts) => parts.last().map(|part| self.fold(part)),
+            Expr::Function(function) => self.split_name(&function.name).ok().map(|(_, name)| name),
+            Expr::Nested(inner) => self.postgres_name(inner),
+            Expr::Collate { expr, .. } => self.postgres_name(expr),
+            Expr::Cast {
+                expr, data_type, ..
+            } => self.postgres_name(expr).or_else(|| {
+                let of = super::super::types::from_sql(self.engine, data_type).ok();
+                Some(match of.map(|(of, _)| of.kind) {
+                    Some(kind) => short_type_name(kind, &data_type.to_string()),
+                    None => data_type.to_string().to_lowercase(),
+                })
+            }),
+            Expr::Case { else_result, .. } => {
+                let of_else = else_result
+                    .as_ref()
+                    .filter(|it| !matches!(***it, Expr::Value(_)));
+                of_else
+                    .and_then(|it| self.postgres_name(it))
+                    .or_else(|| word("case"))
+            }
+            Expr::Exists { .. } => word("exists"),
+            Expr::Extract { .. } => word("extract"),
+            Expr::Position { .. } => word("position"),
+            Expr::Substring { .. } => word("substring"),
+            Expr::Trim { .. } => word("btrim"),
+            Expr::Ceil { .. } => word("ceil"),
+            Expr::Floor { .. } => word("floor"),
+            Expr::Interval(_) => word("interval"),
+            Expr::AtTimeZone { .. } => word("timezone"),
+            Expr::TypedString(typed) => {
+                let of = super::super::types::from_sql(self.engine, &typed.data_type).ok()?;
+                Some(short_type_name(of.0.kind, &typed.data_type.to_string()))
+            }
+            Expr::Value(value) => match value.value {
+                sqlparser::ast::Value::Boolean(_) => word("bool"),
+                _ => None,
+            },
+            Expr::Subquery(query) => match &*query.body {
+                sqlparser::ast::SetExpr::Select(select) => match select.projection.first()? {
+                    SelectItem::UnnamedExpr(expr) => self.postgres_name(expr),
+                    SelectItem::ExprWithAlias { alias, .. } => Some(self.fold(alias)),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// The name that PostgreSQL's catalog has for a type.
+fn short_type_name(kind: SqlType, written: &str) -> String {
+    let name = match kind {
+        SqlType::Bool => "bool",
+        SqlType::Int2 => "int2",
+        SqlType::Int4 => "int4",
+        SqlType::Int8 => "int8",
+        SqlType::Float4 => "float4",
+        SqlType::Float8 => "float8",
+        SqlType::Numeric => "numeric",
+        SqlType::Text => "text",
+        SqlType::Varchar => "varchar",
+        SqlType::Bytes => "bytea",
+        SqlType::Date => "date",
+        SqlType::Time => "time",
+        SqlType::Timestamp => "timestamp",
+        SqlType::TimestampTz => "timestamptz",
+        SqlType::Interval => "interval",
+        SqlType::Uuid => "uuid",
+        _ => {
+            let written = written.to_lowercase();
+            return written.rsplit('.').next().unwrap_or_default().to_owned();
+        }
+    };
+    name.to_owned()
+}
+
+fn push(sql: &mut Vec<String>, output: &mut Vec<Output>, name: String, typed: Typed) {
+    sql.push(format!("{} AS {}", typed.sql, quote_name(&name)));
+    let table = match typed.origin {
+        Origin::Column { table } => Some(table),
+        _ => None,
+    };
+    output.push(Output {
+        name,
+        table,
+        of: typed.of,
+    });
+}

@@ -1,0 +1,74 @@
+//! The few statements that the parser does not know, recognised by their leading words.
+
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use crate::id::EngineKind;
+
+/// A statement that the parser does not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Statement {
+    /// MySQL: `START TRANSACTION WITH CONSISTENT SNAPSHOT [, READ ONLY | READ WRITE]`.
+    StartWithSnapshot { read_only: Option<bool> },
+    /// PostgreSQL: `ABORT [WORK | TRANSACTION]`.
+    Abort,
+    /// PostgreSQL: `SET SESSION CHARACTERISTICS AS TRANSACTION ...` access mode.
+    SessionCharacteristics { read_only: bool },
+}
+
+/// Recognises a statement by its words; `None` leaves it to the parser.
+pub(super) fn parse(engine: EngineKind, words: &[&TokenWithSpan]) -> Option<Statement> {
+    // None of them is longer; a long statement need not be looked at.
+    if words.len() > 12 {
+        return None;
+    }
+    let words: Vec<String> = words.iter().map(|token| word(&token.token)).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match (engine, words.as_slice()) {
+        (
+            EngineKind::MySql,
+            [
+                "START",
+                "TRANSACTION",
+                "WITH",
+                "CONSISTENT",
+                "SNAPSHOT",
+                rest @ ..,
+            ],
+        ) => {
+            let read_only = match rest {
+                [] => None,
+                [",", "READ", "ONLY"] => Some(true),
+                [",", "READ", "WRITE"] => Some(false),
+                _ => return None,
+            };
+            Some(Statement::StartWithSnapshot { read_only })
+        }
+        (EngineKind::Postgres, ["ABORT"] | ["ABORT", "WORK" | "TRANSACTION"]) => {
+            Some(Statement::Abort)
+        }
+        (
+            EngineKind::Postgres,
+            [
+                "SET",
+                "SESSION",
+                "CHARACTERISTICS",
+                "AS",
+                "TRANSACTION",
+                "READ",
+                mode,
+            ],
+        ) => match *mode {
+            "ONLY" => Some(Statement::SessionCharacteristics { read_only: true }),
+            "WRITE" => Some(Statement::SessionCharacteristics { read_only: false }),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn word(token: &Token) -> String {
+    match token {
+        Token::Word(word) if word.quote_style.is_none() => word.value.to_ascii_uppercase(),
+        other => other.to_string(),
+    }
+}

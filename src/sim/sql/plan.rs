@@ -1,0 +1,145 @@
+//! What a statement is compiled to: SQLite's SQL with the types around it, or an act of the
+//! session itself.
+
+use std::sync::Arc;
+
+use super::context::Isolation;
+use super::types::Type;
+use super::value::Column;
+
+/// A compiled statement.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) action: Action,
+    /// The word in PostgreSQL's command tag and in its errors, such as `INSERT`.
+    pub(super) verb: &'static str,
+    pub(super) parameters: Vec<Type>,
+    /// The columns that the client sees.
+    pub(super) columns: Option<Arc<[Column]>>,
+    /// Their full types, one a column.
+    pub(super) column_types: Vec<Type>,
+    pub(super) traits: Traits,
+}
+
+/// What is to be known of a plan before it runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Traits {
+    /// Reads at least one table of the users.
+    pub(super) reads_tables: bool,
+    /// Reads the replica-status table or function.
+    pub(super) reads_topology: bool,
+    /// Changes rows or the schema of the volume.
+    pub(super) writes: bool,
+    /// Changes the schema.
+    pub(super) defines: bool,
+    /// Changes only temporary tables.
+    pub(super) only_temporary: bool,
+    /// `SELECT ... FOR UPDATE` and its like.
+    pub(super) locks: bool,
+    /// The client named the locks `NOWAIT`.
+    pub(super) no_wait: bool,
+    /// Calls a function that sleeps.
+    pub(super) sleeps: bool,
+    /// Some column's type is only known from its values.
+    pub(super) open_types: bool,
+}
+
+/// What running a plan does.
+#[derive(Debug)]
+pub(super) enum Action {
+    /// One SQLite statement that answers rows.
+    Query(String),
+    /// Statements that change data.
+    Change(Box<Change>),
+    /// Statements that change the schema.
+    Define(Definition),
+    Begin(TransactionModes),
+    Commit,
+    Rollback,
+    Savepoint(String),
+    RollbackTo(String),
+    Release(String),
+    /// Settings, in order.
+    Set(Vec<Setting>),
+    /// Modes of the running transaction, or of those to come.
+    SetTransaction {
+        modes: TransactionModes,
+        session: bool,
+    },
+    Use(String),
+    /// `DISCARD ALL`, `RESET ALL`: variables back to their defaults; the first also temporary
+    /// tables.
+    Discard {
+        everything: bool,
+    },
+    /// Accepted and without an effect, such as `ANALYZE`.
+    Nothing,
+    Empty,
+}
+
+/// A change of data.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    pub(super) sql: String,
+    /// Counts the rows that a MySQL `UPDATE` really changes; runs before it.
+    pub(super) count_changed: Option<String>,
+    /// The column whose counter the statement draws from.
+    pub(super) generated: Option<GeneratedColumn>,
+    /// Rows changed in place count twice (`ON DUPLICATE KEY UPDATE`, `REPLACE`).
+    pub(super) counts_updates: bool,
+    /// Further statements, such as those that empty more tables.
+    pub(super) more: Vec<String>,
+    /// Tables whose counters start again.
+    pub(super) forget_counters: Vec<String>,
+}
+
+/// A column with a counter.
+#[derive(Debug, Clone)]
+pub(super) struct GeneratedColumn {
+    pub(super) table: String,
+    pub(super) column: String,
+    pub(super) key: String,
+    /// Whether the statement gives the column's value itself; then MySQL counts on from it.
+    pub(super) explicit: bool,
+}
+
+/// A change of the schema.
+#[derive(Debug, Default)]
+pub(super) struct Definition {
+    pub(super) statements: Vec<String>,
+    pub(super) forget_counters: Vec<String>,
+    /// The tag of `CREATE TABLE ... AS`: `SELECT n`.
+    pub(super) tag_is_count: bool,
+}
+
+/// `READ ONLY`, `ISOLATION LEVEL ...`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct TransactionModes {
+    pub(super) read_only: Option<bool>,
+    pub(super) isolation: Option<Isolation>,
+    /// The snapshot is to be taken at once.
+    pub(super) snapshot: bool,
+}
+
+/// One assignment of a `SET`.
+#[derive(Debug)]
+pub(super) struct Setting {
+    pub(super) target: Target,
+    pub(super) value: NewValue,
+}
+
+#[derive(Debug)]
+pub(super) enum Target {
+    /// A variable of the session; lower case.
+    Variable { name: String, local: bool },
+    /// MySQL's `@name`.
+    User(String),
+}
+
+#[derive(Debug)]
+pub(super) enum NewValue {
+    Default,
+    Text(String),
+    /// A SQLite query of one value.
+    Query(String),
+}
