@@ -1,4 +1,8 @@
-//! Topology-aware connection pools for Amazon Aurora.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(all(feature = "postgres", feature = "mysql")),
+    allow(dead_code, reason = "some parts serve one engine only")
+)]
 
 mod cluster;
 pub mod config;
@@ -28,8 +32,12 @@ pub use error::{Error, ErrorKind, Outcome, Result, ServerCode};
 pub use event::{Event, EventKind, Events};
 pub use id::{EngineKind, Epoch, Generation, InstanceId};
 pub use pool::lease::Connection;
-pub use resolve::{Endpoint, EndpointKind, InstancePattern};
 pub use topology::{Health, Instance, Phase, Role, Topology};
+
+/// What the host names of RDS say.
+pub mod endpoint {
+    pub use crate::resolve::{Endpoint, EndpointKind, InstancePattern};
+}
 
 /// What is particular to MySQL.
 #[cfg(feature = "mysql")]

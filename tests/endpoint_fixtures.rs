@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use aurora_driver::{Endpoint, InstanceId, InstancePattern};
+use aurora_driver::InstanceId;
+use aurora_driver::endpoint::{Endpoint, InstancePattern};
 use serde::{Deserialize, Deserializer};
 
 #[derive(Deserialize)]

@@ -17,12 +17,13 @@ use crate::id::InstanceId;
 use crate::pool::dialer::Dialer;
 use crate::pool::lease::{Connection, Lease};
 use crate::pool::set::PoolSet;
+use crate::pool::sweep;
 use crate::rng::Rng;
 use crate::routing;
 use crate::task::TaskSet;
 use crate::time::{self, Instant};
 use crate::topology::cadence::Cadence;
-use crate::topology::monitor::{Monitor, Published};
+use crate::topology::monitor::{Monitor, ProbeFailure, Published};
 use crate::topology::observation::Fault;
 use crate::topology::{Health, Phase, Topology};
 
@@ -136,6 +137,12 @@ impl<E: Engine> Cluster<E> {
         tasks
             .spawner()
             .spawn("monitor", monitor.run(Arc::clone(&pools)));
+        let sweep = sweep::run(
+            Arc::clone(&pools),
+            published.topology.clone(),
+            Rng::from_entropy(),
+        );
+        tasks.spawner().spawn("sweep", sweep);
         Ok(Self {
             inner: Arc::new(Inner {
                 config,
@@ -153,7 +160,9 @@ impl<E: Engine> Cluster<E> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NoWriter`] with the last obstacle in its message when `within` runs out.
+    /// [`ErrorKind::NoWriter`] with the last obstacle in its message when `within` runs out;
+    /// sooner, [`ErrorKind::Authentication`] when the login is refused, and
+    /// [`ErrorKind::NotAurora`] when the server is something else.
     ///
     /// # Cancellation
     ///
@@ -161,11 +170,25 @@ impl<E: Engine> Cluster<E> {
     pub async fn ready(&self, within: Duration) -> Result<()> {
         let deadline = time::now() + within;
         let mut topology = self.inner.published.topology.clone();
-        let writer_known = topology.wait_for(|topology| topology.phase() == Phase::Steady);
-        match tokio::time::timeout_at(deadline, writer_known).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(_)) => return Err(closed()),
-            Err(_) => return Err(self.no_writer(within)),
+        let mut failures = self.inner.published.last_failure.clone();
+        let writer_known = async {
+            let steady = |topology: &Arc<Topology>| topology.phase() == Phase::Steady;
+            topology.wait_for(steady).await.map(drop)
+        };
+        let hopeless = async {
+            let failed = |failure: &Option<ProbeFailure>| failure.as_ref().is_some_and(is_hopeless);
+            let failure = failures.wait_for(failed).await;
+            failure.ok().and_then(|failure| failure.clone())
+        };
+        tokio::select! {
+            biased;
+            known = writer_known => known.map_err(|_| closed())?,
+            failure = hopeless => {
+                return Err(failure.map_or_else(closed, |failure| {
+                    Error::new(failure.kind, failure.message)
+                }));
+            }
+            () = time::sleep_until(Some(deadline)) => return Err(self.no_writer(within)),
         }
         let all_asked = topology.wait_for(|topology| {
             topology
@@ -388,12 +411,20 @@ impl<E: Engine> Cluster<E> {
 
     fn explain_absence(&self, what: &str, waited: Duration) -> String {
         let topology = self.topology();
-        let obstacle = match self.inner.published.last_failure.get() {
-            Some(obstacle) => format!("; the last obstacle was: {obstacle}"),
+        let obstacle = match &*self.inner.published.last_failure.borrow() {
+            Some(failure) => format!("; the last obstacle was: {}", failure.message),
             None => String::new(),
         };
         format!("{what} within {waited:?} ({topology}){obstacle}")
     }
+}
+
+/// Whether a failed probe means that waiting is of no use: the configuration is wrong.
+fn is_hopeless(failure: &ProbeFailure) -> bool {
+    matches!(
+        failure.kind,
+        ErrorKind::Authentication | ErrorKind::Config | ErrorKind::NotAurora
+    )
 }
 
 fn closed() -> Error {

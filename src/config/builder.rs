@@ -147,7 +147,7 @@ impl ConfigBuilder {
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the field and the next step.
     pub fn build(self) -> Result<Config> {
-        let default_port = default_port(self.engine);
+        let default_port = self.engine.default_port();
         let seeds = self
             .hosts
             .iter()
@@ -176,12 +176,5 @@ impl ConfigBuilder {
         };
         config.validate()?;
         Ok(config)
-    }
-}
-
-fn default_port(engine: EngineKind) -> u16 {
-    match engine {
-        EngineKind::MySql => 3306,
-        EngineKind::Postgres => 5432,
     }
 }

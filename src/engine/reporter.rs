@@ -11,7 +11,7 @@ use crate::topology::observation::{Fault, Observation};
 /// What one connection carries: who it belongs to, where its news go, and the switch by which
 /// its whole generation is ended.
 #[derive(Debug, Clone)]
-pub struct Reporter {
+pub(crate) struct Reporter {
     identity: Option<Identity>,
     generation_end: GenerationEnd,
 }

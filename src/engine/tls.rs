@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Off, or on with certificates that have been read and understood.
 #[derive(Debug, Clone)]
-pub struct Tls(Option<Arc<Parts>>);
+pub(crate) struct Tls(Option<Arc<Parts>>);
 
 #[derive(Debug)]
 struct Parts {

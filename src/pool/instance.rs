@@ -1,16 +1,15 @@
 //! The pool of one instance.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use deadpool::Runtime;
-use deadpool::managed::{Object, Pool, PoolError, QueueMode, Timeouts};
+use deadpool::managed::{Pool, PoolError, QueueMode, Timeouts};
 use tokio::sync::Notify;
 
 use super::dialer::Dialer;
 use super::lease::Lease;
 use super::manager::Manager;
-use crate::config::HostPort;
-use crate::engine::reporter::{GenerationEnd, Reporter};
+use super::member::Member;
 use crate::engine::{Backend, Failure};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Generation, InstanceId};
@@ -18,40 +17,10 @@ use crate::time::{self, Instant};
 use crate::topology::monitor::News;
 use crate::topology::observation::Fault;
 
-/// Generations that may still have connections in use after they were retired.
-const RETIRED_MAX: usize = 16;
-
 /// One instance's connections.
 pub(crate) struct InstancePool<E: Backend> {
     member: Arc<Member<E>>,
     pool: Pool<Manager<E>>,
-}
-
-/// What is known of an instance on this side of the topology, shared by its pool, the manager
-/// of that pool, and the monitor's probes.
-pub(crate) struct Member<E: Backend> {
-    id: InstanceId,
-    place: HostPort,
-    dialer: Dialer,
-    news: News,
-    life: Mutex<Life<E>>,
-    /// Woken whenever a connection comes back.
-    returned: Arc<Notify>,
-}
-
-struct Life<E: Backend> {
-    generation: Generation,
-    end: GenerationEnd,
-    retired: Vec<GenerationEnd>,
-    /// The connection that the monitor keeps to the instance, while no probe is using it.
-    standing: Option<Standing<E>>,
-    /// The pool has not opened a connection in this generation yet.
-    unused: bool,
-}
-
-struct Standing<E: Backend> {
-    client: E::Client,
-    generation: Generation,
 }
 
 impl<E: Backend> InstancePool<E> {
@@ -62,20 +31,7 @@ impl<E: Backend> InstancePool<E> {
         returned: Arc<Notify>,
     ) -> Result<Self> {
         let size = dialer.config().pool.max;
-        let member = Arc::new(Member {
-            place: dialer.locate(&id)?,
-            id,
-            dialer,
-            news,
-            life: Mutex::new(Life {
-                generation: Generation::default(),
-                end: GenerationEnd::default(),
-                retired: Vec::new(),
-                standing: None,
-                unused: true,
-            }),
-            returned,
-        });
+        let member = Arc::new(Member::new(id, dialer, news, returned)?);
         let pool = Pool::builder(Manager::new(Arc::clone(&member)))
             .max_size(size)
             // The connection used last is the likeliest to be alive, and the rest may idle out.
@@ -102,7 +58,7 @@ impl<E: Backend> InstancePool<E> {
     ///
     /// Dropping the future gives its place in the queue back; a connect under way is ended.
     pub(crate) async fn checkout(&self, deadline: Instant) -> Result<Lease<E>, Failure> {
-        let limits = &self.member.dialer.config().pool;
+        let limits = &self.member.dialer().config().pool;
         if self.pool.status().waiting >= limits.max_waiting {
             return Err(Failure {
                 fault: Fault::Other,
@@ -114,7 +70,7 @@ impl<E: Backend> InstancePool<E> {
                         limits.max_waiting, limits.max
                     ),
                 )
-                .with_instance(&self.member.id),
+                .with_instance(self.member.id()),
             });
         }
         // One deadline covers the wait, the checks of idle connections and the connect.
@@ -128,20 +84,20 @@ impl<E: Backend> InstancePool<E> {
         match answer {
             Ok(Ok(object)) => Ok(Lease::new(object, Arc::clone(&self.member))),
             Ok(Err(PoolError::Backend(mut failure))) => {
-                failure.error = failure.error.with_instance(&self.member.id);
+                failure.error = failure.error.with_instance(self.member.id());
                 Err(failure)
             }
             Ok(Err(PoolError::Closed)) => Err(Failure {
                 fault: Fault::Other,
                 error: Error::new(ErrorKind::Closed, "its pool is closed")
-                    .with_instance(&self.member.id),
+                    .with_instance(self.member.id()),
             }),
             Ok(Err(PoolError::Timeout(_))) | Err(_) => Err(self.all_in_use()),
             // Neither can be: a runtime is named, and there are no hooks.
             Ok(Err(PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_))) => Err(Failure {
                 fault: Fault::Other,
                 error: Error::new(ErrorKind::Connect, "its pool is misconfigured")
-                    .with_instance(&self.member.id),
+                    .with_instance(self.member.id()),
             }),
         }
     }
@@ -154,32 +110,15 @@ impl<E: Backend> InstancePool<E> {
             self.in_use(),
             status.waiting
         ));
-        failure.error = failure.error.with_instance(&self.member.id);
+        failure.error = failure.error.with_instance(self.member.id());
         failure
     }
 
     /// Begins a new generation: idle connections of older ones are closed, and those in use too
     /// where there is a cause to say why.
     pub(super) fn begin_generation(&self, generation: Generation, cause: Option<&'static str>) {
-        let standing = {
-            let mut life = self.member.life();
-            life.generation = generation;
-            life.unused = true;
-            let old = std::mem::take(&mut life.end);
-            life.retired.retain(|end| !end.has_ended());
-            life.retired.push(old);
-            let surplus = match cause {
-                Some(_) => life.retired.len(),
-                None => life.retired.len().saturating_sub(RETIRED_MAX),
-            };
-            for end in life.retired.drain(..surplus) {
-                end.end(cause.unwrap_or("its instance restarted long ago"));
-            }
-            life.standing
-                .take_if(|standing| standing.generation != generation)
-        };
-        if let Some(standing) = standing {
-            E::kill(standing.client);
+        if let Some(standing) = self.member.begin_generation(generation, cause) {
+            E::kill(standing);
         }
         let kept = self
             .pool
@@ -189,100 +128,49 @@ impl<E: Backend> InstancePool<E> {
         }
     }
 
+    /// Closes idle connections that are no longer fit to be handed out.
+    pub(super) fn sweep(&self) {
+        let now = time::now();
+        let generation = self.member.generation();
+        let timing = &self.member.dialer().config().timing;
+        let kept = self
+            .pool
+            .retain(|pooled, _| pooled.unfit::<E>(generation, timing, now).is_none());
+        for pooled in kept.removed {
+            E::kill(pooled.client);
+        }
+    }
+
+    /// Opens connections until as many are there as are to be kept ready.
+    ///
+    /// `deadpool` takes none from outside, so the missing ones are checked out and given back at
+    /// once; a failure is the business of whoever needs a connection next.
+    pub(super) async fn top_up(&self) {
+        let config = self.member.dialer().config();
+        let deadline = time::now() + config.timing.connect_timeout;
+        let mut opened = Vec::new();
+        while self.pool.status().size < config.pool.min_idle {
+            match self.checkout(deadline).await {
+                Ok(lease) => opened.push(lease),
+                Err(_) => break,
+            }
+        }
+    }
+
     /// Closes idle connections and refuses new checkouts; those in use live till returned.
     pub(super) fn close(&self) {
         self.pool.close();
-        let standing = self.member.life().standing.take();
-        if let Some(standing) = standing {
-            E::kill(standing.client);
+        if let Some(standing) = self.member.take_standing() {
+            E::kill(standing);
         }
     }
 }
-
-impl<E: Backend> Member<E> {
-    fn life(&self) -> MutexGuard<'_, Life<E>> {
-        self.life.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn id(&self) -> &InstanceId {
-        &self.id
-    }
-
-    pub(super) fn place(&self) -> &HostPort {
-        &self.place
-    }
-
-    pub(super) fn dialer(&self) -> &Dialer {
-        &self.dialer
-    }
-
-    pub(crate) fn generation(&self) -> Generation {
-        self.life().generation
-    }
-
-    /// What a new connection of the present generation carries.
-    pub(super) fn reporter(&self) -> (Generation, Reporter) {
-        let life = self.life();
-        let reporter = Reporter::new(
-            self.id.clone(),
-            life.generation,
-            self.news.clone(),
-            life.end.clone(),
-        );
-        (life.generation, reporter)
-    }
-
-    /// The monitor's connection, for a probe. It is put back by [`keep_standing`](Self::keep_standing).
-    pub(super) fn take_standing(&self) -> Option<E::Client> {
-        self.life().standing.take().map(|standing| standing.client)
-    }
-
-    pub(super) fn keep_standing(&self, client: E::Client, generation: Generation) {
-        let refused = {
-            let mut life = self.life();
-            if life.generation == generation {
-                life.standing.replace(Standing { client, generation })
-            } else {
-                Some(Standing { client, generation })
-            }
-        };
-        if let Some(surplus) = refused {
-            E::kill(surplus.client);
-        }
-    }
-
-    /// The monitor's connection, for the first checkout of a generation: a login saved when it
-    /// matters most. The monitor opens itself another one with its next probe.
-    pub(super) fn take_standing_for_first_use(&self, generation: Generation) -> Option<E::Client> {
-        let mut life = self.life();
-        if life.generation != generation || !std::mem::replace(&mut life.unused, false) {
-            return None;
-        }
-        life.standing.take().map(|standing| standing.client)
-    }
-
-    pub(super) fn came_back(&self) {
-        self.returned.notify_waiters();
-    }
-}
-
-/// A connection in its pool's keeping.
-pub(super) type Kept<E> = Object<Manager<E>>;
 
 impl<E: Backend> std::fmt::Debug for InstancePool<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("InstancePool")
-            .field("instance", &self.member.id)
+            .field("instance", self.member.id())
             .field("status", &self.pool.status())
             .finish()
-    }
-}
-
-impl<E: Backend> std::fmt::Debug for Member<E> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Member")
-            .field("instance", &self.id)
-            .field("place", &self.place)
-            .finish_non_exhaustive()
     }
 }

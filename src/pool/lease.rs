@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use deadpool::managed::Object;
 
-use super::instance::{Kept, Member};
+use super::manager::Manager;
+use super::member::Member;
 use crate::engine::{Backend, Condition, Engine};
 use crate::id::{Generation, InstanceId};
 use crate::time;
@@ -88,6 +89,9 @@ impl<E: Engine> Drop for Connection<E> {
         }
     }
 }
+
+/// A connection in its pool's keeping.
+type Kept<E> = Object<Manager<E>>;
 
 /// A connection on its way out of or back to its pool: returned when dropped if it is clean and
 /// of the present generation, killed otherwise.

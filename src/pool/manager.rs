@@ -5,7 +5,8 @@ use std::sync::Arc;
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use tokio::sync::Semaphore;
 
-use super::instance::Member;
+use super::member::Member;
+use crate::config::Timing;
 use crate::config::timing::MAX_LIFETIME_JITTER_PERCENT;
 use crate::engine::{Backend, Condition, Failure};
 use crate::error::{Error, ErrorKind};
@@ -21,6 +22,28 @@ pub(crate) struct Pooled<C> {
     /// When it has lived long enough.
     expires_at: Instant,
     pub(super) used_at: Instant,
+}
+
+impl<C> Pooled<C> {
+    /// Why an idle connection must not be kept, if so.
+    pub(super) fn unfit<E: Backend<Client = C>>(
+        &self,
+        generation: Generation,
+        timing: &Timing,
+        now: Instant,
+    ) -> Option<&'static str> {
+        if self.generation != generation {
+            Some("it belongs to an earlier generation")
+        } else if E::condition(&self.client) != Condition::Clean {
+            Some("it is no longer usable")
+        } else if now >= self.expires_at {
+            Some("it has lived long enough")
+        } else if now.saturating_duration_since(self.used_at) > timing.idle_timeout {
+            Some("it was idle for too long")
+        } else {
+            None
+        }
+    }
 }
 
 /// Opens and checks the connections of one instance.
@@ -84,21 +107,10 @@ impl<E: Backend> managed::Manager for Manager<E> {
     async fn recycle(&self, pooled: &mut Self::Type, _: &Metrics) -> RecycleResult<Self::Error> {
         let timing = &self.member.dialer().config().timing;
         let now = time::now();
-        let idle = now.saturating_duration_since(pooled.used_at);
-        let reason = if pooled.generation != self.member.generation() {
-            Some("it belongs to an earlier generation")
-        } else if E::condition(&pooled.client) != Condition::Clean {
-            Some("it is no longer usable")
-        } else if now >= pooled.expires_at {
-            Some("it has lived long enough")
-        } else if idle > timing.idle_timeout {
-            Some("it was idle for too long")
-        } else {
-            None
-        };
-        if let Some(reason) = reason {
+        if let Some(reason) = pooled.unfit::<E>(self.member.generation(), timing, now) {
             return Err(RecycleError::Message(reason.into()));
         }
+        let idle = now.saturating_duration_since(pooled.used_at);
         if idle > timing.validation_period {
             let ping = E::ping(&mut pooled.client);
             tokio::time::timeout(timing.probe_timeout, ping)

@@ -64,7 +64,7 @@ impl<E: Backend> PoolSet<E> {
     /// Refuses new checkouts, closes what is idle, and waits until `deadline` for what is in
     /// use; how many connections were still out then.
     pub(crate) async fn close(&self, deadline: Instant) -> usize {
-        let pools: Vec<_> = self.read().values().cloned().collect();
+        let pools = self.all();
         for pool in &pools {
             pool.close();
         }
@@ -77,6 +77,11 @@ impl<E: Backend> PoolSet<E> {
             // The count is taken anew each time, so a missed wake-up costs nothing.
             let _ = tokio::time::timeout_at(deadline, returned).await;
         }
+    }
+
+    /// The pools there are now.
+    pub(super) fn all(&self) -> Vec<Arc<InstancePool<E>>> {
+        self.read().values().cloned().collect()
     }
 
     fn pool(&self, instance: &InstanceId) -> Option<Arc<InstancePool<E>>> {
@@ -225,6 +230,7 @@ impl<E: Backend> Prober for PoolSet<E> {
             }),
             Err(failure) => Err(ProbeFailure {
                 fault: failure.fault,
+                kind: failure.error.kind(),
                 message: format!("{}: {}", self.name_of(target), failure.error),
             }),
         }

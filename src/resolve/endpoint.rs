@@ -19,7 +19,7 @@ use crate::error::Result;
 /// A host name, and what it says about the cluster when it is one of RDS's.
 ///
 /// ```
-/// use aurora_driver::{Endpoint, EndpointKind};
+/// use aurora_driver::endpoint::{Endpoint, EndpointKind};
 ///
 /// let endpoint = Endpoint::parse("Demo.cluster-ro-abc123.eu-west-1.rds.amazonaws.com.")?;
 /// assert_eq!(endpoint.kind(), EndpointKind::Reader);

@@ -3,15 +3,13 @@
 //! ([`Resolver`]).
 //!
 //! The first two are pure. Who the writer is, is not decided here: names are seeds and hints.
-// The cluster handle, which uses all of it, does not exist yet.
-#![allow(dead_code, unused_imports)]
 
 mod answers;
 mod dns;
 mod endpoint;
 mod pattern;
 
-pub(crate) use dns::{Lookup, Resolver};
+pub(crate) use dns::Resolver;
 pub use endpoint::{Endpoint, EndpointKind};
 pub use pattern::InstancePattern;
 pub(crate) use pattern::for_config as instance_pattern;

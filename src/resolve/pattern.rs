@@ -14,7 +14,8 @@ use crate::id::InstanceId;
 /// their hosts.
 ///
 /// ```
-/// use aurora_driver::{Endpoint, InstanceId, InstancePattern};
+/// use aurora_driver::InstanceId;
+/// use aurora_driver::endpoint::{Endpoint, InstancePattern};
 ///
 /// let pattern: InstancePattern = "?.db.internal:3307".parse()?;
 /// let host = pattern.host_for(&InstanceId::new("instance-1"), 3306)?;

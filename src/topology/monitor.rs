@@ -4,7 +4,7 @@
 //! [`apply`]'s, and how to ask is the [`Prober`]'s.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, watch};
@@ -13,6 +13,7 @@ use super::apply::{Effect, Step, apply};
 use super::cadence::{Cadence, Target};
 use super::observation::{Fault, Observation, Report};
 use super::snapshot::Topology;
+use crate::error::ErrorKind;
 use crate::event::EventSender;
 use crate::time::{self, Instant};
 
@@ -33,9 +34,10 @@ pub(crate) trait Prober: Send + Sync + 'static {
 }
 
 /// Why a target gave no report.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ProbeFailure {
     pub(crate) fault: Fault,
+    pub(crate) kind: ErrorKind,
     /// For people: the target, the cause and the next step.
     pub(crate) message: String,
 }
@@ -55,24 +57,8 @@ impl News {
 #[derive(Debug, Clone)]
 pub(crate) struct Published {
     pub(crate) topology: watch::Receiver<Arc<Topology>>,
-    pub(crate) last_failure: LastFailure,
-}
-
-/// The most recent failed probe, in words, for errors that must say why there is no writer.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct LastFailure(Arc<Mutex<Option<String>>>);
-
-impl LastFailure {
-    fn set(&self, message: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = message;
-    }
-
-    pub(crate) fn get(&self) -> Option<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
+    /// The most recent failed probe, for errors that must say why there is no writer.
+    pub(crate) last_failure: watch::Receiver<Option<ProbeFailure>>,
 }
 
 /// The monitor before it runs.
@@ -82,20 +68,20 @@ pub(crate) struct Monitor {
     events: EventSender,
     mailbox: mpsc::Receiver<Observation>,
     publisher: watch::Sender<Arc<Topology>>,
-    last_failure: LastFailure,
+    last_failure: watch::Sender<Option<ProbeFailure>>,
 }
 
 impl Monitor {
     pub(crate) fn new(cadence: Cadence, events: EventSender) -> (Self, News, Published) {
         let (sender, mailbox) = mpsc::channel(MAILBOX_CAPACITY);
         let (publisher, topology) = watch::channel(Arc::new(Topology::empty()));
-        let last_failure = LastFailure::default();
+        let (failures, last_failure) = watch::channel(None);
         let monitor = Self {
             cadence,
             events,
             mailbox,
             publisher,
-            last_failure: last_failure.clone(),
+            last_failure: failures,
         };
         let published = Published {
             topology,
@@ -154,15 +140,17 @@ impl Monitor {
             }
             (Ok(report), _) => self.take_in(prober, &Observation::Report(report)),
             (Err(failure), Target::Instance(instance)) => {
-                self.last_failure.set(Some(failure.message));
                 let silence = Observation::Silence {
                     instance: instance.clone(),
                     fault: failure.fault,
                     asked_at,
                 };
+                self.last_failure.send_replace(Some(failure));
                 self.take_in(prober, &silence);
             }
-            (Err(failure), Target::Seed(_)) => self.last_failure.set(Some(failure.message)),
+            (Err(failure), Target::Seed(_)) => {
+                self.last_failure.send_replace(Some(failure));
+            }
         }
     }
 

@@ -21,6 +21,7 @@ mod survey;
 mod transaction;
 
 pub use client::Client;
+pub(crate) use queryable::forward_queryable;
 pub use transaction::Transaction;
 
 use mysql_async::prelude::Queryable;

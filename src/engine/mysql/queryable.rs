@@ -1,5 +1,4 @@
-//! `mysql_async`'s query interface for the watched connection, for a transaction on it, and for
-//! a checked-out [`Connection`].
+//! `mysql_async`'s query interface for the watched connection and for a transaction on it.
 //!
 //! Methods that read all rows are watched to their last row. Those that hand out rows one by one
 //! (`query_iter`, `exec_iter` and the streams on them) are watched up to the first; what happens
@@ -10,10 +9,8 @@ use futures_util::future::BoxFuture;
 use mysql_async::prelude::{AsQuery, FromRow, Queryable, StatementLike};
 use mysql_async::{BinaryProtocol, Error as Native, Params, QueryResult, Statement, TextProtocol};
 
-use super::MySql;
 use super::client::{Client, Phase};
 use super::transaction::Transaction;
-use crate::pool::lease::Connection;
 
 impl Queryable for Client {
     fn ping(&mut self) -> BoxFuture<'_, Result<(), Native>> {
@@ -210,8 +207,10 @@ impl Queryable for Client {
 /// Forwards the query interface to the watched connection inside.
 macro_rules! forward_queryable {
     ($outer:ty, |$this:ident| $inner:expr) => {
-        impl Queryable for $outer {
-            fn ping(&mut self) -> BoxFuture<'_, Result<(), Native>> {
+        impl mysql_async::prelude::Queryable for $outer {
+            fn ping(
+                &mut self,
+            ) -> futures_util::future::BoxFuture<'_, Result<(), mysql_async::Error>> {
                 let $this = self;
                 $inner.ping()
             }
@@ -219,44 +218,68 @@ macro_rules! forward_queryable {
             fn query_iter<'a, Q>(
                 &'a mut self,
                 query: Q,
-            ) -> BoxFuture<'a, Result<QueryResult<'a, 'static, TextProtocol>, Native>>
+            ) -> futures_util::future::BoxFuture<
+                'a,
+                Result<
+                    mysql_async::QueryResult<'a, 'static, mysql_async::TextProtocol>,
+                    mysql_async::Error,
+                >,
+            >
             where
-                Q: AsQuery + 'a,
+                Q: mysql_async::prelude::AsQuery + 'a,
             {
                 let $this = self;
                 $inner.query_iter(query)
             }
 
-            fn prep<'a, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<Statement, Native>>
+            fn prep<'a, Q>(
+                &'a mut self,
+                query: Q,
+            ) -> futures_util::future::BoxFuture<
+                'a,
+                Result<mysql_async::Statement, mysql_async::Error>,
+            >
             where
-                Q: AsQuery + 'a,
+                Q: mysql_async::prelude::AsQuery + 'a,
             {
                 let $this = self;
                 $inner.prep(query)
             }
 
-            fn close(&mut self, statement: Statement) -> BoxFuture<'_, Result<(), Native>> {
+            fn close(
+                &mut self,
+                statement: mysql_async::Statement,
+            ) -> futures_util::future::BoxFuture<'_, Result<(), mysql_async::Error>> {
                 let $this = self;
-                Queryable::close($inner, statement)
+                mysql_async::prelude::Queryable::close($inner, statement)
             }
 
             fn exec_iter<'a: 's, 's, Q, P>(
                 &'a mut self,
                 statement: Q,
                 params: P,
-            ) -> BoxFuture<'s, Result<QueryResult<'a, 'static, BinaryProtocol>, Native>>
+            ) -> futures_util::future::BoxFuture<
+                's,
+                Result<
+                    mysql_async::QueryResult<'a, 'static, mysql_async::BinaryProtocol>,
+                    mysql_async::Error,
+                >,
+            >
             where
-                Q: StatementLike + 's,
-                P: Into<Params>,
+                Q: mysql_async::prelude::StatementLike + 's,
+                P: Into<mysql_async::Params>,
             {
                 let $this = self;
                 $inner.exec_iter(statement, params)
             }
 
-            fn query<'a, T, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<Vec<T>, Native>>
+            fn query<'a, T, Q>(
+                &'a mut self,
+                query: Q,
+            ) -> futures_util::future::BoxFuture<'a, Result<Vec<T>, mysql_async::Error>>
             where
-                Q: AsQuery + 'a,
-                T: FromRow + Send + 'static,
+                Q: mysql_async::prelude::AsQuery + 'a,
+                T: mysql_async::prelude::FromRow + Send + 'static,
             {
                 let $this = self;
                 $inner.query(query)
@@ -265,10 +288,10 @@ macro_rules! forward_queryable {
             fn query_first<'a, T, Q>(
                 &'a mut self,
                 query: Q,
-            ) -> BoxFuture<'a, Result<Option<T>, Native>>
+            ) -> futures_util::future::BoxFuture<'a, Result<Option<T>, mysql_async::Error>>
             where
-                Q: AsQuery + 'a,
-                T: FromRow + Send + 'static,
+                Q: mysql_async::prelude::AsQuery + 'a,
+                T: mysql_async::prelude::FromRow + Send + 'static,
             {
                 let $this = self;
                 $inner.query_first(query)
@@ -279,10 +302,10 @@ macro_rules! forward_queryable {
                 query: Q,
                 init: U,
                 f: F,
-            ) -> BoxFuture<'a, Result<U, Native>>
+            ) -> futures_util::future::BoxFuture<'a, Result<U, mysql_async::Error>>
             where
-                Q: AsQuery + 'a,
-                T: FromRow + Send + 'static,
+                Q: mysql_async::prelude::AsQuery + 'a,
+                T: mysql_async::prelude::FromRow + Send + 'static,
                 F: FnMut(U, T) -> U + Send + 'a,
                 U: Send + 'a,
             {
@@ -290,9 +313,12 @@ macro_rules! forward_queryable {
                 $inner.query_fold(query, init, f)
             }
 
-            fn query_drop<'a, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<(), Native>>
+            fn query_drop<'a, Q>(
+                &'a mut self,
+                query: Q,
+            ) -> futures_util::future::BoxFuture<'a, Result<(), mysql_async::Error>>
             where
-                Q: AsQuery + 'a,
+                Q: mysql_async::prelude::AsQuery + 'a,
             {
                 let $this = self;
                 $inner.query_drop(query)
@@ -302,12 +328,12 @@ macro_rules! forward_queryable {
                 &'a mut self,
                 statement: S,
                 params: I,
-            ) -> BoxFuture<'b, Result<(), Native>>
+            ) -> futures_util::future::BoxFuture<'b, Result<(), mysql_async::Error>>
             where
-                S: StatementLike + 'b,
+                S: mysql_async::prelude::StatementLike + 'b,
                 I: IntoIterator<Item = P> + Send + 'b,
                 I::IntoIter: Send,
-                P: Into<Params> + Send,
+                P: Into<mysql_async::Params> + Send,
             {
                 let $this = self;
                 $inner.exec_batch(statement, params)
@@ -317,11 +343,11 @@ macro_rules! forward_queryable {
                 &'a mut self,
                 statement: S,
                 params: P,
-            ) -> BoxFuture<'b, Result<Vec<T>, Native>>
+            ) -> futures_util::future::BoxFuture<'b, Result<Vec<T>, mysql_async::Error>>
             where
-                S: StatementLike + 'b,
-                P: Into<Params> + Send + 'b,
-                T: FromRow + Send + 'static,
+                S: mysql_async::prelude::StatementLike + 'b,
+                P: Into<mysql_async::Params> + Send + 'b,
+                T: mysql_async::prelude::FromRow + Send + 'static,
             {
                 let $this = self;
                 $inner.exec(statement, params)
@@ -331,11 +357,11 @@ macro_rules! forward_queryable {
                 &'a mut self,
                 statement: S,
                 params: P,
-            ) -> BoxFuture<'b, Result<Option<T>, Native>>
+            ) -> futures_util::future::BoxFuture<'b, Result<Option<T>, mysql_async::Error>>
             where
-                S: StatementLike + 'b,
-                P: Into<Params> + Send + 'b,
-                T: FromRow + Send + 'static,
+                S: mysql_async::prelude::StatementLike + 'b,
+                P: Into<mysql_async::Params> + Send + 'b,
+                T: mysql_async::prelude::FromRow + Send + 'static,
             {
                 let $this = self;
                 $inner.exec_first(statement, params)
@@ -347,11 +373,11 @@ macro_rules! forward_queryable {
                 params: P,
                 init: U,
                 f: F,
-            ) -> BoxFuture<'b, Result<U, Native>>
+            ) -> futures_util::future::BoxFuture<'b, Result<U, mysql_async::Error>>
             where
-                S: StatementLike + 'b,
-                P: Into<Params> + Send + 'b,
-                T: FromRow + Send + 'static,
+                S: mysql_async::prelude::StatementLike + 'b,
+                P: Into<mysql_async::Params> + Send + 'b,
+                T: mysql_async::prelude::FromRow + Send + 'static,
                 F: FnMut(U, T) -> U + Send + 'a,
                 U: Send + 'a,
             {
@@ -363,10 +389,10 @@ macro_rules! forward_queryable {
                 &'a mut self,
                 statement: S,
                 params: P,
-            ) -> BoxFuture<'b, Result<(), Native>>
+            ) -> futures_util::future::BoxFuture<'b, Result<(), mysql_async::Error>>
             where
-                S: StatementLike + 'b,
-                P: Into<Params> + Send + 'b,
+                S: mysql_async::prelude::StatementLike + 'b,
+                P: Into<mysql_async::Params> + Send + 'b,
             {
                 let $this = self;
                 $inner.exec_drop(statement, params)
@@ -376,4 +402,4 @@ macro_rules! forward_queryable {
 }
 
 forward_queryable!(Transaction<'_>, |this| this.client());
-forward_queryable!(Connection<MySql>, |this| &mut **this);
+pub(crate) use forward_queryable;

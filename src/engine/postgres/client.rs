@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Outcome, Result};
 /// A `tokio_postgres::Client` whose calls say what their errors mean.
 ///
 /// The methods have the names and arguments of the native client and return this crate's
-/// [`Error`](enum@crate::Error): [`Error::outcome`] then says whether the statement may have been
+/// [`Error`](struct@crate::Error): [`Error::outcome`] then says whether the statement may have been
 /// applied. All else of the native client is reached through `Deref`; errors met there are
 /// noticed as well, only not explained.
 ///

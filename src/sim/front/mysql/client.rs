@@ -8,25 +8,24 @@ use super::command::{ChangeUser, Command};
 use super::fault::{self, Failure};
 use super::kill::Target;
 use super::login::{self, Attempt};
+use super::packet;
 use super::prepared::Statements;
-use super::resultset::{Encoding, ResultSet};
 use super::wire::Wire;
-use super::{column, packet};
 use crate::sim::front::{Door, Registration};
 use crate::sim::host::Count;
-use crate::sim::sql::{Done, Reply, Session, SqlError, Statement, TransactionState, Value};
+use crate::sim::sql::{Done, Session, SqlError, TransactionState};
 
 /// A client that has logged in.
 pub(super) struct Client<'a> {
-    wire: &'a mut Wire,
+    pub(super) wire: &'a mut Wire,
     /// Set while a statement is being executed, for those who end the connection.
-    running: &'a mut bool,
-    door: &'a Door,
-    registration: &'a Registration,
+    pub(super) running: &'a mut bool,
+    pub(super) door: &'a Door,
+    pub(super) registration: &'a Registration,
     peer: &'a str,
-    session: Session,
-    statements: Statements,
-    capabilities: CapabilityFlags,
+    pub(super) session: Session,
+    pub(super) statements: Statements,
+    pub(super) capabilities: CapabilityFlags,
     questions: u64,
 }
 
@@ -124,130 +123,9 @@ impl<'a> Client<'a> {
         self.say_ok(Done::default(), false)
     }
 
-    async fn query(&mut self, script: &str) -> Result<(), Unanswered> {
-        if let Some(target) = Target::parse(script) {
-            self.kill(target)?;
-            return self.say_ok(Done::default(), false);
-        }
-        let statements = self.session.parse(script)?;
-        if statements.is_empty() {
-            return Err(fault::empty_query().into());
-        }
-        let several = self
-            .capabilities
-            .contains(CapabilityFlags::CLIENT_MULTI_STATEMENTS);
-        if statements.len() > 1 && !several {
-            return Err(fault::more_than_one_statement().into());
-        }
-        let last = statements.len() - 1;
-        for (index, statement) in statements.iter().enumerate() {
-            let reply = self.run(statement, &[]).await?;
-            self.say(reply, Encoding::Text, index < last).await?;
-        }
-        Ok(())
-    }
-
-    fn prepare(&mut self, text: &str) -> Result<(), Unanswered> {
-        let mut statements = self.session.parse(text)?;
-        let statement = statements.pop().ok_or_else(fault::empty_query)?;
-        if !statements.is_empty() {
-            return Err(fault::more_than_one_statement().into());
-        }
-        let description = self.session.describe(&statement, &[])?;
-        let parameters = description.parameters;
-        let columns = description.columns.unwrap_or_default();
-        let parameter_count =
-            u16::try_from(parameters.len()).map_err(|_| fault::too_many_placeholders())?;
-        // MySQL has at most 4096 columns.
-        let column_count = u16::try_from(columns.len()).unwrap_or(u16::MAX);
-        let id = self
-            .statements
-            .add(statement, text.len(), parameters.clone())?;
-        self.wire
-            .queue(&packet::prepared(id, column_count, parameter_count))?;
-        let end = packet::end_of_columns(self.status(false), self.capabilities);
-        for kind in &parameters {
-            self.wire.queue(&column::parameter(*kind))?;
-        }
-        if let Some(end) = end.as_ref().filter(|_| parameter_count > 0) {
-            self.wire.queue(end)?;
-        }
-        for column in columns.iter().take(column_count.into()) {
-            self.wire
-                .queue(&column::definition(column, &self.door.users.database))?;
-        }
-        if let Some(end) = end.as_ref().filter(|_| column_count > 0) {
-            self.wire.queue(end)?;
-        }
-        Ok(())
-    }
-
-    async fn execute(&mut self, id: u32, rest: &[u8]) -> Result<(), Unanswered> {
-        let (statement, parameters) = self.statements.bind(id, rest)?;
-        let reply = self.run(&statement, &parameters).await?;
-        self.say(reply, Encoding::Binary, false).await
-    }
-
-    /// Executes one statement, which another connection may interrupt.
-    async fn run(
-        &mut self,
-        statement: &Statement,
-        parameters: &[Value],
-    ) -> Result<Reply, SqlError> {
-        let cancel = &self.registration.handle.cancel;
-        // A `KILL QUERY` that came while nothing was running is not for this statement: the first
-        // waiter takes the permit it left.
-        let _ = futures_util::FutureExt::now_or_never(cancel.notified());
-        *self.running = true;
-        let reply = tokio::select! {
-            biased;
-            reply = self.session.execute(statement, parameters) => reply,
-            // The statement's future is dropped, which rolls it back.
-            () = cancel.notified() => Err(fault::interrupted()),
-        };
-        *self.running = false;
-        reply
-    }
-
-    async fn say(
-        &mut self,
-        reply: Reply,
-        encoding: Encoding,
-        more: bool,
-    ) -> Result<(), Unanswered> {
-        match reply {
-            Reply::Rows { columns, rows, .. } => {
-                let result_set = ResultSet {
-                    columns: &columns,
-                    rows: &rows,
-                    database: &self.door.users.database,
-                    encoding,
-                    status: self.status(more),
-                    capabilities: self.capabilities,
-                };
-                Ok(result_set.write(self.wire).await?)
-            }
-            Reply::Done { outcome, .. } => self.say_ok(outcome, more),
-            Reply::Empty => Err(fault::empty_query().into()),
-        }
-    }
-
-    fn say_ok(&mut self, outcome: Done, more: bool) -> Result<(), Unanswered> {
+    pub(super) fn say_ok(&mut self, outcome: Done, more: bool) -> Result<(), Unanswered> {
         let ok = packet::ok(outcome, self.status(more), self.capabilities);
         Ok(self.wire.queue(&ok)?)
-    }
-
-    fn field_list(&mut self, table: &str) -> Result<(), Unanswered> {
-        let script = format!("SELECT * FROM `{}` LIMIT 0", table.replace('`', "``"));
-        let statements = self.session.parse(&script)?;
-        let statement = statements.first().ok_or_else(fault::empty_query)?;
-        let description = self.session.describe(statement, &[])?;
-        for column in description.columns.iter().flat_map(|it| it.iter()) {
-            self.wire
-                .queue(&column::field(column, &self.door.users.database))?;
-        }
-        let end = packet::end_of_rows(self.status(false), self.capabilities);
-        Ok(self.wire.queue(&end)?)
     }
 
     /// One line for people to read.
@@ -261,7 +139,7 @@ impl<'a> Client<'a> {
         Ok(self.wire.queue(line.as_bytes())?)
     }
 
-    fn kill(&mut self, target: Target) -> Result<(), SqlError> {
+    pub(super) fn kill(&mut self, target: Target) -> Result<(), SqlError> {
         let (Target::Query(id) | Target::Connection(id)) = target;
         let handle = u32::try_from(id)
             .ok()
@@ -301,7 +179,7 @@ impl<'a> Client<'a> {
         Ok(())
     }
 
-    fn status(&self, more: bool) -> StatusFlags {
+    pub(super) fn status(&self, more: bool) -> StatusFlags {
         let mut status = StatusFlags::empty();
         let in_transaction = self.session.transaction() != TransactionState::Idle;
         status.set(StatusFlags::SERVER_STATUS_IN_TRANS, in_transaction);
@@ -315,7 +193,7 @@ impl<'a> Client<'a> {
 }
 
 /// Why a command has no answer yet.
-enum Unanswered {
+pub(super) enum Unanswered {
     /// The client is told this error, and unless it is fatal may go on.
     Refused(SqlError),
     Failed(Failure),

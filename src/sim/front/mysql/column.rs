@@ -1,8 +1,7 @@
 //! SQL types as MySQL's column definitions.
 
 use mysql_common::constants::{ColumnFlags, ColumnType};
-use mysql_common::packets::Column as Definition;
-use mysql_common::proto::MySerialize;
+use mysql_common::io::BufMutExt;
 
 use crate::sim::sql::{Column, SqlType};
 
@@ -13,20 +12,28 @@ const BINARY: u16 = 63;
 /// `NOT_FIXED_DEC`: a floating-point number has no fixed number of decimals.
 const ANY_DECIMALS: u8 = 31;
 
+/// What a type looks like in a definition.
+struct Shape {
+    /// In characters or digits, for display.
+    length: u32,
+    charset: u16,
+    flags: ColumnFlags,
+    decimals: u8,
+}
+
 /// The bytes of a column definition.
+///
+/// `mysql_common` reads this packet but writes length and character set in the wrong order
+/// (0.37.3), so that it is put together here.
 pub(super) fn definition(column: &Column, database: &str) -> Vec<u8> {
-    let mut definition = bare(column.kind)
-        .with_name(column.name.as_bytes())
-        .with_org_name(column.name.as_bytes());
-    if let Some(table) = &column.table {
-        definition = definition
-            .with_schema(database.as_bytes())
-            .with_table(table.as_bytes())
-            .with_org_table(table.as_bytes());
-    } else {
-        definition = definition.with_org_name(b"");
+    let name = column.name.as_bytes();
+    match &column.table {
+        Some(table) => {
+            let table = table.as_bytes();
+            define([database.as_bytes(), table, table, name, name], column.kind)
+        }
+        None => define([b"", b"", b"", name, b""], column.kind),
     }
-    serialized(&definition)
 }
 
 /// The same in the answer to COM_FIELD_LIST, where the column's default follows: NULL.
@@ -38,17 +45,31 @@ pub(super) fn field(column: &Column, database: &str) -> Vec<u8> {
 
 /// The bytes of a parameter's definition.
 pub(super) fn parameter(kind: SqlType) -> Vec<u8> {
-    serialized(&bare(kind).with_name(b"?"))
+    define([b"", b"", b"", b"?", b""], kind)
 }
 
-fn serialized(definition: &Definition) -> Vec<u8> {
+/// `names`: schema, table, original table, column, original column.
+fn define(names: [&[u8]; 5], kind: SqlType) -> Vec<u8> {
+    let shape = shape(kind);
     let mut bytes = Vec::new();
-    definition.serialize(&mut bytes);
+    bytes.put_lenenc_str(b"def");
+    for name in names {
+        bytes.put_lenenc_str(name);
+    }
+    // The length of the fields that follow.
+    bytes.push(12);
+    bytes.extend_from_slice(&shape.charset.to_le_bytes());
+    bytes.extend_from_slice(&shape.length.to_le_bytes());
+    bytes.push(wire_type(kind) as u8);
+    bytes.extend_from_slice(&shape.flags.bits().to_le_bytes());
+    bytes.push(shape.decimals);
+    // A filler.
+    bytes.extend_from_slice(&[0, 0]);
     bytes
 }
 
-/// The type, with display length, character set, flags and decimals as MySQL gives them.
-fn bare(kind: SqlType) -> Definition {
+/// Display length, character set, flags and decimals as MySQL gives them.
+fn shape(kind: SqlType) -> Shape {
     let number = ColumnFlags::BINARY_FLAG | ColumnFlags::NUM_FLAG;
     let plain = ColumnFlags::BINARY_FLAG;
     let blob = ColumnFlags::BINARY_FLAG | ColumnFlags::BLOB_FLAG;
@@ -74,11 +95,12 @@ fn bare(kind: SqlType) -> Definition {
         | SqlType::Oid
         | SqlType::Unknown => (262_140, UTF8MB4, ColumnFlags::empty(), ANY_DECIMALS),
     };
-    Definition::new(wire_type(kind))
-        .with_column_length(length)
-        .with_character_set(charset)
-        .with_flags(flags)
-        .with_decimals(decimals)
+    Shape {
+        length,
+        charset,
+        flags,
+        decimals,
+    }
 }
 
 fn wire_type(kind: SqlType) -> ColumnType {

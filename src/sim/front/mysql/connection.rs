@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::client::Client;
 use super::fault::{self, Failure};
-use super::login;
+use super::greeting;
 use super::packet;
 use super::wire::Wire;
 use crate::sim::front::{Door, Ending, Registration};
@@ -96,7 +96,8 @@ impl Connection {
     }
 
     async fn log_in(&mut self) -> Result<Client<'_>, Failure> {
-        let greeting = login::greet(&mut self.wire, &self.door, self.registration.id, &self.peer);
+        let greeting =
+            greeting::greet(&mut self.wire, &self.door, self.registration.id, &self.peer);
         let login = timeout(CONNECT_TIMEOUT, greeting)
             .await
             .unwrap_or(Err(Failure::Gone))?;

@@ -15,11 +15,11 @@ impl Target {
     /// Reads `KILL [CONNECTION | QUERY] id`, and RDS's procedures for users without the privilege:
     /// `CALL mysql.rds_kill(id)` and `CALL mysql.rds_kill_query(id)`. `None`: it is something else.
     pub(super) fn parse(script: &str) -> Option<Self> {
-        let script = script.trim().trim_end_matches(';');
         // Long scripts are not even looked at.
-        if script.len() > 200 {
+        if script.len() > 400 {
             return None;
         }
+        let script = without_comment(script.trim()).trim_end_matches([';', ' ']);
         let spaced = script.replace(['(', ')'], " ");
         let mut words = spaced.split_whitespace();
         let target = match words.next()?.to_ascii_lowercase().as_str() {
@@ -50,6 +50,14 @@ impl Target {
     }
 }
 
+/// Drivers and proxies put a comment in front of what they send.
+fn without_comment(script: &str) -> &str {
+    script
+        .strip_prefix("/*")
+        .and_then(|rest| rest.split_once("*/"))
+        .map_or(script, |(_, rest)| rest.trim_start())
+}
+
 #[cfg(test)]
 mod tests {
     use super::Target;
@@ -60,6 +68,7 @@ mod tests {
             ("KILL 7", Target::Connection(7)),
             ("kill connection 7;", Target::Connection(7)),
             (" Kill\n Query  7 ; ", Target::Query(7)),
+            ("/* from the pool */ KILL QUERY 7", Target::Query(7)),
             ("CALL mysql.rds_kill(7)", Target::Connection(7)),
             ("call mysql.rds_kill_query( 7 );", Target::Query(7)),
         ] {

@@ -4,11 +4,12 @@
 //! [`sql`](crate::sim::sql); which socket is accepted, and when, by the cluster.
 //!
 //! ```text
-//! connection ──▸ login ──▸ auth               who comes in
+//! connection ──▸ greeting ──▸ login ──▸ auth        who comes in
 //!      │
-//!      └───────▸ client ──▸ command, kill     what is asked
-//!                  │  └───▸ prepared ──▸ parameters
-//!                  └──────▸ resultset ──▸ column, row, temporal
+//!      └───────▸ client ──▸ command, kill          what is asked
+//!                  └────▸ execution                statements and their answers
+//!                            ├──▸ prepared ──▸ parameters
+//!                            └──▸ resultset ──▸ column, row, temporal
 //!
 //! under all of them: wire ──▸ transport, packet, fault
 //! ```
@@ -18,7 +19,9 @@ mod client;
 mod column;
 mod command;
 mod connection;
+mod execution;
 mod fault;
+mod greeting;
 mod kill;
 mod login;
 mod packet;

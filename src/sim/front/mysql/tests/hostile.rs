@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use super::*;
 
 /// The least that the server asks for.
-const CAPABILITIES: CapabilityFlags =
+pub(super) const CAPABILITIES: CapabilityFlags =
     CapabilityFlags::CLIENT_PROTOCOL_41.union(CapabilityFlags::CLIENT_SECURE_CONNECTION);
 
 fn nonce(greeting: &[u8]) -> Vec<u8> {

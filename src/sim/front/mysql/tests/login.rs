@@ -1,6 +1,12 @@
 //! Who comes in and who does not.
 
+use std::io::{self, Read, Write};
+
 use mysql_async::{ChangeUserOpts, Conn};
+use mysql_common::constants::CapabilityFlags;
+use mysql_common::packets::{AuthPlugin, HandshakeResponse};
+use mysql_common::proto::MySerialize;
+use tokio_rustls::rustls::StreamOwned;
 
 use super::*;
 
@@ -132,4 +138,54 @@ async fn a_refused_change_of_user_ends_the_connection() {
         .expect_err("a refusal");
     assert_eq!(server_error(&error).0, 1045);
     server.sessions_left(0).await;
+}
+
+#[tokio::test]
+async fn over_tls_a_token_is_taken_in_clear_text() {
+    let server = Server::start().await;
+    let address = server.address;
+    for (token, header) in [("secret", 0x00), ("stolen", 0xFF)] {
+        let client = server.tls_client();
+        let answer = tokio::task::spawn_blocking(move || log_in_by_token(address, client, token));
+        let answer = within(answer).await.expect("no panic").expect("an answer");
+        assert_eq!(answer[4], header, "{answer:?}");
+    }
+    assert_eq!(server.counted(Count::Login), 1);
+    assert_eq!(server.counted(Count::LoginRefused), 1);
+}
+
+/// Logs in by `mysql_clear_password` and returns the first bytes of the server's answer.
+fn log_in_by_token(
+    address: SocketAddr,
+    client: ClientConnection,
+    token: &str,
+) -> io::Result<Vec<u8>> {
+    let capabilities = CapabilityFlags::CLIENT_SSL | hostile::CAPABILITIES;
+    let mut socket = std::net::TcpStream::connect(address)?;
+    let mut greeting = [0; 256];
+    let _ = socket.read(&mut greeting)?;
+    let mut request = vec![32, 0, 0, 1];
+    request.extend_from_slice(&capabilities.bits().to_le_bytes());
+    request.resize(36, 0);
+    socket.write_all(&request)?;
+    let response = HandshakeResponse::new(
+        Some(format!("{token}\0").into_bytes()),
+        (8, 0, 28),
+        Some(&b"app"[..]),
+        Some(&b"shop"[..]),
+        Some(AuthPlugin::MysqlClearPassword),
+        capabilities,
+        None,
+        1 << 24,
+    );
+    let mut payload = Vec::new();
+    response.serialize(&mut payload);
+    let mut packet = vec![payload.len() as u8, 0, 0, 2];
+    packet.append(&mut payload);
+    let mut stream = StreamOwned::new(client, socket);
+    stream.write_all(&packet)?;
+    let mut answer = vec![0; 256];
+    let count = stream.read(&mut answer)?;
+    answer.truncate(count);
+    Ok(answer)
 }

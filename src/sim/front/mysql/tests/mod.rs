@@ -3,9 +3,11 @@
 mod command_line;
 mod ending;
 mod hostile;
+mod kinds;
 mod login;
 mod prepared;
 mod query;
+mod session;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,15 +16,15 @@ use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder, SslOpts};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use crate::id::{EngineKind, InstanceId};
+use crate::sim::certificates::Certificates;
 use crate::sim::front::{Door, Ending, Sessions, Users};
 use crate::sim::host::{Count, Host, StatusRow};
 use crate::sim::sql::Session;
@@ -83,10 +85,8 @@ struct Server {
     volume: Arc<Volume>,
     sessions: Arc<Sessions>,
     ending: watch::Sender<Option<Ending>>,
-    /// The certificate to trust, as PEM; it is for the name `db.example`.
+    /// The authority to trust, as PEM. The server's certificate is for the name `db.example`.
     certificate: String,
-    /// The same as DER.
-    der: CertificateDer<'static>,
 }
 
 impl Server {
@@ -95,7 +95,10 @@ impl Server {
     }
 
     async fn start_with(change: impl FnOnce(&mut Door)) -> Self {
-        let (acceptor, certificate, der) = tls();
+        let names = ["db.example".to_owned()];
+        let (acceptor, certificate) = Certificates::new()
+            .and_then(|certificates| certificates.issue(&names, &[]))
+            .expect("a certificate");
         let (ending, ending_receiver) = watch::channel(None);
         let host = Arc::new(FakeHost {
             instance: InstanceId::new("instance-1"),
@@ -134,7 +137,6 @@ impl Server {
             sessions,
             ending,
             certificate,
-            der,
         }
     }
 
@@ -165,7 +167,10 @@ impl Server {
     /// The client's side of TLS to `db.example`.
     fn tls_client(&self) -> ClientConnection {
         let mut roots = RootCertStore::empty();
-        roots.add(self.der.clone()).expect("a certificate");
+        let authority = CertificateDer::from_pem_slice(self.certificate.as_bytes());
+        roots
+            .add(authority.expect("a certificate"))
+            .expect("an authority");
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("versions")
@@ -198,21 +203,6 @@ impl Server {
         })
         .await;
     }
-}
-
-/// A certificate of its own making, for the name `db.example`.
-fn tls() -> (TlsAcceptor, String, CertificateDer<'static>) {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["db.example".to_owned()]).expect("a certificate");
-    let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key.into())
-        .expect("a configuration");
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    (acceptor, cert.pem(), cert.der().clone())
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {

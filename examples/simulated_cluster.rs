@@ -1,0 +1,131 @@
+//! Keeps a simulated Aurora cluster running until Ctrl-C, for any client to connect to.
+//!
+//! ```text
+//! cargo run --example simulated_cluster -- --engine postgres
+//! ```
+
+use std::time::Duration;
+
+use anyhow::Context;
+use aurora_driver::EngineKind;
+use aurora_driver::sim::{SimCluster, Timeline};
+use clap::Parser;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+/// How often the cluster is looked at for news to print.
+const NEWS_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Run a simulated Aurora cluster and crash its writer at will.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The engine, and so the wire protocol.
+    #[arg(long, default_value = "postgres")]
+    engine: EngineKind,
+    /// How many readers the cluster has.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=15))]
+    readers: u8,
+    /// The TCP port of every instance; 0 lets the system choose one.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Fixes the simulator's random choices.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Let a failover take the seconds of a real cluster instead of some 0.3 s.
+    #[arg(long)]
+    slow: bool,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let timeline = if arguments.slow {
+        Timeline::aurora(arguments.engine)
+    } else {
+        Timeline::fast()
+    };
+    let cluster = SimCluster::builder(arguments.engine)
+        .readers(usize::from(arguments.readers))
+        .timeline(timeline)
+        .seed(arguments.seed)
+        .port(arguments.port)
+        .start()
+        .await
+        .context("the simulated cluster did not start")?;
+    introduce(&cluster);
+    serve(&cluster).await?;
+    cluster.stop().await;
+    Ok(())
+}
+
+fn introduce(cluster: &SimCluster) {
+    println!("A simulated Aurora cluster is running.\n");
+    println!("  our driver   {}", cluster.url());
+    println!("  DNS server   {}\n", cluster.dns_address());
+    for instance in cluster.instances() {
+        let role = if cluster.writer().as_ref() == Some(&instance.id) {
+            "writer"
+        } else {
+            "reader"
+        };
+        println!("  {} ({role})", instance.id);
+        println!("      {}", command_line(cluster, &instance.id));
+    }
+    let query = match cluster.engine() {
+        EngineKind::Postgres => "select server_id, session_id from aurora_replica_status()",
+        EngineKind::MySql => {
+            "select server_id, session_id from information_schema.replica_host_status"
+        }
+    };
+    println!("\nTry there:  {query};");
+    println!("Press Enter to crash the writer, Ctrl-C to stop.\n");
+}
+
+fn command_line(cluster: &SimCluster, instance: &aurora_driver::InstanceId) -> String {
+    let Some(address) = cluster.address_of(instance) else {
+        return "it has no address any more".to_owned();
+    };
+    let (user, password) = (cluster.user(), cluster.password());
+    let (port, database) = (cluster.port(), cluster.database());
+    match cluster.engine() {
+        EngineKind::Postgres => format!(
+            "psql 'postgresql://{user}:{password}@{address}:{port}/{database}?sslmode=disable'"
+        ),
+        EngineKind::MySql => {
+            format!("mariadb --skip-ssl -h {address} -P {port} -u {user} -p{password} {database}")
+        }
+    }
+}
+
+/// Crashes the writer at each Enter and prints what becomes of it, until Ctrl-C.
+async fn serve(cluster: &SimCluster) -> anyhow::Result<()> {
+    let mut keys = BufReader::new(tokio::io::stdin()).lines();
+    let mut keys_open = true;
+    let mut told = cluster.events().len();
+    let mut news = tokio::time::interval(NEWS_INTERVAL);
+    let stop = tokio::signal::ctrl_c();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            result = &mut stop => return result.context("Ctrl-C cannot be awaited"),
+            // Without a keyboard the cluster still runs until it is stopped.
+            key = keys.next_line(), if keys_open => match key? {
+                Some(_) => crash(cluster),
+                None => keys_open = false,
+            },
+            _ = news.tick() => {
+                let events = cluster.events();
+                for event in events.iter().skip(told) {
+                    println!("{event}");
+                }
+                told = events.len();
+            }
+        }
+    }
+}
+
+fn crash(cluster: &SimCluster) {
+    match cluster.crash_writer() {
+        Ok(writer) => println!("{writer} crashes"),
+        Err(error) => println!("nothing to crash: {error}"),
+    }
+}

@@ -1,0 +1,46 @@
+//! Looks after idle connections in the background: ends those that are no longer fit, and keeps
+//! the configured minimum ready.
+//!
+//! Only instances that are up are topped up; the others are the monitor's business.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::set::PoolSet;
+use crate::engine::Backend;
+use crate::rng::Rng;
+use crate::time;
+use crate::topology::{Health, Topology};
+
+/// Fine enough for idle timeouts of seconds, and next to no work.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// So that the processes of one application do not open connections in step.
+const JITTER_PERCENT: u32 = 20;
+
+/// Runs until dropped.
+pub(crate) async fn run<E: Backend>(
+    pools: Arc<PoolSet<E>>,
+    topology: watch::Receiver<Arc<Topology>>,
+    mut rng: Rng,
+) {
+    loop {
+        time::sleep_until(Some(
+            time::now() + rng.jitter(SWEEP_INTERVAL, JITTER_PERCENT),
+        ))
+        .await;
+        for pool in pools.all() {
+            pool.sweep();
+            let id = pool.member().id();
+            let is_up = topology
+                .borrow()
+                .instance(id)
+                .is_some_and(|instance| instance.health() == Health::Up);
+            if is_up {
+                pool.top_up().await;
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What a connection may be after use, and what its errors say.
+
+use std::time::Duration;
+
+use aurora_driver::{Cluster, ErrorKind, Outcome};
+
+use crate::database::{Database, eventually, insert, on_both_engines, start, start_with};
+
+on_both_engines!(
+    a_write_on_a_reader_is_refused_with_its_meaning,
+    an_ordinary_error_leaves_the_connection_usable,
+    a_transaction_left_open_is_rolled_back_before_the_connection_is_shared,
+    a_cancelled_call_never_answers_the_next_one,
+    a_lost_connection_leaves_a_lone_write_unknown,
+    no_more_connections_are_opened_than_the_pool_allows,
+    a_minimum_of_connections_is_kept_ready_and_the_rest_idles_out,
+);
+
+/// A handle whose pools hold one connection, so that the next checkout must get the same one,
+/// or a new one in its place.
+async fn start_narrow<E: Database>() -> (aurora_driver::sim::SimCluster, Cluster<E>) {
+    let (simulated, wide) = start_with::<E>(|builder| builder.readers(1)).await;
+    let url = format!("{}&pool_max=1", simulated.url());
+    let cluster = Cluster::<E>::connect(&url).await.unwrap();
+    wide.close(Duration::from_secs(5)).await;
+    (simulated, cluster)
+}
+
+async fn a_write_on_a_reader_is_refused_with_its_meaning<E: Database>() {
+    let (simulated, cluster) = start::<E>().await;
+    let mut reader = cluster.reader().await.unwrap();
+    let error = E::run(&mut reader, "INSERT INTO t (n) VALUES (1)")
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReadOnly);
+    assert_eq!(error.outcome(), Outcome::Rejected);
+    assert!(error.to_string().contains("writer()"), "{error}");
+    // A reader that refuses a write says nothing about the writer.
+    insert(&cluster, 1).await.unwrap();
+    assert_eq!(
+        cluster
+            .topology()
+            .writer()
+            .map(|writer| writer.id().clone()),
+        simulated.writer()
+    );
+}
+
+async fn an_ordinary_error_leaves_the_connection_usable<E: Database>() {
+    let (simulated, cluster) = start_narrow::<E>().await;
+    let id = simulated.writer().unwrap();
+    let mut writer = cluster.writer().await.unwrap();
+    let error = E::run(&mut writer, "INSERT INTO missing (n) VALUES (1)")
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Server);
+    assert_eq!(error.outcome(), Outcome::Rejected);
+    drop(writer);
+    let logins = simulated.counters(&id).unwrap().logins;
+    for number in 0..5 {
+        insert(&cluster, number).await.unwrap();
+    }
+    let after = simulated.counters(&id).unwrap().logins;
+    // The monitor may have opened its own connection meanwhile; the pool needed no new one.
+    assert!(after <= logins + 1, "{logins} logins became {after}");
+}
+
+async fn a_transaction_left_open_is_rolled_back_before_the_connection_is_shared<E: Database>() {
+    let (_simulated, cluster) = start_narrow::<E>().await;
+    let mut writer = cluster.writer().await.unwrap();
+    E::run(&mut writer, "BEGIN").await.unwrap();
+    E::run(&mut writer, "INSERT INTO t (n) VALUES (1)")
+        .await
+        .unwrap();
+    drop(writer);
+    // With one connection in the pool this is the same one, or one in its place.
+    let mut next = cluster.writer().await.unwrap();
+    let count = E::number(&mut next, "SELECT count(*) FROM t").await;
+    assert_eq!(count.unwrap(), 0);
+    E::run(&mut next, "INSERT INTO t (n) VALUES (2)")
+        .await
+        .unwrap();
+    let mut reader = cluster.reader().await.unwrap();
+    let count = E::number(&mut reader, "SELECT count(*) FROM t").await;
+    assert_eq!(count.unwrap(), 1, "the second insert committed by itself");
+}
+
+async fn a_cancelled_call_never_answers_the_next_one<E: Database>() {
+    let (_simulated, cluster) = start_narrow::<E>().await;
+    let mut writer = cluster.writer().await.unwrap();
+    let cancelled =
+        tokio::time::timeout(Duration::from_millis(20), E::run(&mut writer, E::SLEEP)).await;
+    assert!(cancelled.is_err(), "the call was still under way");
+    if let Ok(number) = E::number(&mut writer, "SELECT 222").await {
+        assert_eq!(number, 222);
+    }
+    drop(writer);
+    let mut next = cluster.writer().await.unwrap();
+    assert_eq!(E::number(&mut next, "SELECT 333").await.unwrap(), 333);
+}
+
+async fn a_lost_connection_leaves_a_lone_write_unknown<E: Database>() {
+    let (simulated, cluster) = start::<E>().await;
+    let mut writer = cluster.writer().await.unwrap();
+    let id = writer.instance().clone();
+    let call = tokio::spawn(async move {
+        let answer = E::run(&mut writer, E::SLEEP).await;
+        (answer, writer)
+    });
+    let busy = simulated.counters(&id).unwrap().statements;
+    eventually("the statement on its way", || {
+        simulated.counters(&id).unwrap().statements > busy
+            || simulated.counters(&id).unwrap().open_sessions > 0
+    })
+    .await;
+    tokio::task::yield_now().await;
+    simulated.crash(&id).unwrap();
+    let (answer, _writer) = call.await.unwrap();
+    let error = answer.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
+    assert_eq!(error.instance(), Some(&id), "{error}");
+    assert!(error.is_retryable());
+}
+
+async fn no_more_connections_are_opened_than_the_pool_allows<E: Database>() {
+    let (simulated, cluster) = start::<E>().await;
+    let id = simulated.writer().unwrap();
+    let mut held = Vec::new();
+    for _ in 0..10 {
+        held.push(cluster.writer().await.unwrap());
+    }
+    let waiting = tokio::time::timeout(Duration::from_millis(50), cluster.writer()).await;
+    assert!(waiting.is_err(), "the eleventh waits");
+    // Ten of the pool, and the monitor's one.
+    assert!(simulated.counters(&id).unwrap().open_sessions <= 11);
+    held.pop();
+    cluster.writer().await.expect("a place became free");
+}
+
+async fn a_minimum_of_connections_is_kept_ready_and_the_rest_idles_out<E: Database>() {
+    let (simulated, wide) = start::<E>().await;
+    wide.close(Duration::from_secs(5)).await;
+    let url = format!("{}&pool_min_idle=2&idle_timeout=1s", simulated.url());
+    let cluster = Cluster::<E>::connect(&url).await.unwrap();
+    let open = |id| simulated.counters(id).unwrap().open_sessions;
+    let writer = simulated.writer().unwrap();
+    let reader = simulated.readers().remove(0);
+    eventually("two connections at the writer and at a reader", || {
+        open(&writer) >= 2 && open(&reader) >= 2
+    })
+    .await;
+    let mut held = Vec::new();
+    for _ in 0..6 {
+        held.push(cluster.writer().await.unwrap());
+    }
+    assert!(open(&writer) >= 6);
+    drop(held);
+    // The monitor holds one more.
+    eventually("the end of the idle ones", || open(&writer) <= 3).await;
+}

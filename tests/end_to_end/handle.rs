@@ -1,0 +1,106 @@
+//! Opening and closing.
+
+use std::time::{Duration, Instant};
+
+use aurora_driver::sim::{SimCluster, Tls};
+use aurora_driver::{Cluster, ErrorKind};
+
+use crate::database::{Database, PATIENCE, eventually, insert, on_both_engines, start, start_with};
+
+on_both_engines!(
+    closing_leaves_nothing_open,
+    closing_reports_a_connection_that_is_still_held,
+    a_wrong_password_is_said_at_once,
+    a_handle_for_another_engine_is_refused,
+    a_server_that_is_not_there_is_named_in_the_error,
+    a_cluster_with_tls_is_reached_by_its_names,
+);
+
+async fn closing_leaves_nothing_open<E: Database>() {
+    let (simulated, cluster) = start::<E>().await;
+    insert(&cluster, 1).await.unwrap();
+    drop(cluster.reader().await.unwrap());
+    let report = cluster.close(PATIENCE).await;
+    assert!(report.is_clean(), "{report:?}");
+    eventually("the end of all sessions", || {
+        let instances = simulated.instances();
+        instances
+            .iter()
+            .filter_map(|instance| simulated.counters(&instance.id))
+            .all(|counters| counters.open_sessions == 0)
+    })
+    .await;
+}
+
+async fn closing_reports_a_connection_that_is_still_held<E: Database>() {
+    let (_simulated, cluster) = start::<E>().await;
+    let _held = cluster.writer().await.unwrap();
+    let report = cluster.close(Duration::from_millis(10)).await;
+    assert_eq!(report.connections_in_use, 1);
+    let refused = cluster.reader().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Closed);
+}
+
+async fn a_wrong_password_is_said_at_once<E: Database>() {
+    let simulated = SimCluster::builder(<E as Database>::KIND)
+        .start()
+        .await
+        .unwrap();
+    let url = simulated.url().replacen(":app@", ":wrong@", 1);
+    let began = Instant::now();
+    let error = Cluster::<E>::connect(&url).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
+    assert!(
+        !format!("{error} {error:?}").contains("wrong@"),
+        "{error:?}"
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "it did not wait in vain"
+    );
+}
+
+async fn a_handle_for_another_engine_is_refused<E: Database>() {
+    let simulated = SimCluster::builder(<E as Database>::KIND)
+        .start()
+        .await
+        .unwrap();
+    let url = match <E as Database>::KIND {
+        aurora_driver::EngineKind::Postgres => simulated.url().replacen("postgres", "mysql", 1),
+        aurora_driver::EngineKind::MySql => simulated.url().replacen("mysql", "postgres", 1),
+    };
+    let error = Cluster::<E>::connect(&url).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+}
+
+async fn a_server_that_is_not_there_is_named_in_the_error<E: Database>() {
+    let scheme = <E as Database>::KIND.name();
+    // Port 1 of an address of this machine that nobody uses.
+    let url = format!(
+        "{scheme}://app:app@127.200.1.1:1/app?instance_pattern=127.200.1.%3F&failover_timeout=200ms"
+    );
+    let error = Cluster::<E>::connect(&url).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoWriter);
+    assert!(error.to_string().contains("127.200.1.1"), "{error}");
+}
+
+async fn a_cluster_with_tls_is_reached_by_its_names<E: Database>() {
+    let (simulated, cluster) = start_with::<E>(|builder| builder.tls(Tls::Optional)).await;
+    insert(&cluster, 1).await.unwrap();
+    drop(cluster);
+
+    // Another cluster's authority is not to be trusted, whatever names its certificates carry.
+    let stranger = SimCluster::builder(<E as Database>::KIND)
+        .tls(Tls::Optional)
+        .start()
+        .await
+        .unwrap();
+    let own = simulated.ca_file().unwrap().to_str().unwrap().to_owned();
+    let foreign = stranger.ca_file().unwrap().to_str().unwrap();
+    let url = simulated.url().replace(&own, foreign) + "&failover_timeout=500ms";
+    let error = Cluster::<E>::connect(&url).await.unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::NoWriter | ErrorKind::Connect),
+        "{error}"
+    );
+}

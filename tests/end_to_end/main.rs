@@ -1,0 +1,13 @@
+//! The whole driver against a simulated cluster, over the real wire protocols, on both engines.
+//!
+//! - `database`: the few statements the tests need, for both engines.
+//! - `routing`: who gets writes and reads.
+//! - `failover`: the loss of a writer.
+//! - `connections`: what a connection may be after use, and what its errors say.
+//! - `handle`: opening and closing.
+
+mod connections;
+mod database;
+mod failover;
+mod handle;
+mod routing;
