@@ -6,11 +6,11 @@ use sqlparser::ast::{
 };
 
 use super::super::{SqlError, SqlType};
+use super::coerce::Coercion;
 use super::query::{Body, aliases, ordinal};
 use super::scope::{Relation, Scope};
 use super::typed::{Origin, Typed, quote_name};
 use super::{Compiler, Output};
-use super::coerce::Coercion;
 
 impl Compiler<'_> {
     pub(super) fn select(&mut self, select: &Select) -> Result<Body, SqlError> {
@@ -184,9 +184,8 @@ impl Compiler<'_> {
         output: &mut Vec<Output>,
     ) -> Result<(), SqlError> {
         let scope: Scope = self.scopes.last().cloned().unwrap_or_default();
-        let wanted = |relation: &&Relation| {
-            of.is_none_or(|name| relation.name.eq_ignore_ascii_case(name))
-        };
+        let wanted =
+            |relation: &&Relation| of.is_none_or(|name| relation.name.eq_ignore_ascii_case(name));
         let relations: Vec<&Relation> = scope.relations.iter().filter(wanted).collect();
         if relations.is_empty() {
             return Err(match of {
@@ -195,11 +194,9 @@ impl Compiler<'_> {
                     SqlError::new("42P01", 0, message)
                 }
                 Some(name) => SqlError::new("42S02", 1051, format!("Unknown table '{name}'")),
-                None if self.is_postgres() => SqlError::new(
-                    "42601",
-                    0,
-                    "SELECT * with no tables specified is not valid",
-                ),
+                None if self.is_postgres() => {
+                    SqlError::new("42601", 0, "SELECT * with no tables specified is not valid")
+                }
                 None => SqlError::new("HY000", 1096, "No tables used"),
             });
         }
@@ -207,7 +204,11 @@ impl Compiler<'_> {
         for relation in relations {
             for column in &relation.columns {
                 let merged = of.is_none() && scope.is_merged(&column.name);
-                if merged && merged_seen.iter().any(|it| it.eq_ignore_ascii_case(&column.name)) {
+                if merged
+                    && merged_seen
+                        .iter()
+                        .any(|it| it.eq_ignore_ascii_case(&column.name))
+                {
                     continue;
                 }
                 let name = quote_name(&column.name);
@@ -220,7 +221,9 @@ impl Compiler<'_> {
                 }
                 let mut typed = Typed::new(reference, column.of);
                 if let Some(table) = &relation.table {
-                    typed.origin = Origin::Column { table: table.clone() };
+                    typed.origin = Origin::Column {
+                        table: table.clone(),
+                    };
                 }
                 push(sql, output, column.name.clone(), typed);
             }
@@ -231,12 +234,15 @@ impl Compiler<'_> {
     /// The name of a column without an alias.
     fn column_name(&self, expr: &Expr) -> String {
         match self.is_postgres() {
-            true => self.postgres_name(expr).unwrap_or_else(|| "?column?".to_owned()),
+            true => self
+                .postgres_name(expr)
+                .unwrap_or_else(|| "?column?".to_owned()),
             false => match expr {
                 Expr::Identifier(name) => name.value.clone(),
-                Expr::CompoundIdentifier(parts) if !parts[0].value.starts_with('@') => {
-                    parts.last().map(|part| part.value.clone()).unwrap_or_default()
-                }
+                Expr::CompoundIdentifier(parts) if !parts[0].value.starts_with('@') => parts
+                    .last()
+                    .map(|part| part.value.clone())
+                    .unwrap_or_default(),
                 other => other.to_string(),
             },
         }
@@ -251,7 +257,9 @@ impl Compiler<'_> {
             Expr::Function(function) => self.split_name(&function.name).ok().map(|(_, name)| name),
             Expr::Nested(inner) => self.postgres_name(inner),
             Expr::Collate { expr, .. } => self.postgres_name(expr),
-            Expr::Cast { expr, data_type, .. } => self.postgres_name(expr).or_else(|| {
+            Expr::Cast {
+                expr, data_type, ..
+            } => self.postgres_name(expr).or_else(|| {
                 let of = super::super::types::from_sql(self.engine, data_type).ok();
                 Some(match of.map(|(of, _)| of.kind) {
                     Some(kind) => short_type_name(kind, &data_type.to_string()),
@@ -259,8 +267,12 @@ impl Compiler<'_> {
                 })
             }),
             Expr::Case { else_result, .. } => {
-                let of_else = else_result.as_ref().filter(|it| !matches!(***it, Expr::Value(_)));
-                of_else.and_then(|it| self.postgres_name(it)).or_else(|| word("case"))
+                let of_else = else_result
+                    .as_ref()
+                    .filter(|it| !matches!(***it, Expr::Value(_)));
+                of_else
+                    .and_then(|it| self.postgres_name(it))
+                    .or_else(|| word("case"))
             }
             Expr::Exists { .. } => word("exists"),
             Expr::Extract { .. } => word("extract"),
