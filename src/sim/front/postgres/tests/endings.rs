@@ -37,7 +37,6 @@ async fn a_crash_resets_idle_sessions_and_those_that_have_not_logged_in() {
 }
 
 #[tokio::test]
-#[ignore = "needs the SQL of the session"]
 async fn a_crash_resets_a_session_in_the_middle_of_a_statement() {
     let server = Server::start().await;
     let mut raw = Raw::log_in(&server).await;
@@ -73,7 +72,6 @@ async fn a_crash_resets_a_client_that_does_not_read() {
 }
 
 #[tokio::test]
-#[ignore = "needs the SQL of the session"]
 async fn an_orderly_stop_says_goodbye_whatever_a_session_does() {
     let server = Server::start().await;
     let mut idle = Raw::log_in(&server).await;
@@ -96,7 +94,6 @@ async fn an_orderly_stop_says_goodbye_whatever_a_session_does() {
 }
 
 #[tokio::test]
-#[ignore = "needs the SQL of the session"]
 async fn a_real_client_hears_the_goodbye_in_its_running_statement() {
     let server = Server::start().await;
     let client = server.connect().await;
@@ -138,7 +135,6 @@ async fn a_silent_host_neither_answers_nor_hangs_up() {
 }
 
 #[tokio::test]
-#[ignore = "needs the SQL of the session"]
 async fn a_silent_host_gives_up_the_transactions_it_had() {
     let server = Server::start().await;
     let client = server.connect().await;

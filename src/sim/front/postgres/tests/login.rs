@@ -79,20 +79,22 @@ async fn an_engine_that_is_starting_says_so() {
 }
 
 #[tokio::test]
-#[ignore = "needs the SQL of the session"]
 async fn settings_of_the_startup_packet_hold_in_the_session() {
     let server = Server::start().await;
     let mut config = server.config();
     config
         .application_name("it's a test")
-        .options("-c lock_timeout=5000");
+        .options("-c search_path=other");
     let (client, connection) = config.connect(NoTls).await.expect("a login");
     assert_eq!(
         connection.parameter("application_name"),
         Some("it's a test")
     );
     tokio::spawn(connection);
-    for (name, value) in [("application_name", "it's a test"), ("lock_timeout", "5s")] {
+    for (name, value) in [
+        ("application_name", "it's a test"),
+        ("search_path", "other"),
+    ] {
         let row = client.query_one(&format!("show {name}"), &[]).await;
         assert_eq!(row.expect("a setting").get::<_, &str>(0), value);
     }
@@ -103,7 +105,6 @@ async fn settings_of_the_startup_packet_hold_in_the_session() {
 }
 
 #[tokio::test]
-#[ignore = "needs the SQL of the session"]
 async fn a_client_is_told_the_parameters_at_login_and_when_they_change() {
     let server = Server::start().await;
     let (client, mut connection) = server.config().connect(NoTls).await.expect("a login");

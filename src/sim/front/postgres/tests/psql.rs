@@ -33,7 +33,6 @@ async fn psql(server: &Server, script: &str) -> Option<(bool, String, String)> {
 }
 
 #[tokio::test]
-#[ignore = "needs the SQL of the session"]
 async fn psql_logs_in_and_reads_what_it_wrote() {
     let server = Server::start().await;
     let script = "create table t (id int primary key, name text); \

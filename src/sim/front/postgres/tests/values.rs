@@ -98,7 +98,6 @@ fn samples() -> Vec<(Type, &'static str, Vec<u8>)> {
 }
 
 #[tokio::test]
-#[ignore = "needs the SQL of the session"]
 async fn each_type_goes_into_a_table_and_out_again_in_both_formats() {
     let server = Server::start().await;
     let client = server.connect().await;
@@ -165,7 +164,6 @@ async fn the_types_that_a_client_names_are_taken() {
 }
 
 #[tokio::test]
-#[ignore = "needs the SQL of the session"]
 async fn a_parameter_that_does_not_fit_is_an_error_and_the_session_goes_on() {
     let server = Server::start().await;
     let client = server.connect().await;
