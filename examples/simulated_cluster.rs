@@ -115,7 +115,7 @@ async fn serve(cluster: &SimCluster) -> anyhow::Result<()> {
             _ = news.tick() => {
                 let events = cluster.events();
                 for event in events.iter().skip(told) {
-                    println!("{event}");
+                    println!("{:>9.3} s  {} {}: {}", event.at.as_secs_f64(), event.id, event.instance, event.message);
                 }
                 told = events.len();
             }

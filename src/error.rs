@@ -101,6 +101,15 @@ impl fmt::Display for ServerCode {
 }
 
 impl ServerCode {
+    /// Whether the server gave a statement up for the sake of others that ran at the same time:
+    /// serialization_failure, deadlock_detected; ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK.
+    fn is_conflict(self) -> bool {
+        match self {
+            Self::MySql(number) => matches!(number, 1205 | 1213),
+            Self::SqlState(state) => matches!(&state, b"40001" | b"40P01"),
+        }
+    }
+
     /// A SQLSTATE from its five characters; `None` for anything else.
     pub(crate) fn sqlstate(state: &str) -> Option<Self> {
         state.as_bytes().try_into().ok().map(Self::SqlState)
@@ -179,11 +188,11 @@ impl Error {
             | ErrorKind::ReadOnly
             | ErrorKind::Resolve
             | ErrorKind::Timeout => true,
+            ErrorKind::Server => self.0.code.is_some_and(ServerCode::is_conflict),
             ErrorKind::Authentication
             | ErrorKind::Closed
             | ErrorKind::Config
             | ErrorKind::NotAurora
-            | ErrorKind::Server
             | ErrorKind::Usage => false,
         }
     }

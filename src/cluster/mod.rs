@@ -39,7 +39,6 @@ const ACQUAINTANCE_TIMEOUT: Duration = Duration::from_secs(1);
 ///
 /// Writes go over [`writer`](Self::writer), reads over [`reader`](Self::reader). When the last
 /// clone is dropped all its tasks end; [`close`](Self::close) waits for that.
-#[derive(Debug)]
 pub struct Cluster<E: Engine> {
     inner: Arc<Inner<E>>,
 }
@@ -52,7 +51,16 @@ impl<E: Engine> Clone for Cluster<E> {
     }
 }
 
-#[derive(Debug)]
+/// Short enough for a log line: what it is, not all that it holds.
+impl<E: Engine> std::fmt::Debug for Cluster<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster")
+            .field("engine", &E::KIND)
+            .field("topology", &format_args!("{}", self.topology()))
+            .finish_non_exhaustive()
+    }
+}
+
 struct Inner<E: Engine> {
     config: Arc<Config>,
     pools: Arc<PoolSet<E>>,

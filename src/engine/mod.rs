@@ -3,6 +3,9 @@
 //!
 //! Which instance to use, and when, is decided elsewhere; here is only *how*.
 
+mod faults;
+#[cfg(test)]
+mod fixtures;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
 #[cfg(feature = "postgres")]

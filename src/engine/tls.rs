@@ -11,10 +11,9 @@ use crate::config::{Config, RootCertificates, TlsMode};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Off, or on with certificates that have been read and understood.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Tls(Option<Arc<Parts>>);
 
-#[derive(Debug)]
 struct Parts {
     client_config: ClientConfig,
     roots_pem: Vec<u8>,
@@ -78,6 +77,16 @@ impl Tls {
     #[cfg(feature = "mysql")]
     pub(crate) fn roots_pem(&self) -> Option<&[u8]> {
         self.0.as_ref().map(|parts| parts.roots_pem.as_slice())
+    }
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "Tls(on)"
+        } else {
+            "Tls(off)"
+        })
     }
 }
 

@@ -81,3 +81,25 @@ fn named(common_name: &str) -> DistinguishedName {
     name.push(DnType::CommonName, common_name);
     name
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Certificates;
+
+    #[test]
+    fn an_authority_shows_its_certificate_and_not_its_key() {
+        let certificates = Certificates::new().expect("an authority");
+        let (_, ca) = certificates
+            .issue(&["*.cluster.example".to_owned()], &[])
+            .expect("a certificate");
+        assert!(ca.starts_with("-----BEGIN CERTIFICATE-----"));
+        assert!(!ca.contains("PRIVATE"));
+        assert_eq!(format!("{certificates:?}"), "Certificates { .. }");
+    }
+
+    #[test]
+    fn a_name_that_cannot_stand_in_a_certificate_is_an_error() {
+        let certificates = Certificates::new().expect("an authority");
+        assert!(certificates.issue(&["gr\u{fc}n".to_owned()], &[]).is_err());
+    }
+}

@@ -12,4 +12,5 @@ pub(crate) mod world;
 pub use cluster::{
     ClusterState, Counters, InstanceStatus, Promotion, SimCluster, SimClusterBuilder, SimError, Tls,
 };
+pub use volume::LedgerEntry;
 pub use world::{ClusterEvent, InstanceState, Role, Timeline, ViewOptions};

@@ -114,6 +114,9 @@ impl Change {
         match self.next.instance(id) {
             Some(known) if !known.believes_report(report.asked_at) => return,
             Some(_) => {}
+            // While there is a confirmed writer only its table adds anybody: this may be the late
+            // answer of an instance that has been removed, or of one in another cluster.
+            None if self.next.phase == Phase::Steady => return,
             None if self.next.instances.len() >= INSTANCES_MAX => return,
             None => self.tell(EventKind::InstanceAdded {
                 instance: id.clone(),

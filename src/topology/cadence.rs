@@ -5,15 +5,16 @@
 //! | steady | the writer | every `probe_interval` |
 //! | an instance is not up, or its role is unknown | that instance | as [`ALERT_PHASES`] say, since then |
 //! | no confirmed writer (alert) | every known instance, in parallel | as [`ALERT_PHASES`] say, since the alert began |
-//! | no instance known, or none up | the seeds | as in alert, at least [`SEED_INTERVAL`] apart once instances are known |
+//! | no instance known, or none up | the seeds | as in alert, [`SEED_INTERVAL`] apart once instances are known |
 //!
-//! At most one question to one instance is under way at a time.
+//! At most one question to one target is under way at a time. Neither trouble that comes and goes
+//! ([`URGENT_SPACING`]) nor hints ([`HINT_SPACING`]) can make questions to one target a storm.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::snapshot::{Health, Instance, Phase, Role, Topology};
-use crate::config::timing::ALERT_PHASES;
+use crate::config::timing::{ALERT_PHASES, ALERT_PROBES_FIRST_SECOND_MAX};
 use crate::id::InstanceId;
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -21,8 +22,24 @@ use crate::time::Instant;
 /// Seeds are names in DNS, which knows less than the instances: they are the last resort.
 const SEED_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The least between a question and one for a trouble that has just begun: an instance that
+/// falls in and out of trouble is asked no more often than one that stays in it.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a compile-time constant of two digits"
+)]
+const URGENT_SPACING: Duration =
+    Duration::from_millis(1_000 / ALERT_PROBES_FIRST_SECOND_MAX as u64);
+
+/// The least between a question and one for a hint: in an alert every other instance's table may
+/// hold the same hint, right or wrong.
+const HINT_SPACING: Duration = Duration::from_millis(50);
+
 /// So that a thousand processes which lost the same writer do not ask in step.
 const JITTER_PERCENT: u32 = 20;
+
+/// Nor, later, those which confirmed the same new writer at the same moment.
+const STEADY_JITTER_PERCENT: u32 = 10;
 
 /// Whom to ask.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,16 +56,31 @@ pub(crate) struct Cadence {
     seeds: usize,
     steady_interval: Duration,
     rng: Rng,
-    alert_since: Option<Instant>,
+    alert: bool,
+    instances_known: bool,
     entries: BTreeMap<Target, Entry>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
+    need: Need,
+    /// When the next regular question is due; nothing while there is no need.
     next: Instant,
-    /// Since when it is asked more often than the steady cadence.
-    urgent_since: Option<Instant>,
+    /// Since when a question out of turn is wanted.
+    hinted_at: Option<Instant>,
+    last_begun: Option<Instant>,
     under_way: bool,
+}
+
+/// Why a target is asked regularly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// It is not.
+    Nothing,
+    /// It is the writer.
+    Steady,
+    /// Something is wrong, since then.
+    Urgent(Instant),
 }
 
 impl Cadence {
@@ -57,7 +89,8 @@ impl Cadence {
             seeds,
             steady_interval,
             rng,
-            alert_since: None,
+            alert: false,
+            instances_known: false,
             entries: BTreeMap::new(),
         }
     }
@@ -65,77 +98,56 @@ impl Cadence {
     /// Fits the timetable to a new picture: who is to be asked at all, and how urgently.
     pub(crate) fn follow(&mut self, topology: &Topology, now: Instant) {
         let alert = topology.phase() != Phase::Steady;
-        if alert {
-            self.alert_since.get_or_insert(now);
-        } else {
-            self.alert_since = None;
+        let alert_begins = alert && !self.alert;
+        self.alert = alert;
+        self.instances_known = topology.instances().len() > 0;
+        self.entries.retain(|target, entry| {
+            let known = match target {
+                Target::Instance(id) => topology.instance(id).is_some(),
+                Target::Seed(_) => true,
+            };
+            known || entry.under_way
+        });
+        let writer = topology.writer().map(Instance::id);
+        let mut none_up = true;
+        for instance in topology.instances() {
+            none_up &= instance.health() != Health::Up;
+            let urgent = alert || is_unsettled(instance);
+            let need = match self
+                .entry(Target::Instance(instance.id().clone()), now)
+                .need
+            {
+                Need::Urgent(since) if urgent && !alert_begins => Need::Urgent(since),
+                _ if urgent => Need::Urgent(now),
+                _ if writer == Some(instance.id()) => Need::Steady,
+                _ => Need::Nothing,
+            };
+            self.set_need(Target::Instance(instance.id().clone()), need, now);
         }
-        let mut wanted: BTreeMap<Target, bool> = topology
-            .instances()
-            .filter_map(|instance| {
-                let urgent = alert || is_unsettled(instance);
-                let asked = urgent
-                    || topology
-                        .writer()
-                        .is_some_and(|writer| writer.id() == instance.id());
-                asked.then(|| (Target::Instance(instance.id().clone()), urgent))
-            })
-            .collect();
-        let none_up = topology
-            .instances()
-            .all(|instance| instance.health() != Health::Up);
-        if none_up {
-            wanted.extend((0..self.seeds).map(|seed| (Target::Seed(seed), true)));
-        }
-        self.entries
-            .retain(|target, entry| wanted.contains_key(target) || entry.under_way);
-        for (target, urgent) in wanted {
-            let entry = self.entries.entry(target).or_insert(Entry {
-                next: now,
-                urgent_since: None,
-                under_way: false,
-            });
-            match (urgent, entry.urgent_since) {
-                (true, None) => {
-                    entry.urgent_since = Some(now);
-                    entry.next = now;
-                }
-                (false, Some(_)) => entry.urgent_since = None,
-                (true, Some(_)) | (false, None) => {}
-            }
-        }
-        if topology.instances().len() > 0 {
-            self.space_out_seeds(now);
+        for seed in 0..self.seeds {
+            let need = match self.entry(Target::Seed(seed), now).need {
+                Need::Urgent(since) if none_up => Need::Urgent(since),
+                _ if none_up => Need::Urgent(now),
+                _ => Need::Nothing,
+            };
+            self.set_need(Target::Seed(seed), need, now);
         }
     }
 
-    fn space_out_seeds(&mut self, now: Instant) {
-        for (target, entry) in &mut self.entries {
-            if matches!(target, Target::Seed(_)) && entry.urgent_since == Some(now) {
-                entry.next = now + SEED_INTERVAL;
-            }
-        }
-    }
-
-    /// Brings the next question to an instance forward to `now`.
+    /// Asks an instance out of turn, as soon as [`HINT_SPACING`] allows.
     pub(crate) fn ask_now(&mut self, id: &InstanceId, now: Instant) {
-        let entry = self
-            .entries
-            .entry(Target::Instance(id.clone()))
-            .or_insert(Entry {
-                next: now,
-                urgent_since: None,
-                under_way: false,
-            });
-        entry.next = entry.next.min(now);
+        let entry = self.entry(Target::Instance(id.clone()), now);
+        entry.hinted_at.get_or_insert(now);
     }
 
     /// The targets whose time has come; they count as being asked from now on.
     pub(crate) fn take_due(&mut self, now: Instant) -> Vec<Target> {
         let mut due = Vec::new();
         for (target, entry) in &mut self.entries {
-            if !entry.under_way && entry.next <= now {
+            if entry.due_at().is_some_and(|at| at <= now) {
                 entry.under_way = true;
+                entry.hinted_at = None;
+                entry.last_begun = Some(now);
                 due.push(target.clone());
             }
         }
@@ -146,26 +158,78 @@ impl Cadence {
     ///
     /// `asked_at` is when the question was begun; the interval counts from there.
     pub(crate) fn done(&mut self, target: &Target, asked_at: Instant, now: Instant) {
-        let alert_since = self.alert_since;
         let Some(entry) = self.entries.get_mut(target) else {
             return;
         };
         entry.under_way = false;
-        let interval = match (entry.urgent_since, target) {
-            (None, _) => self.steady_interval,
-            (Some(_), Target::Seed(_)) if alert_since.is_none() => SEED_INTERVAL,
-            (Some(since), _) => alert_interval(now.saturating_duration_since(since)),
-        };
-        entry.next = asked_at + self.rng.jitter(interval, JITTER_PERCENT);
+        entry.next = asked_at
+            + match (entry.need, target) {
+                // "At most one question per interval" is a promise: it only gets longer.
+                (Need::Nothing | Need::Steady, _) => self.rng.jitter(
+                    self.steady_interval * (100 + STEADY_JITTER_PERCENT) / 100,
+                    STEADY_JITTER_PERCENT - 1,
+                ),
+                (Need::Urgent(_), Target::Seed(_)) if self.instances_known => SEED_INTERVAL,
+                (Need::Urgent(since), _) => {
+                    let interval = alert_interval(now.saturating_duration_since(since));
+                    self.rng.jitter(interval, JITTER_PERCENT)
+                }
+            };
     }
 
     /// When the next question is due; `None` while all are under way or there is nobody to ask.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.entries
-            .values()
-            .filter(|entry| !entry.under_way)
-            .map(|entry| entry.next)
-            .min()
+        self.entries.values().filter_map(Entry::due_at).min()
+    }
+
+    fn entry(&mut self, target: Target, now: Instant) -> &mut Entry {
+        self.entries.entry(target).or_insert(Entry {
+            need: Need::Nothing,
+            next: now,
+            hinted_at: None,
+            last_begun: None,
+            under_way: false,
+        })
+    }
+
+    fn set_need(&mut self, target: Target, need: Need, now: Instant) {
+        let steady_interval = self.steady_interval;
+        let is_last_resort = self.instances_known && matches!(target, Target::Seed(_));
+        let entry = self.entry(target, now);
+        if entry.need == need {
+            return;
+        }
+        let was = std::mem::replace(&mut entry.need, need);
+        match (was, need) {
+            (_, Need::Urgent(_)) if is_last_resort => entry.next = now + SEED_INTERVAL,
+            (_, Need::Urgent(_)) => {
+                let earliest = entry.last_begun.map(|begun| begun + URGENT_SPACING);
+                entry.next = earliest.map_or(now, |earliest| earliest.max(now));
+            }
+            (Need::Nothing, Need::Steady) => entry.next = now,
+            // It has just been asked, by way of the trouble that is over.
+            (Need::Urgent(_) | Need::Steady, Need::Steady) => {
+                entry.next = entry.last_begun.unwrap_or(now) + steady_interval;
+            }
+            (_, Need::Nothing) => {}
+        }
+    }
+}
+
+impl Entry {
+    fn due_at(&self) -> Option<Instant> {
+        if self.under_way {
+            return None;
+        }
+        let regular = (self.need != Need::Nothing).then_some(self.next);
+        let hinted = self.hinted_at.map(|hinted_at| {
+            let earliest = self.last_begun.map(|begun| begun + HINT_SPACING);
+            earliest.map_or(hinted_at, |earliest| earliest.max(hinted_at))
+        });
+        match (regular, hinted) {
+            (Some(regular), Some(hinted)) => Some(regular.min(hinted)),
+            (either, None) | (None, either) => either,
+        }
     }
 }
 
@@ -187,30 +251,4 @@ fn alert_interval(age: Duration) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_instance_that_refuses_for_a_second_is_asked_about_a_hundred_times() {
-        let mut age = Duration::ZERO;
-        let mut asked = 0;
-        while age < Duration::from_secs(1) {
-            asked += 1;
-            age += alert_interval(age);
-        }
-        assert!((80..=100).contains(&asked), "{asked}");
-    }
-
-    #[test]
-    fn a_target_is_not_asked_again_before_it_has_answered() {
-        let now = crate::time::now();
-        let mut cadence = Cadence::new(1, Duration::from_secs(1), Rng::seeded(1));
-        cadence.follow(&Topology::empty(), now);
-        assert_eq!(cadence.take_due(now), [Target::Seed(0)]);
-        let later = now + Duration::from_secs(10);
-        assert_eq!(cadence.take_due(later), []);
-        assert_eq!(cadence.next_due(), None);
-        cadence.done(&Target::Seed(0), now, later);
-        assert_eq!(cadence.take_due(later), [Target::Seed(0)]);
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::apply::{Change, Effect};
 use super::observation::{Report, Row};
-use super::snapshot::{Listing, Phase};
+use super::snapshot::{Health, Listing, Phase};
 use super::table::{is_leftover, newest_writer_row, plausible_lag, shows};
 use crate::config::timing::REMOVAL_PERIOD;
 use crate::event::EventKind;
@@ -157,6 +157,10 @@ impl Change {
             .next
             .instances
             .values()
+            // An old writer that still answers is remembered, lest its claim should pass for news.
+            .filter(|instance| {
+                instance.unaware_of_demotion.is_none() || instance.health != Health::Up
+            })
             .filter(|instance| match instance.listing {
                 Listing::Listed => false,
                 Listing::Lingering(since) | Listing::Missing(since) => over(since, REMOVAL_PERIOD),

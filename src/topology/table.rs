@@ -22,13 +22,18 @@ pub(super) fn is_leftover(row: &Row, server_now_micros: i64) -> bool {
     lingers || stale
 }
 
-/// The writer that a table names: of several, the row updated last; no timestamp is "now".
+/// The writer that a table names: of several, the row updated last. The row of the instance that
+/// was asked is "now" where it has no timestamp; any other without one is of unknown age.
 pub(super) fn newest_writer_row(report: &Report) -> Option<&InstanceId> {
     report
         .rows
         .iter()
         .filter(|row| row.is_writer && !is_leftover(row, report.server_now_micros))
-        .max_by_key(|row| row.updated_micros.unwrap_or(i64::MAX))
+        .max_by_key(|row| match row.updated_micros {
+            Some(updated) => updated,
+            None if row.id == report.identity => i64::MAX,
+            None => i64::MIN,
+        })
         .map(|row| &row.id)
 }
 

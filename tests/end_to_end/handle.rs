@@ -95,9 +95,15 @@ async fn a_cluster_with_tls_is_reached_by_its_names<E: Database>() {
         .start()
         .await
         .unwrap();
-    let own = simulated.ca_file().unwrap().to_str().unwrap().to_owned();
-    let foreign = stranger.ca_file().unwrap().to_str().unwrap();
-    let url = simulated.url().replace(&own, foreign) + "&failover_timeout=500ms";
+    let name = |simulated: &SimCluster| {
+        let file = simulated.ca_file().expect("TLS is on").file_name();
+        file.expect("a file has a name")
+            .to_str()
+            .unwrap()
+            .to_owned()
+    };
+    let foreign = simulated.url().replace(&name(&simulated), &name(&stranger));
+    let url = foreign + "&failover_timeout=500ms";
     let error = Cluster::<E>::connect(&url).await.unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::NoWriter | ErrorKind::Connect),

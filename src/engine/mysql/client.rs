@@ -4,8 +4,9 @@ use futures_util::FutureExt;
 use mysql_async::consts::StatusFlags;
 use mysql_async::{Conn, Error as Native, TxOpts};
 
+use super::explain;
 use super::transaction::Transaction;
-use super::{explain, faults};
+use crate::engine::faults::condemns;
 use crate::engine::reporter::Reporter;
 use crate::engine::{Condition, statement};
 use crate::error::{Error, ErrorKind, Outcome};
@@ -195,7 +196,7 @@ impl Watch {
         self.unclear = true;
         let fault = explain::fault(&error);
         let lost = explain::ends_connection(&error);
-        if lost || faults::condemns(fault) {
+        if lost || condemns(fault) {
             if !self.condemned {
                 self.reporter
                     .trouble(if lost { Fault::Lost } else { fault });

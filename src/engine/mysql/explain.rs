@@ -5,6 +5,7 @@ use std::io;
 use mysql_async::{Error as Native, IoError, ServerError};
 
 use super::faults::fault_of_number;
+use crate::engine::faults::kind_of_answer;
 use crate::engine::{Failure, socket};
 use crate::error::{Error, ErrorKind, Outcome, ServerCode};
 use crate::topology::observation::Fault;
@@ -68,21 +69,7 @@ impl From<Native> for Error {
 }
 
 fn of_server(answer: ServerError) -> Error {
-    let (kind, advice) = match fault_of_number(answer.code, &answer.state) {
-        Fault::ReadOnly => (
-            ErrorKind::ReadOnly,
-            ": the instance takes no writes; take a new connection from `writer()`",
-        ),
-        Fault::Terminated | Fault::Crashed | Fault::Starting | Fault::Lost => (
-            ErrorKind::ConnectionLost,
-            ": the connection is over; take a new one",
-        ),
-        Fault::Full => (ErrorKind::Overloaded, ""),
-        Fault::LoginRefused => (ErrorKind::Authentication, ""),
-        Fault::Refused | Fault::TimedOut | Fault::Unresolved | Fault::Other => {
-            (ErrorKind::Server, "")
-        }
-    };
+    let (kind, advice) = kind_of_answer(fault_of_number(answer.code, &answer.state));
     // 1053: the server was going down; at which point of the statement it does not say.
     let outcome = match kind {
         ErrorKind::ConnectionLost => Outcome::Unknown,

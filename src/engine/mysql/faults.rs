@@ -12,23 +12,13 @@ pub(crate) fn fault_of_number(number: u16, sqlstate: &str) -> Fault {
         1040 | 1203 | 1226 => Fault::Full,
         // ER_NORMAL_SHUTDOWN, ER_SERVER_SHUTDOWN, and the server's own kill of a connection.
         1053 | 1077 | 3169 => Fault::Terminated,
-        // ER_DBACCESS_DENIED_ERROR, ER_ACCESS_DENIED_ERROR, and without a password.
-        1044 | 1045 | 1698 => Fault::LoginRefused,
+        // ER_DBACCESS_DENIED_ERROR, ER_ACCESS_DENIED_ERROR and without a password,
+        // ER_HOST_NOT_PRIVILEGED, ER_MUST_CHANGE_PASSWORD_LOGIN, ER_ACCOUNT_HAS_BEEN_LOCKED.
+        1044 | 1045 | 1130 | 1698 | 1862 | 3118 => Fault::LoginRefused,
         _ if sqlstate.starts_with("08") => Fault::Lost,
         _ => Fault::Other,
     }
 }
 
-/// Whether a connection that met this must not be used again.
-pub(crate) fn condemns(fault: Fault) -> bool {
-    match fault {
-        Fault::ReadOnly
-        | Fault::Terminated
-        | Fault::Crashed
-        | Fault::Starting
-        | Fault::Refused
-        | Fault::Lost
-        | Fault::TimedOut => true,
-        Fault::Unresolved | Fault::Full | Fault::LoginRefused | Fault::Other => false,
-    }
-}
+#[cfg(test)]
+mod tests;

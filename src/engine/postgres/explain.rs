@@ -7,6 +7,7 @@ use tokio_postgres::error::{DbError, Severity};
 
 use super::faults::fault_of_sqlstate;
 use super::link::Link;
+use crate::engine::faults::kind_of_answer;
 use crate::engine::{Failure, socket};
 use crate::error::{Error, ErrorKind, Outcome, ServerCode};
 use crate::topology::observation::Fault;
@@ -51,34 +52,23 @@ pub(super) fn failure(error: tokio_postgres::Error, link: &Link) -> Failure {
 
 fn of_server(answer: &DbError, phase: Phase) -> Error {
     let code = answer.code().code();
-    let fault = fault_of_sqlstate(code);
-    let (kind, advice) = match fault {
-        Fault::ReadOnly => (
-            ErrorKind::ReadOnly,
-            ": the instance takes no writes; take a new connection from `writer()`",
-        ),
-        Fault::Terminated | Fault::Crashed | Fault::Starting | Fault::Lost => (
-            ErrorKind::ConnectionLost,
-            ": the connection is over; take a new one",
-        ),
-        Fault::Full => (ErrorKind::Overloaded, ""),
-        Fault::LoginRefused => (ErrorKind::Authentication, ""),
-        Fault::Refused | Fault::TimedOut | Fault::Unresolved | Fault::Other => {
-            (ErrorKind::Server, "")
-        }
-    };
+    let (kind, advice) = kind_of_answer(fault_of_sqlstate(code));
     // FATAL and PANIC end the session; the server does not say at which point of a statement.
     let ends_session = matches!(
         answer.parsed_severity(),
         Some(Severity::Fatal | Severity::Panic)
     );
-    let outcome = match (ends_session, phase) {
-        (true, Phase::Committing) => Outcome::Unknown,
-        (true, Phase::InTransaction) | (false, _) => Outcome::Rejected,
-    };
+    let outcome = outcome_of_answer(ends_session, phase);
     Error::new(kind, format!("{}{advice}", answer.message()))
         .with_code(ServerCode::sqlstate(code))
         .with_outcome(outcome)
+}
+
+pub(super) fn outcome_of_answer(ends_session: bool, phase: Phase) -> Outcome {
+    match (ends_session, phase) {
+        (true, Phase::Committing) => Outcome::Unknown,
+        (true, Phase::InTransaction) | (false, _) => Outcome::Rejected,
+    }
 }
 
 fn of_client(error: &tokio_postgres::Error, link: &Link, phase: Phase) -> Error {

@@ -23,16 +23,5 @@ pub(crate) fn fault_of_sqlstate(code: &str) -> Fault {
     }
 }
 
-/// Whether a connection that met this must not be used again.
-pub(crate) fn condemns(fault: Fault) -> bool {
-    match fault {
-        Fault::ReadOnly
-        | Fault::Terminated
-        | Fault::Crashed
-        | Fault::Starting
-        | Fault::Refused
-        | Fault::Lost
-        | Fault::TimedOut => true,
-        Fault::Unresolved | Fault::Full | Fault::LoginRefused | Fault::Other => false,
-    }
-}
+#[cfg(test)]
+mod tests;

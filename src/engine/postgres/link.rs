@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::faults;
+use super::faults::fault_of_sqlstate;
+use crate::engine::faults::condemns;
 use crate::engine::reporter::Reporter;
 use crate::topology::observation::Fault;
 
@@ -58,8 +59,8 @@ impl Link {
     /// The server sent an error with this SQLSTATE. Seen for every statement, however it was
     /// sent.
     pub(super) fn met(&self, sqlstate: &str) {
-        let fault = faults::fault_of_sqlstate(sqlstate);
-        if faults::condemns(fault) {
+        let fault = fault_of_sqlstate(sqlstate);
+        if condemns(fault) {
             self.condemn();
             self.reporter.trouble(fault);
         }

@@ -1,5 +1,6 @@
 //! One boot of one instance, as its sessions see it.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -85,6 +86,7 @@ impl Tally {
 /// One boot of one instance.
 pub(super) struct Boot {
     pub(super) engine: EngineKind,
+    pub(super) address: SocketAddr,
     pub(super) clock: Clock,
     pub(super) world: Arc<Mutex<World>>,
     pub(super) tally: Arc<Tally>,
@@ -122,6 +124,10 @@ impl Host for Boot {
 
     fn may_commit(&self) -> bool {
         self.commit_right.load(Ordering::SeqCst)
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        Some(self.address)
     }
 
     fn epoch(&self) -> u64 {

@@ -1,35 +1,12 @@
-//! How a simulated cluster is described and started.
+//! How a simulated cluster is described.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, RwLock};
-
-use socket2::Socket;
-use tokio::sync::{Notify, watch};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use crate::id::{EngineKind, InstanceId};
-use crate::sim::dns::{DnsServer, Zone};
-use crate::sim::front::Users;
-use crate::sim::volume::Volume;
-use crate::sim::world::{DEFAULT_TIER, Placement, READERS_MAX, Timeline, World, WorldOptions};
+use crate::sim::world::Timeline;
 
-use super::SimCluster;
-use super::address::Addresses;
-use super::boot::Clock;
-use super::error::SimError;
-use super::listener::{self, Serving};
-use super::names::{Names, is_label};
-use super::shell::{Machines, Shared};
-use super::state::ClusterState;
-use super::tls::{Identity, Tls};
-
-/// How many blocks of addresses are tried.
-const BLOCK_ATTEMPTS: u64 = 16;
-
-/// The highest promotion tier.
-const TIER_MAX: u8 = 15;
+use super::tls::Tls;
 
 /// Describes a simulated cluster and starts it; made by [`SimCluster::builder`].
 ///
@@ -56,18 +33,18 @@ const TIER_MAX: u8 = 15;
 /// ```
 #[derive(Clone)]
 pub struct SimClusterBuilder {
-    engine: EngineKind,
-    readers: usize,
-    timeline: Timeline,
-    seed: u64,
-    cluster_id: String,
-    domain: Option<String>,
-    users: Vec<(String, String)>,
-    database: String,
-    port: u16,
-    placed: Vec<(String, Ipv4Addr)>,
-    tiers: BTreeMap<InstanceId, u8>,
-    tls: Tls,
+    pub(super) engine: EngineKind,
+    pub(super) readers: usize,
+    pub(super) timeline: Timeline,
+    pub(super) seed: u64,
+    pub(super) cluster_id: String,
+    pub(super) domain: Option<String>,
+    pub(super) users: Vec<(String, String)>,
+    pub(super) database: String,
+    pub(super) port: u16,
+    pub(super) placed: Vec<(String, Ipv4Addr)>,
+    pub(super) tiers: BTreeMap<InstanceId, u8>,
+    pub(super) tls: Tls,
 }
 
 impl std::fmt::Debug for SimClusterBuilder {
@@ -182,211 +159,4 @@ impl SimClusterBuilder {
         self.tls = tls;
         self
     }
-
-    /// Starts the cluster in the runtime of the caller. All instances accept connections when it
-    /// returns.
-    ///
-    /// # Errors
-    ///
-    /// A value that cannot be used, or no address to listen on.
-    pub async fn start(self) -> Result<SimCluster, SimError> {
-        self.check()?;
-        let domain = self.domain.clone();
-        let names = Names::new(
-            &self.cluster_id,
-            &domain.unwrap_or_else(|| Names::domain_of(self.seed)),
-        );
-        let setup = |what| move |source| SimError::Setup { what, source };
-        let zone = Zone::new(&names).map_err(setup("DNS names"))?;
-        let zone = Arc::new(RwLock::new(zone));
-        let volume = Volume::create().map_err(setup("storage"))?;
-        let ids = self.ids();
-        let (addresses, port, reserved) = self.reserve(&ids)?;
-        let identity = match self.tls {
-            Tls::Off => None,
-            Tls::Optional => {
-                let places: Vec<IpAddr> = reserved.keys().copied().map(IpAddr::V4).collect();
-                Some(Identity::issue(&names, &places).map_err(setup("certificate"))?)
-            }
-        };
-        let dns = DnsServer::start(Arc::clone(&zone))
-            .await
-            .map_err(setup("DNS server"))?;
-        let clock = Clock::start();
-        let world = World::new(WorldOptions {
-            engine: self.engine,
-            timeline: self.timeline.clone(),
-            seed: self.seed,
-            cluster_id: names.cluster_id().to_owned(),
-            epoch_micros: clock.epoch_micros,
-            placements: self.placements(ids),
-        });
-        let (state, _) = watch::channel(ClusterState {
-            epoch: 0,
-            writer: None,
-            failing_over: false,
-            instances: Vec::new(),
-        });
-        let shared = Arc::new(Shared {
-            engine: self.engine,
-            names,
-            port,
-            clock,
-            volume: Arc::new(volume),
-            users: Arc::new(self.logins()),
-            identity,
-            zone,
-            serving: Serving {
-                engine: self.engine,
-                tasks: TaskTracker::new(),
-                stopped: CancellationToken::new(),
-            },
-            runtime: tokio::runtime::Handle::current(),
-            changed: Notify::new(),
-            state,
-            world: Arc::new(Mutex::new(world)),
-            machines: Mutex::new(Machines {
-                addresses,
-                reserved,
-                instances: BTreeMap::new(),
-                events: VecDeque::new(),
-                last_promotion: None,
-                unopened: Vec::new(),
-            }),
-        });
-        shared.tick();
-        let clock_task = Arc::clone(&shared).run_clock();
-        shared.serving.tasks.spawn(clock_task);
-        let (user, password) = self.first_user();
-        Ok(SimCluster::new(shared, dns, user, password))
-    }
-
-    fn check(&self) -> Result<(), SimError> {
-        let refuse = |message: String| Err(SimError::Config(message));
-        if self.readers > READERS_MAX {
-            return refuse(format!(
-                "{} readers: a cluster has at most {READERS_MAX}",
-                self.readers
-            ));
-        }
-        if !is_label(&self.cluster_id) {
-            return refuse(format!(
-                "cluster id `{}`: use at most 50 letters, digits and hyphens",
-                self.cluster_id
-            ));
-        }
-        if self.placed.len() > READERS_MAX + 1 {
-            return refuse(format!(
-                "{} instances: a cluster has at most {}",
-                self.placed.len(),
-                READERS_MAX + 1
-            ));
-        }
-        for (index, (id, address)) in self.placed.iter().enumerate() {
-            if !is_label(id) || !address.is_loopback() {
-                return refuse(format!(
-                    "instance `{id}` at {address}: use letters, digits and hyphens, and an \
-                     address in 127.0.0.0/8"
-                ));
-            }
-            let earlier = &self.placed[..index];
-            if earlier
-                .iter()
-                .any(|(other, place)| other.eq_ignore_ascii_case(id) || place == address)
-            {
-                return refuse(format!(
-                    "instance `{id}` at {address}: another one has that name or address"
-                ));
-            }
-        }
-        let ids = self.ids();
-        for (id, tier) in &self.tiers {
-            if *tier > TIER_MAX || !ids.contains(id) {
-                return refuse(format!(
-                    "promotion tier {tier} of `{id}`: name one of the instances and a tier \
-                     from 0 to {TIER_MAX}"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// The instances, the writer first.
-    fn ids(&self) -> Vec<InstanceId> {
-        if self.placed.is_empty() {
-            (1..=self.readers + 1)
-                .map(|number| InstanceId::new(format!("{}-instance-{number}", self.cluster_id)))
-                .collect()
-        } else {
-            self.placed
-                .iter()
-                .map(|(id, _)| InstanceId::new(id))
-                .collect()
-        }
-    }
-
-    fn placements(&self, ids: Vec<InstanceId>) -> Vec<Placement> {
-        ids.into_iter()
-            .map(|id| Placement {
-                tier: self.tiers.get(&id).copied().unwrap_or(DEFAULT_TIER),
-                id,
-            })
-            .collect()
-    }
-
-    fn first_user(&self) -> (String, String) {
-        let default = || ("app".to_owned(), "app".to_owned());
-        self.users.first().cloned().unwrap_or_else(default)
-    }
-
-    fn logins(&self) -> Users {
-        let mut passwords: HashMap<String, String> = self.users.iter().cloned().collect();
-        if passwords.is_empty() {
-            passwords.extend([self.first_user()]);
-        }
-        Users::new(passwords, self.database.clone())
-    }
-
-    /// Binds one address per instance, all with the same port.
-    fn reserve(&self, ids: &[InstanceId]) -> Result<Reservation, SimError> {
-        if !self.placed.is_empty() {
-            let given = ids
-                .iter()
-                .cloned()
-                .zip(self.placed.iter().map(|(_, address)| *address))
-                .collect();
-            return bind_all(Addresses::fixed(given), ids, self.port);
-        }
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            match bind_all(Addresses::random(self.seed, attempt), ids, self.port) {
-                Err(error) if attempt == BLOCK_ATTEMPTS => return Err(error),
-                Err(_) => {}
-                Ok(reservation) => return Ok(reservation),
-            }
-        }
-    }
-}
-
-type Reservation = (Addresses, u16, BTreeMap<Ipv4Addr, Socket>);
-
-fn bind_all(
-    mut addresses: Addresses,
-    ids: &[InstanceId],
-    mut port: u16,
-) -> Result<Reservation, SimError> {
-    let mut sockets = BTreeMap::new();
-    for id in ids {
-        let ip = addresses.give(id);
-        let address = SocketAddr::from((ip, port));
-        let listen = |source| SimError::Listen { address, source };
-        let socket = listener::bind(address).map_err(listen)?;
-        if port == 0 {
-            let bound = socket.local_addr().map_err(listen)?;
-            port = bound.as_socket().map_or(0, |bound| bound.port());
-        }
-        sockets.insert(ip, socket);
-    }
-    Ok((addresses, port, sockets))
 }

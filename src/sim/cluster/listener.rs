@@ -32,6 +32,16 @@ pub(super) struct Serving {
     pub(super) stopped: CancellationToken,
 }
 
+impl Serving {
+    pub(super) fn new(engine: EngineKind) -> Self {
+        Self {
+            engine,
+            tasks: TaskTracker::new(),
+            stopped: CancellationToken::new(),
+        }
+    }
+}
+
 /// A listening socket. Dropping it makes the port refuse at once.
 pub(super) struct Listener {
     socket: Socket,

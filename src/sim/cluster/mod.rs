@@ -2,14 +2,17 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `builder` | how a cluster is described and started |
+//! | `builder` | how a cluster is described |
+//! | `start` | from the description to a running cluster |
 //! | `operations` | what can be done to it, and waited for |
 //! | `shell` | carries out what the world decides |
+//! | `machines` | the sockets, boots and counters of the instances |
 //! | `listener` | one instance's listening socket |
 //! | `boot` | one boot of one instance, as its sessions see it |
 //! | `names`, `address` | the names and places of the instances |
 //! | `tls` | its certificate |
 //! | `state` | what can be asked of it |
+//! | `storage` | what the shared storage holds |
 //!
 //! Not here: what happens when and why (`sim::world`), the wire protocols (`sim::front`).
 
@@ -18,10 +21,13 @@ mod boot;
 mod builder;
 mod error;
 mod listener;
+mod machines;
 mod names;
 mod operations;
 mod shell;
+mod start;
 mod state;
+mod storage;
 mod tls;
 
 #[cfg(test)]
@@ -123,7 +129,8 @@ impl SimCluster {
             Some(identity) => {
                 let file = identity.file().to_string_lossy();
                 url.push_str("&sslmode=verify-full&sslrootcert=");
-                url.push_str(&escape(&file));
+                // A slash may stand in a query as it is (RFC 3986, section 3.4).
+                url.push_str(&escape(&file).replace("%2F", "/"));
             }
         }
         let user = format!("{}:{}@", escape(&self.user), escape(&self.password));

@@ -74,3 +74,41 @@ pub(crate) fn is_label(text: &str) -> bool {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_the_shape_of_rds() {
+        let names = Names::new("Demo", "abc123.eu-west-1.rds.amazonaws.com");
+        assert_eq!(
+            names.cluster_endpoint(),
+            "demo.cluster-abc123.eu-west-1.rds.amazonaws.com"
+        );
+        assert_eq!(
+            names.instance_endpoint(&"demo-instance-1".into()),
+            "demo-instance-1.abc123.eu-west-1.rds.amazonaws.com"
+        );
+        assert_eq!(names.zone(), "eu-west-1.rds.amazonaws.com");
+    }
+
+    #[test]
+    fn the_seed_stands_for_the_account() {
+        assert_eq!(Names::domain_of(1), Names::domain_of(1));
+        assert_ne!(Names::domain_of(1), Names::domain_of(2));
+        for seed in 0..100 {
+            let domain = Names::domain_of(seed);
+            let account = domain.split('.').next().unwrap_or_default();
+            assert!(is_label(account) && account.len() == 12, "{domain}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_label_is_recognised() {
+        for wrong in ["", "-a", "a-", "a.b", "a b", "ä", &"a".repeat(51)] {
+            assert!(!is_label(wrong), "{wrong}");
+        }
+        assert!(is_label("shop-2"));
+    }
+}

@@ -87,11 +87,10 @@ impl SimCluster {
     pub async fn wait_for(&self, mut condition: impl FnMut(&ClusterState) -> bool) -> ClusterState {
         let mut states = self.shared.state.subscribe();
         loop {
-            {
-                let state = states.borrow_and_update();
-                if condition(&state) {
-                    return state.clone();
-                }
+            // Cloned, so that the condition may ask the cluster more without waiting for itself.
+            let state = states.borrow_and_update().clone();
+            if condition(&state) {
+                return state;
             }
             if states.changed().await.is_err() {
                 // Why: the sender lives in `self`, so this is not reached; waiting on is the
@@ -102,7 +101,7 @@ impl SimCluster {
     }
 
     /// Waits until a writer accepts connections and no failover is in progress. Returns the last
-    /// promotion; none if the same writer came back.
+    /// promotion that there has been: none if no other writer was ever needed.
     pub async fn failover_finished(&self) -> Option<Promotion> {
         self.wait_for(|state| !state.failing_over && state.writer.is_some())
             .await;

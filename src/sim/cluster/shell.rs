@@ -4,32 +4,27 @@
 //! ask the world, and carry out its effects in order before they let go, so an operation has
 //! happened when its method returns.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use socket2::Socket;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::id::{EngineKind, InstanceId};
 use crate::sim::dns::SharedZone;
-use crate::sim::front::{Door, Ending, Sessions, Users};
+use crate::sim::front::{Door, Users};
 use crate::sim::host::Host;
 use crate::sim::volume::Volume;
-use crate::sim::world::{ClusterEvent, Command, Effect, Opening, Records, Refusal, World};
+use crate::sim::world::{Command, Effect, Opening, Records, Refusal, World};
 
-use super::address::Addresses;
-use super::boot::{Boot, Clock, Tally};
+use super::boot::{Boot, Clock};
 use super::listener::{self, Listener, Serving};
+use super::machines::{Machines, Running};
 use super::names::Names;
-use super::state::{ClusterState, Counters, InstanceStatus, Promotion};
+use super::state::{ClusterState, InstanceStatus, Promotion};
 use super::tls::Identity;
-
-/// How many events are kept.
-const EVENTS_MAX: usize = 10_000;
 
 /// How soon a listener that could not be opened is tried again.
 const LISTEN_RETRY_DELAY: Duration = Duration::from_millis(20);
@@ -51,33 +46,6 @@ pub(super) struct Shared {
     pub(super) state: watch::Sender<ClusterState>,
     pub(super) world: Arc<Mutex<World>>,
     pub(super) machines: Mutex<Machines>,
-}
-
-/// What stands for the instances in the real world.
-pub(super) struct Machines {
-    pub(super) addresses: Addresses,
-    /// Sockets bound ahead of the start.
-    pub(super) reserved: BTreeMap<Ipv4Addr, Socket>,
-    pub(super) instances: BTreeMap<InstanceId, Machine>,
-    pub(super) events: VecDeque<ClusterEvent>,
-    pub(super) last_promotion: Option<Promotion>,
-    /// Boots whose port was not free: not lost, tried again.
-    pub(super) unopened: Vec<Opening>,
-}
-
-/// One instance, over all its boots; kept when it is gone, for its counters.
-#[derive(Default)]
-pub(super) struct Machine {
-    tally: Arc<Tally>,
-    listener: Option<Listener>,
-    boot: Option<Running>,
-}
-
-/// The boot that an instance's connections belong to.
-struct Running {
-    boot: Arc<Boot>,
-    ending: watch::Sender<Option<Ending>>,
-    sessions: Arc<Sessions>,
 }
 
 impl Shared {
@@ -194,6 +162,7 @@ impl Shared {
         let tally = Arc::clone(&machines.instances.entry(id.clone()).or_default().tally);
         let boot = Arc::new(Boot {
             engine: self.engine,
+            address: SocketAddr::from((address, self.port)),
             clock: self.clock,
             world: Arc::clone(&self.world),
             tally,
@@ -299,44 +268,5 @@ impl Shared {
                 running.boot.fence();
             }
         }
-    }
-}
-
-impl Machines {
-    fn running(&self, id: &InstanceId) -> Option<&Running> {
-        self.instances.get(id)?.boot.as_ref()
-    }
-
-    fn close(&mut self, id: &InstanceId) {
-        self.unopened.retain(|opening| opening.instance != *id);
-        if let Some(machine) = self.instances.get_mut(id) {
-            machine.listener = None;
-        }
-    }
-
-    fn end(&mut self, id: &InstanceId, ending: Ending) {
-        let Some(machine) = self.instances.get_mut(id) else {
-            return;
-        };
-        if let Some(running) = machine.boot.take() {
-            running.ending.send_replace(Some(ending));
-        }
-    }
-
-    fn note(&mut self, event: ClusterEvent) {
-        tracing::debug!(id = event.id, instance = %event.instance, message = event.message, "simulated cluster event");
-        if self.events.len() == EVENTS_MAX {
-            self.events.pop_front();
-        }
-        self.events.push_back(event);
-    }
-
-    pub(super) fn counters(&self, id: &InstanceId) -> Option<Counters> {
-        let machine = self.instances.get(id)?;
-        let open = machine
-            .boot
-            .as_ref()
-            .map_or(0, |running| running.sessions.len());
-        Some(machine.tally.counters(open))
     }
 }

@@ -7,7 +7,7 @@ use crate::id::InstanceId;
 use crate::sim::world::{InstanceState, Role};
 
 /// A simulated cluster at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ClusterState {
     /// How many promotions there have been.

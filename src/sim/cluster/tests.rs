@@ -282,6 +282,8 @@ async fn the_url_escapes_what_it_must_and_debug_hides_the_password() {
         .await
         .expect("the cluster starts");
     let url = cluster.url();
+    let config = crate::Config::from_url(&url).expect("the driver takes it");
+    assert_eq!(config.dns_server, Some(cluster.dns_address()));
     assert!(
         url.starts_with("postgres://me%40home:p%3Aw%2Fd%25@demo.cluster-"),
         "{url}"
@@ -318,4 +320,48 @@ fn operations_work_from_a_thread_without_a_runtime() {
     cluster.add_reader().expect("accepted");
     runtime.block_on(wait(&cluster, |state| state.readers().count() == 2));
     runtime.block_on(cluster.stop());
+}
+
+#[tokio::test]
+async fn after_any_number_of_faults_every_socket_and_name_is_where_it_belongs() {
+    let cluster = SimCluster::builder(EngineKind::Postgres)
+        .readers(3)
+        .timeline(Timeline::fast().scaled(0.02))
+        .start()
+        .await
+        .expect("the cluster starts");
+    let mut random = fastrand::Rng::with_seed(9);
+    for _ in 0..60 {
+        let instances = cluster.instances();
+        let id = &instances[random.usize(..instances.len())].id;
+        // A refusal is an answer too.
+        let _ = match random.usize(..5) {
+            0 => cluster.crash(id),
+            1 => cluster.failover(None),
+            2 => cluster.restart(id),
+            3 => cluster.add_reader().map(|_| ()),
+            _ if instances.len() > 3 => cluster.remove_instance(id),
+            _ => cluster.crash(id),
+        };
+        tokio::time::sleep(Duration::from_millis(random.u64(..8))).await;
+    }
+    wait(&cluster, |state| {
+        let up = |it: &InstanceStatus| it.state == InstanceState::Up;
+        !state.failing_over && state.instances.iter().all(up)
+    })
+    .await;
+    for instance in cluster.instances() {
+        let accepted = connect(&cluster, instance.id.as_str()).await;
+        assert!(accepted.is_ok(), "{instance:?}: {accepted:?}");
+    }
+    let writer = cluster.writer().expect("a writer");
+    let endpoint = cluster.cluster_endpoint();
+    timeout(LIMIT, async {
+        while resolve(&cluster, &endpoint).await != cluster.address_of(&writer) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the record follows");
+    timeout(LIMIT, cluster.stop()).await.expect("in time");
 }

@@ -95,12 +95,10 @@ pub(super) fn unique_indexes(
     connection: &Connection,
     table: &str,
 ) -> rusqlite::Result<Vec<UniqueIndex>> {
-    let mut list = connection.prepare_cached(
-        "SELECT name, origin FROM pragma_index_list(?1) WHERE \"unique\" = 1",
-    )?;
-    let mut columns = connection.prepare_cached(
-        "SELECT coalesce(name, '') FROM pragma_index_info(?1) ORDER BY seqno",
-    )?;
+    let mut list = connection
+        .prepare_cached("SELECT name, origin FROM pragma_index_list(?1) WHERE \"unique\" = 1")?;
+    let mut columns = connection
+        .prepare_cached("SELECT coalesce(name, '') FROM pragma_index_info(?1) ORDER BY seqno")?;
     let names = list.query_map([table], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
     })?;

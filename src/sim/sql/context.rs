@@ -203,7 +203,10 @@ impl Context {
             |variable| variable.name.to_ascii_lowercase(),
         );
         let state = self.state();
-        let set = state.local_variables.get(&key).or_else(|| state.variables.get(&key));
+        let set = state
+            .local_variables
+            .get(&key)
+            .or_else(|| state.variables.get(&key));
         set.cloned().or(default)
     }
 

@@ -53,7 +53,9 @@ fn display(value: &Value) -> String {
 fn to_bool(engine: EngineKind, value: Value) -> Result<Value, SqlError> {
     let truth = match &value {
         // MySQL's BOOL is TINYINT(1): it keeps the number.
-        Value::Integer(number) if engine == EngineKind::MySql => return Ok(Value::Integer(*number)),
+        Value::Integer(number) if engine == EngineKind::MySql => {
+            return Ok(Value::Integer(*number));
+        }
         Value::Integer(number) => Some(*number != 0),
         Value::Real(number) => Some(*number != 0.0),
         Value::Text(text) => match text.trim().to_ascii_lowercase().as_str() {
@@ -156,7 +158,9 @@ fn to_text(engine: EngineKind, value: Value, from: SqlType, to: Type) -> Result<
         }
         (Value::Integer(micros), SqlType::Interval) => datetime::format_interval(micros),
         (Value::Text(text), SqlType::TimestampTz) => format!("{}+00", datetime::short(&text)),
-        (Value::Text(text), SqlType::Timestamp | SqlType::Time) => datetime::short(&text).to_owned(),
+        (Value::Text(text), SqlType::Timestamp | SqlType::Time) => {
+            datetime::short(&text).to_owned()
+        }
         (Value::Bytes(bytes), _) if engine == EngineKind::Postgres => {
             let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             format!("\\x{hex}")
@@ -235,9 +239,9 @@ fn to_moment(engine: EngineKind, value: Value, to: Type) -> Result<Value, SqlErr
 
 fn to_time(engine: EngineKind, value: Value, from: SqlType) -> Result<Value, SqlError> {
     let micros = match &value {
-        Value::Text(text) if from.family() == Family::Moment => {
-            text.split_once(' ').and_then(|(_, time)| datetime::parse_time(time))
-        }
+        Value::Text(text) if from.family() == Family::Moment => text
+            .split_once(' ')
+            .and_then(|(_, time)| datetime::parse_time(time)),
         Value::Text(text) => datetime::parse_time(text),
         _ => None,
     };
@@ -324,10 +328,12 @@ pub(super) fn finish(engine: EngineKind, value: Value, of: Type) -> Result<Value
         (SqlType::Text | SqlType::Varchar, Value::Real(number)) => {
             Ok(Value::Text(number.to_string()))
         }
-        (SqlType::Timestamp | SqlType::Time, Value::Text(text)) => Ok(Value::Text(match of.modifier {
-            Some(0) => text.split('.').next().unwrap_or_default().to_owned(),
-            _ => text,
-        })),
+        (SqlType::Timestamp | SqlType::Time, Value::Text(text)) => {
+            Ok(Value::Text(match of.modifier {
+                Some(0) => text.split('.').next().unwrap_or_default().to_owned(),
+                _ => text,
+            }))
+        }
         (_, value) => Ok(value),
     }
 }

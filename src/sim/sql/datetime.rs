@@ -296,7 +296,11 @@ pub(super) fn format_interval(micros: i64) -> String {
     let rest = micros % MICROS_PER_DAY;
     let clock = format_time(rest);
     let clock = clock.trim_end_matches('0').trim_end_matches('.');
-    let clock = if clock.ends_with(':') { format!("{clock}00") } else { clock.to_owned() };
+    let clock = if clock.ends_with(':') {
+        format!("{clock}00")
+    } else {
+        clock.to_owned()
+    };
     match (days, rest) {
         (0, _) => format_time_short(rest),
         (1 | -1, 0) => format!("{days} day"),

@@ -136,7 +136,11 @@ impl Decimal {
 
     fn aligned(self, other: Self) -> Option<(i128, i128, u32)> {
         let scale = self.scale.max(other.scale);
-        Some((self.rescale(scale)?.digits, other.rescale(scale)?.digits, scale))
+        Some((
+            self.rescale(scale)?.digits,
+            other.rescale(scale)?.digits,
+            scale,
+        ))
     }
 
     pub(super) fn add(self, other: Self) -> Option<Self> {

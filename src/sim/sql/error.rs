@@ -106,16 +106,12 @@ impl SqlError {
                 0,
                 format!("invalid input syntax for type {kind}: \"{shown}\""),
             ),
-            EngineKind::MySql if datetime => Self::new(
-                "22007",
-                1292,
-                format!("Incorrect {kind} value: '{shown}'"),
-            ),
-            EngineKind::MySql => Self::new(
-                "HY000",
-                1366,
-                format!("Incorrect {kind} value: '{shown}'"),
-            ),
+            EngineKind::MySql if datetime => {
+                Self::new("22007", 1292, format!("Incorrect {kind} value: '{shown}'"))
+            }
+            EngineKind::MySql => {
+                Self::new("HY000", 1366, format!("Incorrect {kind} value: '{shown}'"))
+            }
         }
     }
 

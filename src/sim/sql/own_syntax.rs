@@ -26,7 +26,14 @@ pub(super) fn parse(engine: EngineKind, words: &[&TokenWithSpan]) -> Option<Stat
     match (engine, words.as_slice()) {
         (
             EngineKind::MySql,
-            ["START", "TRANSACTION", "WITH", "CONSISTENT", "SNAPSHOT", rest @ ..],
+            [
+                "START",
+                "TRANSACTION",
+                "WITH",
+                "CONSISTENT",
+                "SNAPSHOT",
+                rest @ ..,
+            ],
         ) => {
             let read_only = match rest {
                 [] => None,
@@ -41,7 +48,15 @@ pub(super) fn parse(engine: EngineKind, words: &[&TokenWithSpan]) -> Option<Stat
         }
         (
             EngineKind::Postgres,
-            ["SET", "SESSION", "CHARACTERISTICS", "AS", "TRANSACTION", "READ", mode],
+            [
+                "SET",
+                "SESSION",
+                "CHARACTERISTICS",
+                "AS",
+                "TRANSACTION",
+                "READ",
+                mode,
+            ],
         ) => match *mode {
             "ONLY" => Some(Statement::SessionCharacteristics { read_only: true }),
             "WRITE" => Some(Statement::SessionCharacteristics { read_only: false }),

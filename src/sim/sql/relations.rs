@@ -47,7 +47,10 @@ impl SystemRelation {
                 let items = (0..self.columns.len()).map(|index| format!("value ->> {index}"));
                 let items: Vec<String> = items.collect();
                 let name = self.name;
-                format!("SELECT {} FROM json_each(sim_rows('{name}'))", items.join(", "))
+                format!(
+                    "SELECT {} FROM json_each(sim_rows('{name}'))",
+                    items.join(", ")
+                )
             }
         }
     }
@@ -262,7 +265,10 @@ const TABLE: &[SystemRelation] = &[
         schema: "pg_catalog",
         name: "pg_extension",
         is_topology: false,
-        columns: &[column("oid", SqlType::Oid), column("extname", SqlType::Text)],
+        columns: &[
+            column("oid", SqlType::Oid),
+            column("extname", SqlType::Text),
+        ],
         source: Source::Query("VALUES (13500, 'plpgsql'), (16390, 'aurora_stat_utils')"),
     },
     SystemRelation {
@@ -524,7 +530,12 @@ fn mysql_schemata(context: &Context) -> Vec<Vec<Json>> {
     }
     names.sort_unstable();
     let rows = names.iter().map(|name| {
-        vec![json!("def"), json!(name), json!("utf8mb4"), json!("utf8mb4_0900_ai_ci")]
+        vec![
+            json!("def"),
+            json!(name),
+            json!("utf8mb4"),
+            json!("utf8mb4_0900_ai_ci"),
+        ]
     });
     rows.collect()
 }
@@ -559,16 +570,21 @@ fn postgres_settings(context: &Context) -> Vec<Vec<Json>> {
             _ => "string",
         };
         let value = context.variable(variable.name);
-        vec![json!(variable.name), json!(value), json!(kind), json!("default")]
+        vec![
+            json!(variable.name),
+            json!(value),
+            json!(kind),
+            json!("default"),
+        ]
     });
     rows.collect()
 }
 
 fn postgres_functions(context: &Context) -> Vec<Vec<Json>> {
     let names = super::functions::names(context.engine);
-    let rows = names.enumerate().map(|(index, name)| {
-        vec![json!(20_000 + index), json!(name), json!(11)]
-    });
+    let rows = names
+        .enumerate()
+        .map(|(index, name)| vec![json!(20_000 + index), json!(name), json!(11)]);
     rows.collect()
 }
 

@@ -74,7 +74,11 @@ impl Statement {
 
     /// The plan of the last compilation, if it was made in this schema generation with these
     /// hints. Without hints, any will do: the last description's hold.
-    pub(super) fn cached_plan(&self, generation: u64, hints: Option<&[SqlType]>) -> Option<Arc<Plan>> {
+    pub(super) fn cached_plan(
+        &self,
+        generation: u64,
+        hints: Option<&[SqlType]>,
+    ) -> Option<Arc<Plan>> {
         let cached = self.cached();
         let cached = cached.as_ref().filter(|cached| {
             cached.generation == generation && hints.is_none_or(|hints| cached.hints == hints)
@@ -85,7 +89,10 @@ impl Statement {
     /// The hints of the last compilation.
     pub(super) fn last_hints(&self) -> Vec<SqlType> {
         let cached = self.cached();
-        cached.as_ref().map(|cached| cached.hints.clone()).unwrap_or_default()
+        cached
+            .as_ref()
+            .map(|cached| cached.hints.clone())
+            .unwrap_or_default()
     }
 
     pub(super) fn cache_plan(&self, plan: &Arc<Plan>, generation: u64, hints: &[SqlType]) {
@@ -97,7 +104,10 @@ impl Statement {
     }
 
     fn cached(&self) -> std::sync::MutexGuard<'_, Option<Cached>> {
-        self.inner.cached.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .cached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -134,7 +144,10 @@ pub(super) fn parse(engine: EngineKind, script: &str) -> Result<Vec<Statement>, 
             statements.push(statement);
         }
         if statements.len() > MAX_STATEMENTS {
-            return Err(SqlError::unsupported(engine, "a script of so many statements"));
+            return Err(SqlError::unsupported(
+                engine,
+                "a script of so many statements",
+            ));
         }
     }
     Ok(statements)
@@ -173,9 +186,8 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn parse_one(&self, tokens: &[TokenWithSpan]) -> Result<Option<Statement>, SqlError> {
-        let is_word = |token: &&TokenWithSpan| {
-            !matches!(token.token, Token::Whitespace(_) | Token::EOF)
-        };
+        let is_word =
+            |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::EOF);
         let words: Vec<&TokenWithSpan> = tokens.iter().filter(is_word).collect();
         let (Some(first), Some(last)) = (words.first(), words.last()) else {
             return Ok(None);
@@ -195,7 +207,12 @@ impl Source<'_> {
             EngineKind::MySql => self.item_texts(&words),
             EngineKind::Postgres => Vec::new(),
         };
-        Ok(Some(Statement::from_inner(text, syntax, placeholders, item_texts)))
+        Ok(Some(Statement::from_inner(
+            text,
+            syntax,
+            placeholders,
+            item_texts,
+        )))
     }
 
     fn parse_standard(&self, tokens: &[TokenWithSpan]) -> Result<ast::Statement, SqlError> {
@@ -227,7 +244,10 @@ impl Source<'_> {
             Token::Word(word) if word.quote_style.is_none() => word.value.to_ascii_uppercase(),
             _ => String::new(),
         };
-        if words.first().is_none_or(|first| keyword(&first.token) != "SELECT") {
+        if words
+            .first()
+            .is_none_or(|first| keyword(&first.token) != "SELECT")
+        {
             return Vec::new();
         }
         let mut texts = Vec::new();
@@ -238,7 +258,10 @@ impl Source<'_> {
                 Token::LParen => depth += 1,
                 Token::RParen => depth -= 1,
                 Token::Comma if depth == 0 => {
-                    texts.extend(item.take().map(|(a, b)| self.slice(words[a], words[b]).to_owned()));
+                    texts.extend(
+                        item.take()
+                            .map(|(a, b)| self.slice(words[a], words[b]).to_owned()),
+                    );
                     continue;
                 }
                 other if depth == 0 => match keyword(other).as_str() {
@@ -330,9 +353,10 @@ impl<'a> LineIndex<'a> {
     }
 
     fn byte_offset(&self, location: Location) -> usize {
-        let (Ok(line), Ok(column)) =
-            (usize::try_from(location.line), usize::try_from(location.column))
-        else {
+        let (Ok(line), Ok(column)) = (
+            usize::try_from(location.line),
+            usize::try_from(location.column),
+        ) else {
             return self.script.len();
         };
         let Some(start) = line.checked_sub(1).and_then(|line| self.starts.get(line)) else {

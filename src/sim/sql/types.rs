@@ -215,7 +215,8 @@ pub(super) fn from_sql(
     use SqlType as S;
     let mysql = engine == EngineKind::MySql;
     let plain = |kind: SqlType| Ok((Type::from(kind), Generation::None));
-    let with = |kind: SqlType, modifier: Option<u32>| Ok((Type { kind, modifier }, Generation::None));
+    let with =
+        |kind: SqlType, modifier: Option<u32>| Ok((Type { kind, modifier }, Generation::None));
     match data_type {
         DataType::Bool | DataType::Boolean => plain(S::Bool),
         DataType::TinyInt(Some(1)) => plain(S::Bool),

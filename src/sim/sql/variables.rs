@@ -119,13 +119,19 @@ const POSTGRES: &[Variable] = {
         session("lock_timeout", Text, "0"),
         fixed("max_connections", Int4, "1000"),
         computed("port", Int4, |context| context.port().to_string()),
-        fixed("rds.extensions", Text, "aurora_stat_utils, pg_stat_statements, plpgsql"),
+        fixed(
+            "rds.extensions",
+            Text,
+            "aurora_stat_utils, pg_stat_statements, plpgsql",
+        ),
         session("row_security", Bool, "on"),
         session("search_path", Text, "\"$user\", public"),
         fixed("server_encoding", Text, "UTF8"),
         fixed("server_version", Text, POSTGRES_VERSION),
         fixed("server_version_num", Int4, "150004"),
-        computed("session_authorization", Text, |context| context.user().to_owned()),
+        computed("session_authorization", Text, |context| {
+            context.user().to_owned()
+        }),
         fixed("standard_conforming_strings", Bool, "on"),
         session("statement_timeout", Text, "0"),
         session("synchronous_commit", Text, "on"),
@@ -182,7 +188,9 @@ const MYSQL: &[Variable] = {
         fixed("query_cache_type", Varchar, "OFF"),
         // Aurora's readers report OFF here, too: `innodb_read_only` tells the role.
         fixed("read_only", Int8, "0"),
-        computed("server_id", Int8, |context| context.server_number().to_string()),
+        computed("server_id", Int8, |context| {
+            context.server_number().to_string()
+        }),
         fixed("socket", Varchar, "/tmp/mysql.sock"),
         session("sql_auto_is_null", Int8, "0"),
         session(

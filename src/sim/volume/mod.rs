@@ -57,7 +57,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 impl Volume {
     /// Creates an empty volume in a temporary directory of its own.
     pub(crate) fn create() -> std::io::Result<Self> {
-        let directory = tempfile::Builder::new().prefix("aurora-volume-").tempdir()?;
+        let directory = tempfile::Builder::new()
+            .prefix("aurora-volume-")
+            .tempdir()?;
         let path = directory.path().join("volume.db");
         Self::initialize(&path).map_err(std::io::Error::other)?;
         Ok(Self {

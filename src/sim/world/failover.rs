@@ -30,6 +30,8 @@ pub(super) struct Failover {
     target: Option<InstanceId>,
     /// How the connections to old and new writer end.
     ending: Ending,
+    /// The DNS is scheduled to follow.
+    flips: bool,
 }
 
 impl World {
@@ -43,6 +45,7 @@ impl World {
             old,
             target: None,
             ending,
+            flips: false,
         });
     }
 
@@ -197,6 +200,7 @@ impl World {
             return;
         };
         failover.target = Some(target.clone());
+        failover.flips = true;
         let Failover {
             id,
             cut_at,
@@ -233,6 +237,15 @@ impl World {
         self.queue.push(completed_at, Due::Completed(id));
     }
 
+    /// Schedules the DNS to follow, no sooner than the new writer accepts.
+    fn flip_records(&mut self, cut_at: Duration, accepts_at: Duration) {
+        let flips_at = cut_at
+            .saturating_add(self.timeline.dns_flip)
+            .max(accepts_at);
+        self.queue.push(flips_at, Due::WriterRecord);
+        self.queue.push(flips_at, Due::ReaderRecord);
+    }
+
     /// The writer accepts: the promoted one, or the same one again.
     pub(super) fn writer_up(&mut self, id: &InstanceId, boot: u64, now: Duration) {
         let Some(failover) = self.failover.take() else {
@@ -258,9 +271,10 @@ impl World {
             self.views_after_promotion(id, former, now);
         } else {
             self.views_after_restart(id, now);
-            // An earlier promotion's flip may have found no writer.
-            let at = now.saturating_add(self.timeline.dns_health_check);
-            self.queue.push(at, Due::WriterRecord);
+        }
+        if !failover.flips {
+            // The flip of an earlier promotion may have found no writer.
+            self.flip_records(failover.cut_at, now);
         }
     }
 

@@ -1,16 +1,14 @@
 //! A session's messages, one after the other, until the client leaves.
 
-use pgwire::messages::PgWireBackendMessage;
-use pgwire::messages::response::EmptyQueryResponse;
-
-use super::answer::{command_complete, ready_for_query, row_description, send_rows};
+use super::answer::ready_for_query;
 use super::engine::Engine;
 use super::extended::Prepared;
 use super::failure::{Failure, error, error_response};
 use super::login::tell_parameters;
 use super::message::{Frame, Message, session_limit};
+use super::script;
 use super::wire::Wire;
-use crate::sim::sql::{Reply, TransactionState};
+use crate::sim::sql::TransactionState;
 
 pub(super) struct Conversation<'a> {
     wire: &'a mut Wire,
@@ -66,8 +64,8 @@ impl<'a> Conversation<'a> {
             ..
         } = self;
         match Message::decode(frame)? {
-            Message::Query(script) => {
-                self.query(&script).await?;
+            Message::Query(text) => {
+                script::run(wire, engine, prepared, &text).await?;
                 self.ready().await
             }
             Message::Parse { name, query, types } => {
@@ -90,35 +88,6 @@ impl<'a> Conversation<'a> {
             // A client may send these before it hears that its copy was refused.
             Message::Copy | Message::Terminate => Ok(()),
         }
-    }
-
-    /// Runs a script and sends its answers, which stop at the first error.
-    async fn query(&mut self, script: &str) -> Result<(), Failure> {
-        self.prepared.forget_unnamed();
-        let statements = self.engine.parse(script)?;
-        if statements.is_empty() {
-            self.put_empty()?;
-        }
-        for statement in &statements {
-            match self.engine.run(statement, &[]).await? {
-                Reply::Rows { columns, rows, tag } => {
-                    self.wire.put(&row_description(&columns, &[])?)?;
-                    send_rows(self.wire, &columns, &[], rows.into_iter()).await?;
-                    self.wire.put(&command_complete(tag))?;
-                }
-                Reply::Done { tag, .. } => {
-                    self.prepared.forget_discarded(&tag);
-                    self.wire.put(&command_complete(tag))?;
-                }
-                Reply::Empty => self.put_empty()?,
-            }
-        }
-        Ok(())
-    }
-
-    fn put_empty(&mut self) -> Result<(), Failure> {
-        let message = PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new());
-        Ok(self.wire.put(&message)?)
     }
 
     /// Says that it is the client's turn again.

@@ -19,7 +19,18 @@ impl Engine {
     }
 
     pub(super) fn parse(&mut self, script: &str) -> Result<Vec<Statement>, SqlError> {
+        if starts_with_copy(script) {
+            return Err(error("0A000", "COPY is not supported by the simulator"));
+        }
         self.session.parse(script)
+    }
+
+    /// Runs a statement of the server's own.
+    pub(super) async fn command(&mut self, sql: &str) -> Result<(), SqlError> {
+        for statement in self.session.parse(sql)? {
+            self.session.execute(&statement, &[]).await?;
+        }
+        Ok(())
     }
 
     pub(super) fn describe(
@@ -52,5 +63,43 @@ impl Engine {
 
     pub(super) fn session(&mut self) -> &mut Session {
         &mut self.session
+    }
+}
+
+/// Whether a script's first word is COPY, which would need a protocol of its own.
+fn starts_with_copy(script: &str) -> bool {
+    let mut rest = script.trim_start();
+    loop {
+        let after = match (rest.strip_prefix("--"), rest.strip_prefix("/*")) {
+            (Some(comment), _) => comment.split_once('\n'),
+            (None, Some(comment)) => comment.split_once("*/"),
+            (None, None) => break,
+        };
+        match after {
+            Some((_, after)) => rest = after.trim_start(),
+            None => return false,
+        }
+    }
+    let end = rest
+        .find(|character: char| !character.is_ascii_alphanumeric() && character != '_')
+        .unwrap_or(rest.len());
+    rest[..end].eq_ignore_ascii_case("copy")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::starts_with_copy;
+
+    #[test]
+    fn copy_is_known_by_its_first_word_behind_any_comments() {
+        for script in [
+            "copy t from stdin",
+            " -- why\n/* not */ COPY(select 1) to stdout",
+        ] {
+            assert!(starts_with_copy(script), "{script}");
+        }
+        for script in ["", "--copy", "/* copy", "copying", "select 'copy'"] {
+            assert!(!starts_with_copy(script), "{script}");
+        }
     }
 }

@@ -8,8 +8,10 @@ use pgwire::messages::startup::{
     Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
 };
 
+use super::engine::Engine;
 use super::failure::{Failure, error};
 use super::scram;
+use super::settings;
 use super::startup::{NEWEST_MINOR, Startup};
 use super::wire::Wire;
 use crate::sim::front::{Door, Registration};
@@ -18,7 +20,7 @@ use crate::sim::sql::{Session, SqlError};
 
 /// A client that has been let in.
 pub(super) struct Guest {
-    pub(super) session: Session,
+    pub(super) engine: Engine,
     pub(super) registration: Registration,
 }
 
@@ -83,21 +85,22 @@ async fn admit(wire: &mut Wire, door: &Door, startup: Startup) -> Result<Guest, 
     let session = Session::open(Arc::clone(&door.host), &door.volume, &user, &database)
         .map_err(SqlError::fatal)?;
     let registration = door.sessions.register(fastrand::i32(..));
+    let mut engine = Engine::new(session, Arc::clone(&registration.handle));
+    settings::apply(&mut engine, &parameters).await?;
     let key = if startup.minor >= 2 {
         SecretKey::Bytes(Bytes::copy_from_slice(&registration.secret.to_be_bytes()))
     } else {
         SecretKey::I32(registration.secret)
     };
-    let mut guest = Guest {
-        session,
-        registration,
-    };
-    tell_parameters(wire, &mut guest.session)?;
+    tell_parameters(wire, engine.session())?;
     wire.put(&PgWireBackendMessage::BackendKeyData(BackendKeyData::new(
-        guest.registration.id.cast_signed(),
+        registration.id.cast_signed(),
         key,
     )))?;
-    Ok(guest)
+    Ok(Guest {
+        engine,
+        registration,
+    })
 }
 
 /// Tells the client of session parameters that have changed.

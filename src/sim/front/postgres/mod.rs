@@ -1,8 +1,9 @@
 //! The PostgreSQL front: protocol 3 (PostgreSQL manual, chapter 55) over `pgwire`'s messages.
 //!
 //! - [`wire`]: the socket and its buffers; [`message`] and [`startup`]: what clients send;
-//! - [`login`] with [`scram`]: who is let in;
-//! - [`conversation`]: a session's messages in turn, [`extended`]: prepared statements and portals;
+//! - [`login`] with [`scram`] and [`settings`]: who is let in, and how their session begins;
+//! - [`conversation`]: a session's messages in turn; [`script`]: simple queries; [`extended`]:
+//!   prepared statements and portals;
 //! - [`engine`]: the SQL session behind, [`answer`], [`failure`] and [`types`]: what it says.
 //!
 //! Not here: COPY, LISTEN and NOTIFY, replication connections, function calls, and SCRAM with
@@ -16,6 +17,8 @@ mod failure;
 mod login;
 mod message;
 mod scram;
+mod script;
+mod settings;
 mod startup;
 #[cfg(test)]
 mod tests;
@@ -25,14 +28,12 @@ mod wire;
 pub(crate) use scram::Verifiers;
 
 use std::future::pending;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use self::conversation::Conversation;
-use self::engine::Engine;
 use self::failure::{Failure, admin_shutdown, error, error_response};
 use self::login::Guest;
 use self::startup::Request;
@@ -92,17 +93,16 @@ async fn converse(
         Err(_) => return Err(Failure::Gone),
     };
     let Some(Guest {
-        session,
+        engine,
         registration,
     }) = guest
     else {
         return Ok(());
     };
-    let handle = Arc::clone(&registration.handle);
-    let conversation = Conversation::new(wire, Engine::new(session, Arc::clone(&handle)));
+    let conversation = Conversation::new(wire, engine);
     tokio::select! {
         biased;
-        () = handle.kill.notified() => Err(admin_shutdown().into()),
+        () = registration.handle.kill.notified() => Err(admin_shutdown().into()),
         outcome = conversation.run() => outcome,
     }
 }

@@ -29,7 +29,9 @@ impl Compiler<'_> {
                 return Err(self.unsupported("UPDATE ... FROM before SET"));
             }
         };
-        scope.relations.insert(0, relation_of(&table, shown.clone(), false));
+        scope
+            .relations
+            .insert(0, relation_of(&table, shown.clone(), false));
         self.scopes.push(scope);
         let result = self.update_in_scope(update, &table, &shown, &from);
         self.scopes.pop();
@@ -54,7 +56,13 @@ impl Compiler<'_> {
         if !target.joins.is_empty() {
             return Err(self.unsupported("a change of joined tables"));
         }
-        let TableFactor::Table { name, alias, args: None, .. } = &target.relation else {
+        let TableFactor::Table {
+            name,
+            alias,
+            args: None,
+            ..
+        } = &target.relation
+        else {
             return Err(self.unsupported(format!("a change of {}", target.relation)));
         };
         let table = self.user_table(name)?;
@@ -79,8 +87,13 @@ impl Compiler<'_> {
         };
         let name = quote_name(&table.name);
         let alias = quote_name(shown);
-        let condition =
-            self.limited(&condition, table, shown, &update.order_by, update.limit.as_ref())?;
+        let condition = self.limited(
+            &condition,
+            table,
+            shown,
+            &update.order_by,
+            update.limit.as_ref(),
+        )?;
         let count_changed = (!self.is_postgres() && from.is_empty()).then(|| {
             format!("SELECT count(*) FROM {name} AS {alias} WHERE ({condition}) AND ({differs})")
         });
@@ -116,7 +129,10 @@ impl Compiler<'_> {
         for column in &table.columns {
             if column.generation == Generation::OnUpdate && !named.contains(&column.name) {
                 let digits = column.of.modifier.unwrap_or(0);
-                parts.push(format!("{} = sim_now_to({digits})", quote_name(&column.name)));
+                parts.push(format!(
+                    "{} = sim_now_to({digits})",
+                    quote_name(&column.name)
+                ));
             }
         }
         Ok((parts.join(", "), differs.join(" OR ")))
@@ -179,7 +195,9 @@ impl Compiler<'_> {
             Some(tables) => self.from(tables)?,
             None => (String::new(), Scope::default()),
         };
-        scope.relations.insert(0, relation_of(&table, shown.clone(), false));
+        scope
+            .relations
+            .insert(0, relation_of(&table, shown.clone(), false));
         self.scopes.push(scope);
         let condition = self.delete_condition(delete, &table, &shown, &using);
         self.scopes.pop();
@@ -215,8 +233,13 @@ impl Compiler<'_> {
             Some(condition) => self.condition(condition, "WHERE")?,
             None => "true".to_owned(),
         };
-        let condition =
-            self.limited(&condition, table, shown, &delete.order_by, delete.limit.as_ref())?;
+        let condition = self.limited(
+            &condition,
+            table,
+            shown,
+            &delete.order_by,
+            delete.limit.as_ref(),
+        )?;
         let Some(others) = using.strip_prefix(" FROM ") else {
             return Ok(condition);
         };
@@ -236,15 +259,20 @@ impl Compiler<'_> {
                 true => change.sql = sql,
                 false => change.more.push(sql),
             }
-            let restarts =
-                matches!(truncate.identity, Some(ast::TruncateIdentityOption::Restart));
+            let restarts = matches!(
+                truncate.identity,
+                Some(ast::TruncateIdentityOption::Restart)
+            );
             if restarts || !self.is_postgres() {
                 change.forget_counters.push(table.name);
             }
         }
         // MySQL counts it as a definition: it commits what is open.
         self.traits.defines = !self.is_postgres();
-        Ok(Draft::act("TRUNCATE TABLE", Action::Change(Box::new(change))))
+        Ok(Draft::act(
+            "TRUNCATE TABLE",
+            Action::Change(Box::new(change)),
+        ))
     }
 
     /// `RETURNING`: SQLite knows the table's columns there by their bare names.

@@ -42,7 +42,10 @@ impl Compiler<'_> {
             || catalog::is_reserved(&name)
         {
             if create.if_not_exists {
-                return Ok(Draft::act("CREATE TABLE", Action::Define(Definition::default())));
+                return Ok(Draft::act(
+                    "CREATE TABLE",
+                    Action::Define(Definition::default()),
+                ));
             }
             let message = match self.is_postgres() {
                 true => format!("relation \"{name}\" already exists"),
@@ -116,7 +119,11 @@ impl Compiler<'_> {
         }
         for column in &output {
             let Output { name, of, .. } = column;
-            let text = format!("{} {}", quote_name(name), types::declaration(*of, Generation::None));
+            let text = format!(
+                "{} {}",
+                quote_name(name),
+                types::declaration(*of, Generation::None)
+            );
             blueprint.column_texts.push(text);
         }
         let mut statements = blueprint.statements();
@@ -177,11 +184,14 @@ impl Compiler<'_> {
                 }
                 ColumnOption::Check(check) => {
                     let constraint = option.name.as_ref().or(check.name.as_ref());
-                    let text =
-                        self.check_text(constraint, Some(&name), &check.expr, blueprint)?;
+                    let text = self.check_text(constraint, Some(&name), &check.expr, blueprint)?;
                     blueprint.constraints.push(text);
                 }
-                ColumnOption::Generated { generated_as, generation_expr: None, .. } => {
+                ColumnOption::Generated {
+                    generated_as,
+                    generation_expr: None,
+                    ..
+                } => {
                     not_null = true;
                     generation = match generated_as {
                         GeneratedAs::Always => Generation::Always,
@@ -202,7 +212,10 @@ impl Compiler<'_> {
         let declared = types::declaration(of, generation);
         let collation = self.column_collation(of);
         let not_null = if not_null { " NOT NULL" } else { "" };
-        Ok(format!("{} {declared}{collation}{not_null}{rest}", quote_name(&name)))
+        Ok(format!(
+            "{} {declared}{collation}{not_null}{rest}",
+            quote_name(&name)
+        ))
     }
 
     fn column_collation(&self, of: Type) -> &'static str {
@@ -234,7 +247,11 @@ impl Compiler<'_> {
             return Err(self.unknown_schema(schema.as_deref().unwrap_or_default()));
         }
         let columns = self.name_list(&reference.referred_columns);
-        let columns = if columns.is_empty() { columns } else { format!(" ({columns})") };
+        let columns = if columns.is_empty() {
+            columns
+        } else {
+            format!(" ({columns})")
+        };
         let action = |event: &str, action: &Option<ReferentialAction>| match action {
             Some(action) => format!(" ON {event} {action}"),
             None => String::new(),
@@ -248,7 +265,10 @@ impl Compiler<'_> {
     }
 
     fn name_list(&self, names: &[Ident]) -> String {
-        let names: Vec<String> = names.iter().map(|name| quote_name(&self.fold(name))).collect();
+        let names: Vec<String> = names
+            .iter()
+            .map(|name| quote_name(&self.fold(name)))
+            .collect();
         names.join(", ")
     }
 
@@ -275,7 +295,11 @@ impl Compiler<'_> {
         }));
         let condition = self.condition(expr, "CHECK");
         self.scopes.pop();
-        Ok(format!("CONSTRAINT {} CHECK ({})", quote_name(&name), condition?))
+        Ok(format!(
+            "CONSTRAINT {} CHECK ({})",
+            quote_name(&name),
+            condition?
+        ))
     }
 
     fn table_constraint(
@@ -401,7 +425,10 @@ impl Blueprint {
         parts.extend(self.constraints.iter().cloned());
         let temporary = if self.temporary { "TEMPORARY " } else { "" };
         let table = quote_name(&self.name);
-        let mut statements = vec![format!("CREATE {temporary}TABLE {table} ({})", parts.join(", "))];
+        let mut statements = vec![format!(
+            "CREATE {temporary}TABLE {table} ({})",
+            parts.join(", ")
+        )];
         statements.extend(self.indexes.iter().cloned());
         statements
     }
@@ -420,4 +447,3 @@ pub(super) fn index_text(what: &str, name: &str, table: &str, columns: &[String]
 fn is_auto_increment(tokens: &[Token]) -> bool {
     matches!(tokens, [Token::Word(word)] if word.value.eq_ignore_ascii_case("auto_increment"))
 }
-

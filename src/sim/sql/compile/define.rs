@@ -5,9 +5,9 @@ use sqlparser::ast::{
     RenameTableNameKind, Statement, TableConstraint,
 };
 
+use super::super::SqlError;
 use super::super::catalog::{self, Table};
 use super::super::plan::{Action, Definition};
-use super::super::SqlError;
 use super::create::index_text;
 use super::typed::quote_name;
 use super::{Compiler, Draft};
@@ -27,7 +27,10 @@ impl Compiler<'_> {
         let name = self.index_name(&table.name, &name);
         if self.index_exists(&name)? {
             if create.if_not_exists {
-                return Ok(Draft::act("CREATE INDEX", Action::Define(Definition::default())));
+                return Ok(Draft::act(
+                    "CREATE INDEX",
+                    Action::Define(Definition::default()),
+                ));
             }
             let message = match self.is_postgres() {
                 true => format!("relation \"{name}\" already exists"),
@@ -35,7 +38,11 @@ impl Compiler<'_> {
             };
             return Err(SqlError::of(self.engine, "42P07", (1061, "42000"), message));
         }
-        let what = if create.unique { "UNIQUE INDEX" } else { "INDEX" };
+        let what = if create.unique {
+            "UNIQUE INDEX"
+        } else {
+            "INDEX"
+        };
         let mut sql = index_text(what, &name, &table.name, &columns);
         if let Some(predicate) = &create.predicate {
             let relation = super::from::relation_of(&table, table.name.clone(), true);
@@ -55,7 +62,9 @@ impl Compiler<'_> {
             [name],
             |row| row.get::<_, i64>(0),
         );
-        found.map(|count| count > 0).map_err(|error| self.internal(&error))
+        found
+            .map(|count| count > 0)
+            .map_err(|error| self.internal(&error))
     }
 
     pub(super) fn alter_table(&mut self, alter: &AlterTable) -> Result<Draft, SqlError> {
@@ -80,7 +89,12 @@ impl Compiler<'_> {
     ) -> Result<Vec<String>, SqlError> {
         let quoted = quote_name(name);
         match operation {
-            AlterTableOperation::AddColumn { if_not_exists, column_def, column_position: None, .. } => {
+            AlterTableOperation::AddColumn {
+                if_not_exists,
+                column_def,
+                column_position: None,
+                ..
+            } => {
                 let column = self.fold(&column_def.name);
                 if table.column(&column).is_none() {
                     return self.added_column(table, column_def);
@@ -94,7 +108,11 @@ impl Compiler<'_> {
                 };
                 Err(SqlError::of(self.engine, "42701", (1060, "42S21"), message))
             }
-            AlterTableOperation::DropColumn { column_names, if_exists, .. } => {
+            AlterTableOperation::DropColumn {
+                column_names,
+                if_exists,
+                ..
+            } => {
                 let mut statements = Vec::new();
                 for column in column_names {
                     let column = self.fold(column);
@@ -106,17 +124,25 @@ impl Compiler<'_> {
                 }
                 Ok(statements)
             }
-            AlterTableOperation::RenameColumn { old_column_name, new_column_name } => {
+            AlterTableOperation::RenameColumn {
+                old_column_name,
+                new_column_name,
+            } => {
                 let old = self.fold(old_column_name);
                 let old = quote_name(&self.column_of(table, &old)?.name);
                 let new = quote_name(&self.fold(new_column_name));
-                Ok(vec![format!("ALTER TABLE {quoted} RENAME COLUMN {old} TO {new}")])
+                Ok(vec![format!(
+                    "ALTER TABLE {quoted} RENAME COLUMN {old} TO {new}"
+                )])
             }
             AlterTableOperation::RenameTable { table_name } => {
                 let (RenameTableNameKind::As(new) | RenameTableNameKind::To(new)) = table_name;
                 let (_, new) = self.split_name(new)?;
                 *name = new;
-                Ok(vec![format!("ALTER TABLE {quoted} RENAME TO {}", quote_name(name))])
+                Ok(vec![format!(
+                    "ALTER TABLE {quoted} RENAME TO {}",
+                    quote_name(name)
+                )])
             }
             AlterTableOperation::AddConstraint { constraint, .. } => {
                 self.added_constraint(name, constraint)
@@ -172,7 +198,14 @@ impl Compiler<'_> {
     }
 
     pub(super) fn drop_objects(&mut self, statement: &Statement) -> Result<Draft, SqlError> {
-        let Statement::Drop { object_type, if_exists, names, table, .. } = statement else {
+        let Statement::Drop {
+            object_type,
+            if_exists,
+            names,
+            table,
+            ..
+        } = statement
+        else {
             return Err(self.unsupported(statement));
         };
         match object_type {
@@ -195,7 +228,9 @@ impl Compiler<'_> {
             match table {
                 Some(table) => {
                     all_temporary &= table.temporary;
-                    found.statements.push(format!("DROP TABLE {}", quote_name(&table.name)));
+                    found
+                        .statements
+                        .push(format!("DROP TABLE {}", quote_name(&table.name)));
                     found.forget_counters.push(table.name);
                 }
                 None if if_exists => all_temporary = false,

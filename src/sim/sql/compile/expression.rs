@@ -4,10 +4,10 @@ use sqlparser::ast::{self, Expr, Ident, UnaryOperator};
 
 use super::super::types::{self, Family, Type};
 use super::super::{SqlError, SqlType, Value};
+use super::Compiler;
 use super::coerce::Coercion;
 use super::scope::Relation;
 use super::typed::{Origin, Typed, quote_name, quote_text};
-use super::Compiler;
 
 impl Compiler<'_> {
     /// Compiles an expression. An untyped constant or parameter stays untyped.
@@ -44,46 +44,94 @@ impl Compiler<'_> {
             Expr::IsNotFalse(inner) => self.truth_test(inner, "IS NOT FALSE"),
             Expr::IsDistinctFrom(left, right) => self.compare_operands("IS NOT", left, right),
             Expr::IsNotDistinctFrom(left, right) => self.compare_operands("IS", left, right),
-            Expr::InList { expr, list, negated } => self.in_list(expr, list, *negated),
-            Expr::InSubquery { expr, subquery, negated } => {
-                self.in_subquery(expr, subquery, *negated)
-            }
-            Expr::Between { expr, negated, low, high } => self.between(expr, low, high, *negated),
-            Expr::Like { negated, any: false, expr, pattern, escape_char } => {
+            Expr::InList {
+                expr,
+                list,
+                negated,
+            } => self.in_list(expr, list, *negated),
+            Expr::InSubquery {
+                expr,
+                subquery,
+                negated,
+            } => self.in_subquery(expr, subquery, *negated),
+            Expr::Between {
+                expr,
+                negated,
+                low,
+                high,
+            } => self.between(expr, low, high, *negated),
+            Expr::Like {
+                negated,
+                any: false,
+                expr,
+                pattern,
+                escape_char,
+            } => {
                 let ignore_case = !self.is_postgres();
                 self.like(expr, pattern, escape_char.as_deref(), ignore_case, *negated)
             }
-            Expr::ILike { negated, any: false, expr, pattern, escape_char } => {
-                self.like(expr, pattern, escape_char.as_deref(), true, *negated)
-            }
-            Expr::Cast { kind, expr, data_type, format: None } => self.cast(kind, expr, data_type),
-            Expr::Convert { expr, data_type: Some(data_type), is_try: false, .. } => {
-                self.cast(&ast::CastKind::Cast, expr, data_type)
-            }
-            Expr::Convert { expr, data_type: None, charset: Some(_), .. } => {
+            Expr::ILike {
+                negated,
+                any: false,
+                expr,
+                pattern,
+                escape_char,
+            } => self.like(expr, pattern, escape_char.as_deref(), true, *negated),
+            Expr::Cast {
+                kind,
+                expr,
+                data_type,
+                format: None,
+            } => self.cast(kind, expr, data_type),
+            Expr::Convert {
+                expr,
+                data_type: Some(data_type),
+                is_try: false,
+                ..
+            } => self.cast(&ast::CastKind::Cast, expr, data_type),
+            Expr::Convert {
+                expr,
+                data_type: None,
+                charset: Some(_),
+                ..
+            } => {
                 let inner = self.expression(expr)?;
                 self.coerce(inner, SqlType::Text.into(), Coercion::Explicit)
             }
-            Expr::Case { operand, conditions, else_result, .. } => {
-                self.case(operand.as_deref(), conditions, else_result.as_deref())
-            }
+            Expr::Case {
+                operand,
+                conditions,
+                else_result,
+                ..
+            } => self.case(operand.as_deref(), conditions, else_result.as_deref()),
             Expr::Exists { subquery, negated } => {
                 let (sql, _) = self.subquery(subquery)?;
                 let not = if *negated { "NOT " } else { "" };
-                Ok(Typed::new(format!("({not}EXISTS ({sql}))"), self.truth_type()))
+                Ok(Typed::new(
+                    format!("({not}EXISTS ({sql}))"),
+                    self.truth_type(),
+                ))
             }
             Expr::Subquery(query) => self.scalar_subquery(query),
             Expr::Function(function) => self.function(function),
             Expr::Collate { expr, .. } => self.expression(expr),
             Expr::Extract { field, expr, .. } => self.extract(field, expr),
             Expr::Interval(interval) => self.interval(interval),
-            Expr::AtTimeZone { timestamp, time_zone } => self.at_time_zone(timestamp, time_zone),
+            Expr::AtTimeZone {
+                timestamp,
+                time_zone,
+            } => self.at_time_zone(timestamp, time_zone),
             Expr::Position { .. }
             | Expr::Substring { .. }
             | Expr::Trim { .. }
             | Expr::Ceil { .. }
             | Expr::Floor { .. } => self.word_function(expr),
-            Expr::AnyOp { left, compare_op, right, .. } => self.any(left, compare_op, right),
+            Expr::AnyOp {
+                left,
+                compare_op,
+                right,
+                ..
+            } => self.any(left, compare_op, right),
             // MySQL's character set introducer: all text is UTF-8 here.
             Expr::Prefixed { value, .. } => self.expression(value),
             other => Err(self.unsupported(format!("the expression {other}"))),
@@ -128,7 +176,8 @@ impl Compiler<'_> {
 
     /// A column, an alias, a system variable or a word that is a function without parentheses.
     fn name(&mut self, parts: &[Ident]) -> Result<Typed, SqlError> {
-        if !self.is_postgres() && parts[0].quote_style.is_none() && parts[0].value.starts_with('@') {
+        if !self.is_postgres() && parts[0].quote_style.is_none() && parts[0].value.starts_with('@')
+        {
             return self.variable(parts);
         }
         let names: Vec<String> = parts.iter().map(|part| self.fold(part)).collect();
@@ -164,9 +213,7 @@ impl Compiler<'_> {
 
     fn find_bare_column(&self, name: &str) -> Result<Option<Typed>, SqlError> {
         for scope in self.scopes.iter().rev() {
-            let alias = scope
-                .alias(name)
-                .map(|of| Typed::new(quote_name(name), of));
+            let alias = scope.alias(name).map(|of| Typed::new(quote_name(name), of));
             if scope.aliases_first && alias.is_some() {
                 return Ok(alias);
             }
@@ -233,7 +280,10 @@ impl Compiler<'_> {
         match (&inner.origin, inner.kind()) {
             (Origin::Literal(Value::Integer(number)), _) => {
                 let negative = Value::Integer(number.checked_neg().unwrap_or(*number));
-                Ok(Typed { months: -inner.months, ..Typed::literal(negative, inner.of) })
+                Ok(Typed {
+                    months: -inner.months,
+                    ..Typed::literal(negative, inner.of)
+                })
             }
             (Origin::Literal(Value::Text(digits)), SqlType::Numeric) => {
                 // The one number whose absolute value has no place in 64 bits.
@@ -253,7 +303,9 @@ impl Compiler<'_> {
             (_, kind) if kind.family() == Family::Number || kind == SqlType::Interval => {
                 Ok(Typed::new(format!("(-{})", inner.sql), kind))
             }
-            (_, kind) => Err(self.unsupported(format!("minus before a {}", kind.name(self.engine)))),
+            (_, kind) => {
+                Err(self.unsupported(format!("minus before a {}", kind.name(self.engine))))
+            }
         }
     }
 
@@ -263,12 +315,18 @@ impl Compiler<'_> {
             true => self.coerce(inner, SqlType::Text.into(), Coercion::Implicit)?,
             false => inner,
         };
-        Ok(Typed::new(format!("({} {test})", inner.sql), self.truth_type()))
+        Ok(Typed::new(
+            format!("({} {test})", inner.sql),
+            self.truth_type(),
+        ))
     }
 
     fn truth_test(&mut self, inner: &Expr, test: &str) -> Result<Typed, SqlError> {
         let condition = self.condition(inner, test)?;
-        Ok(Typed::new(format!("({condition} {test})"), self.truth_type()))
+        Ok(Typed::new(
+            format!("({condition} {test})"),
+            self.truth_type(),
+        ))
     }
 
     fn in_list(&mut self, expr: &Expr, list: &[Expr], negated: bool) -> Result<Typed, SqlError> {
@@ -280,7 +338,9 @@ impl Compiler<'_> {
             .iter()
             .map(|item| self.expression(item))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut all: Vec<Typed> = std::iter::once(subject.clone()).chain(items.clone()).collect();
+        let mut all: Vec<Typed> = std::iter::once(subject.clone())
+            .chain(items.clone())
+            .collect();
         let common = self.common_type(&all)?;
         all.clear();
         subject = self.to_common(subject, common)?;
@@ -307,7 +367,10 @@ impl Compiler<'_> {
             alternatives.push(self.compare_operands("=", expr, item)?.sql);
         }
         let not = if negated { "NOT " } else { "" };
-        Ok(Typed::new(format!("({not}({}))", alternatives.join(" OR ")), self.truth_type()))
+        Ok(Typed::new(
+            format!("({not}({}))", alternatives.join(" OR ")),
+            self.truth_type(),
+        ))
     }
 
     fn in_subquery(
@@ -347,7 +410,9 @@ impl Compiler<'_> {
         right: &Expr,
     ) -> Result<Typed, SqlError> {
         match (operator, right) {
-            (ast::BinaryOperator::Eq, Expr::Subquery(query)) => self.in_subquery(left, query, false),
+            (ast::BinaryOperator::Eq, Expr::Subquery(query)) => {
+                self.in_subquery(left, query, false)
+            }
             _ => Err(self.unsupported("ANY of an array")),
         }
     }
@@ -372,7 +437,10 @@ impl Compiler<'_> {
         let not = if negated { "NOT " } else { "" };
         let collation = self.collation(common.kind);
         Ok(Typed::new(
-            format!("({}{collation} {not}BETWEEN {} AND {})", sql[0], sql[1], sql[2]),
+            format!(
+                "({}{collation} {not}BETWEEN {} AND {})",
+                sql[0], sql[1], sql[2]
+            ),
             self.truth_type(),
         ))
     }
@@ -392,13 +460,19 @@ impl Compiler<'_> {
         let subject = self.expression_as(expr, SqlType::Text, coercion)?;
         let pattern = self.expression_as(pattern, SqlType::Text, coercion)?;
         let escape = match escape {
-            Some(escape) => self.expression_as(escape, SqlType::Text, Coercion::Implicit)?.sql,
+            Some(escape) => {
+                self.expression_as(escape, SqlType::Text, Coercion::Implicit)?
+                    .sql
+            }
             None => quote_text("\\"),
         };
         let not = if negated { "NOT " } else { "" };
         let ignore_case = i32::from(ignore_case);
         Ok(Typed::new(
-            format!("({not}sim_like({}, {}, {escape}, {ignore_case}))", subject.sql, pattern.sql),
+            format!(
+                "({not}sim_like({}, {}, {escape}, {ignore_case}))",
+                subject.sql, pattern.sql
+            ),
             self.truth_type(),
         ))
     }
@@ -479,8 +553,13 @@ fn column_of(relation: &Relation, column: &str, of: Type) -> Typed {
         false => format!("{}.{}", quote_name(&relation.name), quote_name(column)),
     };
     let origin = match &relation.table {
-        Some(table) => Origin::Column { table: table.clone() },
+        Some(table) => Origin::Column {
+            table: table.clone(),
+        },
         None => Origin::Computed,
     };
-    Typed { origin, ..Typed::new(sql, of) }
+    Typed {
+        origin,
+        ..Typed::new(sql, of)
+    }
 }

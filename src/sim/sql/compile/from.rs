@@ -96,7 +96,11 @@ impl Compiler<'_> {
     fn using(&mut self, columns: Vec<String>, scope: &mut Scope) -> Result<String, SqlError> {
         let list: Vec<String> = columns.iter().map(|name| quote_name(name)).collect();
         for column in columns {
-            if !scope.relations.iter().any(|relation| relation.column(&column).is_some()) {
+            if !scope
+                .relations
+                .iter()
+                .any(|relation| relation.column(&column).is_some())
+            {
                 return Err(SqlError::unknown_column(self.engine, &column));
             }
             scope.merged.push(column);
@@ -121,23 +125,39 @@ impl Compiler<'_> {
                 None => self.table_factor(name, alias.as_ref())?,
                 Some(arguments) => self.function_factor(name, &arguments.args, alias.as_ref())?,
             },
-            TableFactor::Function { name, args, alias, with_ordinality: false, lateral: false } => {
-                self.function_factor(name, args, alias.as_ref())?
-            }
-            TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
+            TableFactor::Function {
+                name,
+                args,
+                alias,
+                with_ordinality: false,
+                lateral: false,
+            } => self.function_factor(name, args, alias.as_ref())?,
+            TableFactor::Derived {
+                lateral: false,
+                subquery,
+                alias,
+                sample: None,
+            } => {
                 // A subquery in FROM does not see its neighbours.
                 let (sql, output) = self.subquery(subquery)?;
                 let name = self.alias_name(alias.as_ref()).unwrap_or_default();
                 let columns = rename(&output, &self.alias_columns(alias.as_ref()));
                 self.derived(&sql, name, columns, None)
             }
-            TableFactor::NestedJoin { table_with_joins, alias: None } => {
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias: None,
+            } => {
                 let inner = self.nested(|compiler| compiler.joined(table_with_joins, scope))?;
                 return Ok(format!("({inner})"));
             }
             other => return Err(self.unsupported(format!("{other} in FROM"))),
         };
-        if scope.relations.iter().any(|other| other.name == relation.name && !relation.name.is_empty()) {
+        if scope
+            .relations
+            .iter()
+            .any(|other| other.name == relation.name && !relation.name.is_empty())
+        {
             let name = &relation.name;
             let message = match self.is_postgres() {
                 true => format!("table name \"{name}\" specified more than once"),
@@ -154,8 +174,13 @@ impl Compiler<'_> {
     }
 
     fn alias_columns(&self, alias: Option<&TableAlias>) -> Vec<String> {
-        let columns = alias.map(|alias| alias.columns.as_slice()).unwrap_or_default();
-        columns.iter().map(|column| self.fold(&column.name)).collect()
+        let columns = alias
+            .map(|alias| alias.columns.as_slice())
+            .unwrap_or_default();
+        columns
+            .iter()
+            .map(|column| self.fold(&column.name))
+            .collect()
     }
 
     /// A query in parentheses under a name, with its columns renamed.
@@ -194,12 +219,25 @@ impl Compiler<'_> {
             let columns = columns.clone();
             return Ok((
                 format!("{} AS {}", quote_name(&table), quote_name(&shown)),
-                Relation { name: shown, table: None, columns, bare: false },
+                Relation {
+                    name: shown,
+                    table: None,
+                    columns,
+                    bare: false,
+                },
             ));
         }
         if !self.is_postgres() && schema.is_none() && table.eq_ignore_ascii_case("dual") {
             let columns = Vec::new();
-            return Ok(("(SELECT 1)".to_owned(), Relation { name: shown, table: None, columns, bare: false }));
+            return Ok((
+                "(SELECT 1)".to_owned(),
+                Relation {
+                    name: shown,
+                    table: None,
+                    columns,
+                    bare: false,
+                },
+            ));
         }
         if self.is_user_schema(schema.as_deref()) {
             let found = catalog::table(self.connection, &table).map_err(|it| self.internal(&it))?;
@@ -227,15 +265,31 @@ impl Compiler<'_> {
         let names = self.alias_columns(alias);
         if names.is_empty() {
             let relation = relation_of(table, shown, false);
-            let sql = format!("{} AS {}", quote_name(&table.name), quote_name(&relation.name));
+            let sql = format!(
+                "{} AS {}",
+                quote_name(&table.name),
+                quote_name(&relation.name)
+            );
             return (sql, relation);
         }
-        let columns = table.columns.iter().enumerate().map(|(index, column)| RelationColumn {
-            name: names.get(index).unwrap_or(&column.name).clone(),
-            of: column.of,
-        });
-        let list: Vec<String> = table.columns.iter().map(|it| quote_name(&it.name)).collect();
-        let sql = format!("SELECT {} FROM {}", list.join(", "), quote_name(&table.name));
+        let columns = table
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| RelationColumn {
+                name: names.get(index).unwrap_or(&column.name).clone(),
+                of: column.of,
+            });
+        let list: Vec<String> = table
+            .columns
+            .iter()
+            .map(|it| quote_name(&it.name))
+            .collect();
+        let sql = format!(
+            "SELECT {} FROM {}",
+            list.join(", "),
+            quote_name(&table.name)
+        );
         self.derived(&sql, shown, columns.collect(), Some(table.name.clone()))
     }
 
@@ -247,13 +301,20 @@ impl Compiler<'_> {
     ) -> (String, Relation) {
         self.traits.reads_topology |= relation.is_topology;
         let names = self.alias_columns(alias);
-        let columns = relation.columns.iter().enumerate().map(|(index, column)| RelationColumn {
-            name: names.get(index).map_or(column.name, String::as_str).to_owned(),
-            of: Type {
-                kind: column.kind,
-                modifier: None,
-            },
-        });
+        let columns = relation
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| RelationColumn {
+                name: names
+                    .get(index)
+                    .map_or(column.name, String::as_str)
+                    .to_owned(),
+                of: Type {
+                    kind: column.kind,
+                    modifier: None,
+                },
+            });
         self.derived(&relation.query(), shown, columns.collect(), None)
     }
 

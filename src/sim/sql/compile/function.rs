@@ -42,7 +42,9 @@ impl Compiler<'_> {
         match schema.as_deref() {
             None => Ok(bare),
             Some("pg_catalog") if self.is_postgres() => Ok(bare),
-            Some(schema) if self.is_postgres() && !matches!(schema, "public" | "information_schema") => {
+            Some(schema)
+                if self.is_postgres() && !matches!(schema, "public" | "information_schema") =>
+            {
                 let message = format!("schema \"{schema}\" does not exist");
                 Err(SqlError::new("3F000", 0, message))
             }
@@ -70,8 +72,14 @@ impl Compiler<'_> {
         &self,
         name: &str,
         arguments: &'b FunctionArguments,
-    ) -> Result<(&'b [FunctionArg], Option<DuplicateTreatment>, &'b [FunctionArgumentClause]), SqlError>
-    {
+    ) -> Result<
+        (
+            &'b [FunctionArg],
+            Option<DuplicateTreatment>,
+            &'b [FunctionArgumentClause],
+        ),
+        SqlError,
+    > {
         match arguments {
             FunctionArguments::None => Ok((&[], None, &[])),
             FunctionArguments::List(list) => {
@@ -157,7 +165,10 @@ impl Compiler<'_> {
             },
             Returns::First => first.unwrap_or(SqlType::Unknown).into(),
         };
-        let (call, extra) = definition.sqlite.split_once('|').unwrap_or((definition.sqlite, ""));
+        let (call, extra) = definition
+            .sqlite
+            .split_once('|')
+            .unwrap_or((definition.sqlite, ""));
         if !extra.is_empty() {
             sql.insert(0, extra.to_owned());
         }
@@ -190,14 +201,20 @@ impl Compiler<'_> {
             ("nullif", [left, right]) => {
                 let test = self.compare("=", left.clone(), right.clone())?;
                 let left = self.typed_or_text(left.clone())?;
-                Typed::new(format!("(CASE WHEN {} THEN NULL ELSE {} END)", test.sql, left.sql), left.of)
+                Typed::new(
+                    format!("(CASE WHEN {} THEN NULL ELSE {} END)", test.sql, left.sql),
+                    left.of,
+                )
             }
             ("if", [test, then, otherwise]) if !self.is_postgres() => {
                 let test = self.as_condition(test.clone(), "IF")?;
                 let common = self.common_type(&[then.clone(), otherwise.clone()])?;
                 let then = self.to_common(then.clone(), common)?;
                 let otherwise = self.to_common(otherwise.clone(), common)?;
-                let sql = format!("(CASE WHEN {test} THEN {} ELSE {} END)", then.sql, otherwise.sql);
+                let sql = format!(
+                    "(CASE WHEN {test} THEN {} ELSE {} END)",
+                    then.sql, otherwise.sql
+                );
                 Typed::new(sql, common)
             }
             ("isnull", [value]) if !self.is_postgres() => {
@@ -221,7 +238,11 @@ impl Compiler<'_> {
             {
                 let moment = match moment.kind().family() {
                     Family::Moment => moment.clone(),
-                    _ => self.coerce(moment.clone(), SqlType::Timestamp.into(), Coercion::Explicit)?,
+                    _ => self.coerce(
+                        moment.clone(),
+                        SqlType::Timestamp.into(),
+                        Coercion::Explicit,
+                    )?,
                 };
                 if span.kind() != SqlType::Interval {
                     return Err(self.unsupported(format!("{name}() without INTERVAL")));
@@ -268,7 +289,10 @@ impl Compiler<'_> {
         for argument in arguments {
             sql.push(self.to_common(argument.clone(), common)?.sql);
         }
-        Ok(Typed::new(format!("sim_extreme({})", sql.join(", ")), common))
+        Ok(Typed::new(
+            format!("sim_extreme({})", sql.join(", ")),
+            common,
+        ))
     }
 
     fn concat(&mut self, arguments: &[Typed]) -> Result<Typed, SqlError> {
@@ -279,7 +303,10 @@ impl Compiler<'_> {
                 SqlType::Bool if self.is_postgres() => {
                     format!("iif({}, 't', 'f')", argument.sql)
                 }
-                _ => self.coerce(argument, SqlType::Text.into(), Coercion::Explicit)?.sql,
+                _ => {
+                    self.coerce(argument, SqlType::Text.into(), Coercion::Explicit)?
+                        .sql
+                }
             });
         }
         Ok(match self.is_postgres() {
@@ -326,14 +353,19 @@ impl Compiler<'_> {
         let argument = self.typed_or_text(argument)?;
         let tail = format!("{order}){filter}");
         Ok(match name {
-            "count" => Typed::new(format!("count({distinct}{}{tail}", argument.sql), SqlType::Int8),
+            "count" => Typed::new(
+                format!("count({distinct}{}{tail}", argument.sql),
+                SqlType::Int8,
+            ),
             "min" | "max" => {
                 let collation = self.collation(argument.kind());
                 let sql = format!("{name}({}{collation}{tail}", argument.sql);
                 Typed::new(sql, argument.of)
             }
             "sum" | "avg" => self.sum(name, distinct, argument, &tail)?,
-            "bool_and" | "every" => Typed::new(format!("min({}{tail}", argument.sql), SqlType::Bool),
+            "bool_and" | "every" => {
+                Typed::new(format!("min({}{tail}", argument.sql), SqlType::Bool)
+            }
             "bool_or" => Typed::new(format!("max({}{tail}", argument.sql), SqlType::Bool),
             "string_agg" | "group_concat" => {
                 let text = self.coerce(argument, SqlType::Text.into(), Coercion::Explicit)?;
@@ -360,13 +392,19 @@ impl Compiler<'_> {
             true => argument,
             false => match argument.kind().family() {
                 Family::Number => argument,
-                Family::Bool => Typed { of: SqlType::Int8.into(), ..argument },
+                Family::Bool => Typed {
+                    of: SqlType::Int8.into(),
+                    ..argument
+                },
                 _ => self.coerce(argument, SqlType::Float8.into(), Coercion::Explicit)?,
             },
         };
         let kind = argument.kind();
         if kind == SqlType::Interval && name == "sum" {
-            return Ok(Typed::new(format!("sum({}{tail}", argument.sql), SqlType::Interval));
+            return Ok(Typed::new(
+                format!("sum({}{tail}", argument.sql),
+                SqlType::Interval,
+            ));
         }
         if kind.family() != Family::Number {
             return Err(self.unknown_function(name, &[argument]));
@@ -377,7 +415,10 @@ impl Compiler<'_> {
         }
         let narrow = matches!(kind, SqlType::Int2 | SqlType::Int4);
         if name == "sum" && narrow && self.is_postgres() {
-            return Ok(Typed::new(format!("sum({distinct}{}{tail}", argument.sql), SqlType::Int8));
+            return Ok(Typed::new(
+                format!("sum({distinct}{}{tail}", argument.sql),
+                SqlType::Int8,
+            ));
         }
         let sql = format!("sim_{name}({distinct}{}{tail}", argument.sql);
         Ok(Typed::new(sql, SqlType::Numeric))
@@ -390,7 +431,12 @@ impl Compiler<'_> {
                 let arguments = vec![self.expression(r#in)?, self.expression(expr)?];
                 self.call("position of", arguments)
             }
-            Expr::Substring { expr, substring_from, substring_for, .. } => {
+            Expr::Substring {
+                expr,
+                substring_from,
+                substring_for,
+                ..
+            } => {
                 let mut arguments = vec![self.expression(expr)?];
                 match substring_from {
                     Some(from) => arguments.push(self.expression(from)?),
@@ -401,7 +447,12 @@ impl Compiler<'_> {
                 }
                 self.call("substring", arguments)
             }
-            Expr::Trim { trim_where, trim_what, expr, trim_characters } => {
+            Expr::Trim {
+                trim_where,
+                trim_what,
+                expr,
+                trim_characters,
+            } => {
                 let name = match trim_where {
                     Some(TrimWhereField::Leading) => "ltrim",
                     Some(TrimWhereField::Trailing) => "rtrim",
@@ -416,11 +467,17 @@ impl Compiler<'_> {
                 }
                 self.call(name, arguments)
             }
-            Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(_) } => {
+            Expr::Ceil {
+                expr,
+                field: CeilFloorKind::DateTimeField(_),
+            } => {
                 let arguments = vec![self.expression(expr)?];
                 self.call("ceil", arguments)
             }
-            Expr::Floor { expr, field: CeilFloorKind::DateTimeField(_) } => {
+            Expr::Floor {
+                expr,
+                field: CeilFloorKind::DateTimeField(_),
+            } => {
                 let arguments = vec![self.expression(expr)?];
                 self.call("floor", arguments)
             }

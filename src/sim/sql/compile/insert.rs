@@ -49,7 +49,11 @@ impl Compiler<'_> {
             columns.push(quote_name(&generated.column));
         }
         let shown = alias.unwrap_or_else(|| table.name.clone());
-        let mut sql = format!("{verb} INTO {} AS {}", quote_name(&table.name), quote_name(&shown));
+        let mut sql = format!(
+            "{verb} INTO {} AS {}",
+            quote_name(&table.name),
+            quote_name(&shown)
+        );
         match columns.is_empty() {
             true => sql.push_str(" DEFAULT VALUES"),
             false => sql.push_str(&format!(" ({}) {source}", columns.join(", "))),
@@ -67,7 +71,11 @@ impl Compiler<'_> {
         };
         change.sql = sql;
         Ok(Draft {
-            verb: if insert.replace_into { "REPLACE" } else { "INSERT" },
+            verb: if insert.replace_into {
+                "REPLACE"
+            } else {
+                "INSERT"
+            },
             action: Action::Change(Box::new(change)),
             output,
         })
@@ -90,11 +98,7 @@ impl Compiler<'_> {
     }
 
     /// The columns that the statement gives values for.
-    fn insert_targets(
-        &self,
-        insert: &Insert,
-        table: &Table,
-    ) -> Result<Vec<TableColumn>, SqlError> {
+    fn insert_targets(&self, insert: &Insert, table: &Table) -> Result<Vec<TableColumn>, SqlError> {
         let mut names = Vec::new();
         for column in &insert.columns {
             names.push(self.split_name(column)?.1);
@@ -103,7 +107,10 @@ impl Compiler<'_> {
             names.push(self.assigned_column(assignment)?);
         }
         if !names.is_empty() {
-            return names.iter().map(|name| self.column_of(table, name).cloned()).collect();
+            return names
+                .iter()
+                .map(|name| self.column_of(table, name).cloned())
+                .collect();
         }
         let width = match insert.source.as_ref().map(|source| &*source.body) {
             Some(SetExpr::Values(values)) => values.rows.first().map_or(0, |row| row.content.len()),
@@ -193,17 +200,21 @@ impl Compiler<'_> {
         table: &Table,
         targets: &[TableColumn],
     ) -> Result<String, SqlError> {
-        let generated = self.generated_column(table, targets).filter(|it| !it.explicit);
-        let extra = generated.and_then(|it| table.column(&it.column)).map(|column| {
-            self.next_number(table, column)
-        });
+        let generated = self
+            .generated_column(table, targets)
+            .filter(|it| !it.explicit);
+        let extra = generated
+            .and_then(|it| table.column(&it.column))
+            .map(|column| self.next_number(table, column));
         if !insert.assignments.is_empty() {
             let values: Vec<&Expr> = insert.assignments.iter().map(|it| &it.value).collect();
             let row = self.insert_row(&values, table, targets, extra.as_deref())?;
             return Ok(format!("VALUES {row}"));
         }
         let Some(source) = &insert.source else {
-            return Ok(extra.map(|extra| format!("VALUES ({extra})")).unwrap_or_default());
+            return Ok(extra
+                .map(|extra| format!("VALUES ({extra})"))
+                .unwrap_or_default());
         };
         if let SetExpr::Values(values) = &*source.body
             && source.with.is_none()
@@ -256,7 +267,10 @@ impl Compiler<'_> {
             return self.default_of(table, column);
         }
         if column.generation == Generation::Always {
-            let message = format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name);
+            let message = format!(
+                "cannot insert a non-DEFAULT value into column \"{}\"",
+                column.name
+            );
             return Err(SqlError::new("428C9", 0, message).with_detail(format!(
                 "Column \"{}\" is an identity column defined as GENERATED ALWAYS.",
                 column.name
@@ -268,7 +282,11 @@ impl Compiler<'_> {
         if column.generation == Generation::ByDefault && !self.is_postgres() {
             return Ok(match &typed.origin {
                 Origin::Literal(Value::Integer(number)) if *number != 0 => typed.sql,
-                _ => format!("coalesce(nullif({}, 0), {})", typed.sql, self.next_number(table, column)),
+                _ => format!(
+                    "coalesce(nullif({}, 0), {})",
+                    typed.sql,
+                    self.next_number(table, column)
+                ),
             });
         }
         Ok(typed.sql)
@@ -301,14 +319,15 @@ impl Compiler<'_> {
     }
 
     fn default_of(&self, table: &Table, column: &TableColumn) -> Result<String, SqlError> {
-        if matches!(column.generation, Generation::ByDefault | Generation::Always) {
+        if matches!(
+            column.generation,
+            Generation::ByDefault | Generation::Always
+        ) {
             return Ok(self.next_number(table, column));
         }
         match &column.default {
             Some(default) => Ok(format!("({default})")),
-            None if column.not_null && !self.is_postgres() => {
-                Err(without_default(column))
-            }
+            None if column.not_null && !self.is_postgres() => Err(without_default(column)),
             None => Ok("NULL".to_owned()),
         }
     }
@@ -324,7 +343,9 @@ impl Compiler<'_> {
         if output.len() > targets.len() || output.len() < targets.len() && !self.is_postgres() {
             return Err(self.wrong_count(output.len() > targets.len()));
         }
-        let names: Vec<String> = (0..output.len()).map(|index| format!("\"c{index}\"")).collect();
+        let names: Vec<String> = (0..output.len())
+            .map(|index| format!("\"c{index}\""))
+            .collect();
         let mut items = Vec::new();
         for ((name, column), have) in names.iter().zip(targets).zip(&output) {
             let typed = Typed::new(name, have.of);
@@ -383,7 +404,9 @@ impl Compiler<'_> {
         let result = self.conflict_update(assignments, condition, table, row_alias.as_deref());
         self.scopes.pop();
         let (set, condition) = result?;
-        Ok(format!(" ON CONFLICT{target} DO UPDATE SET {set}{condition}"))
+        Ok(format!(
+            " ON CONFLICT{target} DO UPDATE SET {set}{condition}"
+        ))
     }
 
     fn conflict_update(
@@ -438,14 +461,22 @@ impl Compiler<'_> {
 
     fn constraint_columns(&self, table: &Table, name: &str) -> Result<Vec<String>, SqlError> {
         if name == format!("{}_pkey", table.name) {
-            return Ok(table.key().iter().map(|column| column.name.clone()).collect());
+            return Ok(table
+                .key()
+                .iter()
+                .map(|column| column.name.clone())
+                .collect());
         }
         let indexes = catalog::unique_indexes(self.connection, &table.name);
         let indexes = indexes.map_err(|error| self.internal(&error))?;
-        let found = indexes.into_iter().find(|index| index.name.as_deref() == Some(name));
+        let found = indexes
+            .into_iter()
+            .find(|index| index.name.as_deref() == Some(name));
         found.map(|index| index.columns).ok_or_else(|| {
-            let message =
-                format!("constraint \"{name}\" for table \"{}\" does not exist", table.name);
+            let message = format!(
+                "constraint \"{name}\" for table \"{}\" does not exist",
+                table.name
+            );
             SqlError::new("42704", 0, message)
         })
     }
@@ -468,9 +499,7 @@ fn is_default(expr: &Expr) -> bool {
         Expr::Identifier(name) => {
             name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default")
         }
-        Expr::Function(function) => {
-            function.name.to_string().eq_ignore_ascii_case("default")
-        }
+        Expr::Function(function) => function.name.to_string().eq_ignore_ascii_case("default"),
         _ => false,
     }
 }

@@ -79,7 +79,9 @@ impl Compiler<'_> {
     fn placeholder(&mut self, mark: &str, value: &ValueWithSpan) -> Result<Typed, SqlError> {
         let index = match self.engine {
             EngineKind::Postgres => {
-                let number = mark.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
+                let number = mark
+                    .strip_prefix('$')
+                    .and_then(|digits| digits.parse::<usize>().ok());
                 match number.and_then(|number| number.checked_sub(1)) {
                     Some(index) if index < MAX_PARAMETERS => index,
                     _ => {

@@ -211,7 +211,9 @@ impl<'a> Compiler<'a> {
             EngineKind::MySql => SqlType::Unknown,
         };
         let parameters = self.parameters.iter();
-        let parameters = parameters.map(|of| of.unwrap_or(undecided.into())).collect();
+        let parameters = parameters
+            .map(|of| of.unwrap_or(undecided.into()))
+            .collect();
         let mut traits = self.traits;
         let mut column_types = Vec::new();
         let columns = draft.output.map(|output| {

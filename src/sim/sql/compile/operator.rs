@@ -55,10 +55,17 @@ impl Compiler<'_> {
         };
         match operator {
             Op::And | Op::Or => {
-                let word = if matches!(operator, Op::And) { "AND" } else { "OR" };
+                let word = if matches!(operator, Op::And) {
+                    "AND"
+                } else {
+                    "OR"
+                };
                 let left = self.as_condition(left, word)?;
                 let right = self.condition(right, word)?;
-                Ok(Typed::new(format!("({left} {word} {right})"), self.truth_type()))
+                Ok(Typed::new(
+                    format!("({left} {word} {right})"),
+                    self.truth_type(),
+                ))
             }
             Op::Xor => {
                 let left = self.as_condition(left, "XOR")?;
@@ -70,7 +77,10 @@ impl Compiler<'_> {
                 // MySQL reads `||` as OR unless told otherwise by its SQL mode.
                 let left = self.as_condition(left, "OR")?;
                 let right = self.condition(right, "OR")?;
-                Ok(Typed::new(format!("({left} OR {right})"), self.truth_type()))
+                Ok(Typed::new(
+                    format!("({left} OR {right})"),
+                    self.truth_type(),
+                ))
             }
             Op::StringConcat => {
                 let right = self.expression(right)?;
@@ -82,8 +92,7 @@ impl Compiler<'_> {
                 let negated = matches!(operator, Op::PGNotLikeMatch | Op::PGNotILikeMatch);
                 self.like_operator(left, right, ignore_case, negated)
             }
-            Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo
-            | Op::MyIntegerDivide => {
+            Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo | Op::MyIntegerDivide => {
                 let right = self.expression(right)?;
                 self.arithmetic(operator, left, right)
             }
@@ -99,7 +108,10 @@ impl Compiler<'_> {
                 if !common.kind.is_integer() {
                     return Err(self.no_operator(symbol, &left, &right));
                 }
-                Ok(Typed::new(format!("({} {symbol} {})", left.sql, right.sql), common.kind))
+                Ok(Typed::new(
+                    format!("({} {symbol} {})", left.sql, right.sql),
+                    common.kind,
+                ))
             }
             comparison => {
                 let symbol = self.comparison_symbol(comparison)?;
@@ -166,7 +178,10 @@ impl Compiler<'_> {
             parts.push(self.compare_operands("=", left, right)?.sql);
         }
         let not = if symbol == "=" { "" } else { "NOT " };
-        Ok(Typed::new(format!("({not}({}))", parts.join(" AND ")), self.truth_type()))
+        Ok(Typed::new(
+            format!("({not}({}))", parts.join(" AND ")),
+            self.truth_type(),
+        ))
     }
 
     pub(super) fn compare(
@@ -198,7 +213,10 @@ impl Compiler<'_> {
     }
 
     fn no_operator(&self, symbol: &str, left: &Typed, right: &Typed) -> SqlError {
-        let (left, right) = (left.kind().name(self.engine), right.kind().name(self.engine));
+        let (left, right) = (
+            left.kind().name(self.engine),
+            right.kind().name(self.engine),
+        );
         let message = format!("operator does not exist: {left} {symbol} {right}");
         SqlError::of(self.engine, "42883", (1210, "HY000"), message).with_hint(
             "No operator matches the given name and argument types. You might need to add \
@@ -276,9 +294,10 @@ impl Compiler<'_> {
         }
         match (from.family(), to.family()) {
             // The number at the text's start, else 0.
-            (Family::Text, Family::Number) => {
-                Ok(Typed::new(format!("CAST({} AS REAL)", operand.sql), SqlType::Float8))
-            }
+            (Family::Text, Family::Number) => Ok(Typed::new(
+                format!("CAST({} AS REAL)", operand.sql),
+                SqlType::Float8,
+            )),
             (Family::Bool, Family::Number) if to.is_integer() => Ok(operand),
             (_, Family::Text) => self.coerce(operand, common, Coercion::Explicit),
             _ => self.coerce(operand, to.into(), Coercion::Explicit),
@@ -319,15 +338,13 @@ impl Compiler<'_> {
         }
         let left = self.coerce(left, SqlType::Text.into(), Coercion::Explicit)?;
         let right = self.coerce(right, SqlType::Text.into(), Coercion::Explicit)?;
-        Ok(Typed::new(format!("({} || {})", left.sql, right.sql), SqlType::Text))
+        Ok(Typed::new(
+            format!("({} || {})", left.sql, right.sql),
+            SqlType::Text,
+        ))
     }
 
-    fn arithmetic(
-        &mut self,
-        operator: &Op,
-        left: Typed,
-        right: Typed,
-    ) -> Result<Typed, SqlError> {
+    fn arithmetic(&mut self, operator: &Op, left: Typed, right: Typed) -> Result<Typed, SqlError> {
         let (mut left, mut right) = (left, right);
         if left.is_untyped() && right.is_untyped() {
             let default = match self.is_postgres() {
@@ -350,7 +367,11 @@ impl Compiler<'_> {
             left = self.as_mysql_number(left)?;
             right = self.as_mysql_number(right)?;
         }
-        if !self.is_postgres() && [&left, &right].iter().any(|it| it.kind() == SqlType::Unknown) {
+        if !self.is_postgres()
+            && [&left, &right]
+                .iter()
+                .any(|it| it.kind() == SqlType::Unknown)
+        {
             // A `@variable` has the type of its value, which only the run knows.
             let symbol = match operator {
                 Op::Plus => "+",
@@ -361,7 +382,9 @@ impl Compiler<'_> {
             let sql = format!("({} {symbol} {})", left.sql, right.sql);
             return Ok(Typed::new(sql, SqlType::Unknown));
         }
-        let numbers = [&left, &right].iter().all(|it| it.kind().family() == Family::Number);
+        let numbers = [&left, &right]
+            .iter()
+            .all(|it| it.kind().family() == Family::Number);
         if !numbers {
             return Err(self.no_operator(&operator.to_string(), &left, &right));
         }
@@ -372,8 +395,14 @@ impl Compiler<'_> {
     /// Texts count as the number at their start, truth values as 0 and 1.
     fn as_mysql_number(&mut self, typed: Typed) -> Result<Typed, SqlError> {
         match typed.kind().family() {
-            Family::Text => Ok(Typed::new(format!("CAST({} AS REAL)", typed.sql), SqlType::Float8)),
-            Family::Bool => Ok(Typed { of: SqlType::Int8.into(), ..typed }),
+            Family::Text => Ok(Typed::new(
+                format!("CAST({} AS REAL)", typed.sql),
+                SqlType::Float8,
+            )),
+            Family::Bool => Ok(Typed {
+                of: SqlType::Int8.into(),
+                ..typed
+            }),
             _ => Ok(typed),
         }
     }
@@ -407,11 +436,19 @@ impl Compiler<'_> {
                 "/" | "%" | "DIV" => format!("sim_float('{symbol}', {}, {})", left.sql, right.sql),
                 _ => format!("({} {symbol} {})", left.sql, right.sql),
             };
-            let kind = if symbol == "DIV" { SqlType::Int8 } else { SqlType::Float8 };
+            let kind = if symbol == "DIV" {
+                SqlType::Int8
+            } else {
+                SqlType::Float8
+            };
             return Ok(Typed::new(sql, kind));
         }
         // MySQL computes with 64 bits whatever the operands.
-        let kind = if self.is_postgres() { common } else { SqlType::Int8 };
+        let kind = if self.is_postgres() {
+            common
+        } else {
+            SqlType::Int8
+        };
         let sql = match symbol {
             "/" | "%" | "DIV" => {
                 format!("sim_integer('{symbol}', {}, {})", left.sql, right.sql)

@@ -81,7 +81,8 @@ impl Compiler<'_> {
         }
         sql.push_str(&self.limit(query)?);
         for lock in &query.locks {
-            self.traits.locks |= matches!(lock.lock_type, ast::LockType::Update | ast::LockType::Share);
+            self.traits.locks |=
+                matches!(lock.lock_type, ast::LockType::Update | ast::LockType::Share);
             self.traits.no_wait |= lock.nonblock.is_some();
         }
         self.common_tables.truncate(common_tables);
@@ -92,14 +93,23 @@ impl Compiler<'_> {
         let mut parts = Vec::new();
         for table in &with.cte_tables {
             let name = self.fold(&table.alias.name);
-            let columns: Vec<String> = table.alias.columns.iter().map(|it| self.fold(&it.name)).collect();
+            let columns: Vec<String> = table
+                .alias
+                .columns
+                .iter()
+                .map(|it| self.fold(&it.name))
+                .collect();
             let (sql, output) = match with.recursive {
                 true => self.recursive_table(&name, &columns, &table.query)?,
                 false => self.subquery(&table.query)?,
             };
             let columns = rename(&output, &columns);
             let list: Vec<String> = columns.iter().map(|it| quote_name(&it.name)).collect();
-            parts.push(format!("{}({}) AS ({sql})", quote_name(&name), list.join(", ")));
+            parts.push(format!(
+                "{}({}) AS ({sql})",
+                quote_name(&name),
+                list.join(", ")
+            ));
             self.common_tables.push((name, columns));
         }
         let recursive = if with.recursive { "RECURSIVE " } else { "" };
@@ -113,12 +123,18 @@ impl Compiler<'_> {
         columns: &[String],
         query: &Query,
     ) -> Result<(String, Vec<Output>), SqlError> {
-        let SetExpr::SetOperation { left, op: SetOperator::Union, .. } = &*query.body else {
+        let SetExpr::SetOperation {
+            left,
+            op: SetOperator::Union,
+            ..
+        } = &*query.body
+        else {
             return self.subquery(query);
         };
         let depth = self.common_tables.len();
         let start = self.nested(|compiler| compiler.body(left))?;
-        self.common_tables.push((name.to_owned(), rename(&start.output, columns)));
+        self.common_tables
+            .push((name.to_owned(), rename(&start.output, columns)));
         let whole = self.subquery(query);
         self.common_tables.truncate(depth);
         whole
@@ -136,9 +152,12 @@ impl Compiler<'_> {
                     scope: Scope::default(),
                 })
             }
-            SetExpr::SetOperation { left, op, set_quantifier, right } => {
-                self.nested(|compiler| compiler.set_operation(left, *op, *set_quantifier, right))
-            }
+            SetExpr::SetOperation {
+                left,
+                op,
+                set_quantifier,
+                right,
+            } => self.nested(|compiler| compiler.set_operation(left, *op, *set_quantifier, right)),
             SetExpr::Values(values) => self.values(values),
             other => Err(self.unsupported(format!("{other}"))),
         }
@@ -209,7 +228,9 @@ impl Compiler<'_> {
             return Ok(branch.sql.clone());
         }
         // Names of our own, as those of the client may occur twice.
-        let names: Vec<String> = (0..wanted.len()).map(|index| format!("\"c{index}\"")).collect();
+        let names: Vec<String> = (0..wanted.len())
+            .map(|index| format!("\"c{index}\""))
+            .collect();
         Ok(format!(
             "SELECT {} FROM (WITH b({}) AS ({}) SELECT * FROM b)",
             items.join(", "),
@@ -221,8 +242,11 @@ impl Compiler<'_> {
     fn values(&mut self, values: &ast::Values) -> Result<Body, SqlError> {
         let mut rows = Vec::new();
         for row in &values.rows {
-            let row: Result<Vec<_>, _> =
-                row.content.iter().map(|expr| self.expression(expr)).collect();
+            let row: Result<Vec<_>, _> = row
+                .content
+                .iter()
+                .map(|expr| self.expression(expr))
+                .collect();
             rows.push(row?);
         }
         let width = rows.first().map_or(0, Vec::len);
@@ -271,7 +295,9 @@ impl Compiler<'_> {
         scope.aliases = aliases(&body.output);
         scope.aliases_first = true;
         self.scopes.push(scope);
-        let items = exprs.iter().map(|expr| self.order_item(expr, Some(&body.output)));
+        let items = exprs
+            .iter()
+            .map(|expr| self.order_item(expr, Some(&body.output)));
         let items = items.collect::<Result<Vec<_>, _>>();
         self.scopes.pop();
         Ok(format!(" ORDER BY {}", items?.join(", ")))
@@ -329,7 +355,11 @@ impl Compiler<'_> {
     fn limit(&mut self, query: &Query) -> Result<String, SqlError> {
         let (mut limit, offset) = match &query.limit_clause {
             None => (None, None),
-            Some(LimitClause::LimitOffset { limit, offset, limit_by }) => {
+            Some(LimitClause::LimitOffset {
+                limit,
+                offset,
+                limit_by,
+            }) => {
                 if !limit_by.is_empty() {
                     return Err(self.unsupported("LIMIT BY"));
                 }
@@ -381,20 +411,29 @@ pub(super) fn ordinal(expr: &Expr) -> Option<usize> {
 }
 
 pub(super) fn aliases(output: &[Output]) -> Vec<(String, Type)> {
-    output.iter().map(|column| (column.name.clone(), column.of)).collect()
+    output
+        .iter()
+        .map(|column| (column.name.clone(), column.of))
+        .collect()
 }
 
 /// The names of a result as a select list.
 pub(super) fn select_list(output: &[Output]) -> String {
-    let names: Vec<String> = output.iter().map(|column| quote_name(&column.name)).collect();
+    let names: Vec<String> = output
+        .iter()
+        .map(|column| quote_name(&column.name))
+        .collect();
     names.join(", ")
 }
 
 /// The columns of a subquery under the names that its alias gives them.
 pub(super) fn rename(output: &[Output], names: &[String]) -> Vec<RelationColumn> {
-    let columns = output.iter().enumerate().map(|(index, column)| RelationColumn {
-        name: names.get(index).unwrap_or(&column.name).clone(),
-        of: column.of,
-    });
+    let columns = output
+        .iter()
+        .enumerate()
+        .map(|(index, column)| RelationColumn {
+            name: names.get(index).unwrap_or(&column.name).clone(),
+            of: column.of,
+        });
     columns.collect()
 }

@@ -49,7 +49,9 @@ impl Scope {
     }
 
     pub(super) fn is_merged(&self, name: &str) -> bool {
-        self.merged.iter().any(|merged| merged.eq_ignore_ascii_case(name))
+        self.merged
+            .iter()
+            .any(|merged| merged.eq_ignore_ascii_case(name))
     }
 
     pub(super) fn alias(&self, name: &str) -> Option<Type> {

@@ -6,11 +6,11 @@ use sqlparser::ast::{
 };
 
 use super::super::{SqlError, SqlType};
+use super::coerce::Coercion;
 use super::query::{Body, aliases, ordinal};
 use super::scope::{Relation, Scope};
 use super::typed::{Origin, Typed, quote_name};
 use super::{Compiler, Output};
-use super::coerce::Coercion;
 
 impl Compiler<'_> {
     pub(super) fn select(&mut self, select: &Select) -> Result<Body, SqlError> {
@@ -20,11 +20,7 @@ impl Compiler<'_> {
         let result = self.select_in_scope(select, &from);
         let scope = self.scopes.pop().unwrap_or_default();
         let (sql, output) = result?;
-        Ok(Body {
-            sql,
-            output,
-            scope,
-        })
+        Ok(Body { sql, output, scope })
     }
 
     fn refuse_exotic(&self, select: &Select) -> Result<(), SqlError> {
@@ -191,9 +187,8 @@ impl Compiler<'_> {
         output: &mut Vec<Output>,
     ) -> Result<(), SqlError> {
         let scope: Scope = self.scopes.last().cloned().unwrap_or_default();
-        let wanted = |relation: &&Relation| {
-            of.is_none_or(|name| relation.name.eq_ignore_ascii_case(name))
-        };
+        let wanted =
+            |relation: &&Relation| of.is_none_or(|name| relation.name.eq_ignore_ascii_case(name));
         let relations: Vec<&Relation> = scope.relations.iter().filter(wanted).collect();
         if relations.is_empty() {
             return Err(match of {
@@ -202,11 +197,9 @@ impl Compiler<'_> {
                     SqlError::new("42P01", 0, message)
                 }
                 Some(name) => SqlError::new("42S02", 1051, format!("Unknown table '{name}'")),
-                None if self.is_postgres() => SqlError::new(
-                    "42601",
-                    0,
-                    "SELECT * with no tables specified is not valid",
-                ),
+                None if self.is_postgres() => {
+                    SqlError::new("42601", 0, "SELECT * with no tables specified is not valid")
+                }
                 None => SqlError::new("HY000", 1096, "No tables used"),
             });
         }
@@ -214,7 +207,11 @@ impl Compiler<'_> {
         for relation in relations {
             for column in &relation.columns {
                 let merged = of.is_none() && scope.is_merged(&column.name);
-                if merged && merged_seen.iter().any(|it| it.eq_ignore_ascii_case(&column.name)) {
+                if merged
+                    && merged_seen
+                        .iter()
+                        .any(|it| it.eq_ignore_ascii_case(&column.name))
+                {
                     continue;
                 }
                 let name = quote_name(&column.name);
@@ -227,7 +224,9 @@ impl Compiler<'_> {
                 }
                 let mut typed = Typed::new(reference, column.of);
                 if let Some(table) = &relation.table {
-                    typed.origin = Origin::Column { table: table.clone() };
+                    typed.origin = Origin::Column {
+                        table: table.clone(),
+                    };
                 }
                 push(sql, output, column.name.clone(), typed);
             }
@@ -244,9 +243,10 @@ impl Compiler<'_> {
             },
             false => match expr {
                 Expr::Identifier(name) => name.value.clone(),
-                Expr::CompoundIdentifier(parts) if !parts[0].value.starts_with('@') => {
-                    parts.last().map(|part| part.value.clone()).unwrap_or_default()
-                }
+                Expr::CompoundIdentifier(parts) if !parts[0].value.starts_with('@') => parts
+                    .last()
+                    .map(|part| part.value.clone())
+                    .unwrap_or_default(),
                 other => other.to_string(),
             },
         }
@@ -263,7 +263,9 @@ impl Compiler<'_> {
                 Some(Name::Strong(name))
             }
             Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => self.postgres_name(inner),
-            Expr::Cast { expr, data_type, .. } => match self.postgres_name(expr) {
+            Expr::Cast {
+                expr, data_type, ..
+            } => match self.postgres_name(expr) {
                 Some(Name::Strong(name)) => Some(Name::Strong(name)),
                 _ => Some(Name::Weak(self.type_column_name(data_type))),
             },
@@ -279,7 +281,9 @@ impl Compiler<'_> {
             Expr::Exists { .. } => strong("exists"),
             Expr::Extract { .. } => strong("extract"),
             Expr::Position { .. } => strong("position"),
-            Expr::Substring { shorthand: true, .. } => strong("substr"),
+            Expr::Substring {
+                shorthand: true, ..
+            } => strong("substr"),
             Expr::Substring { .. } => strong("substring"),
             Expr::Trim { .. } => strong("btrim"),
             Expr::Ceil { .. } => strong("ceil"),

@@ -16,19 +16,30 @@ use super::{Compiler, Draft};
 impl Compiler<'_> {
     pub(super) fn set(&mut self, set: &Set) -> Result<Draft, SqlError> {
         let action = match set {
-            Set::SingleAssignment { scope, variable, values, hivevar: false } => {
-                Action::Set(vec![self.setting(scope.as_ref(), variable, values)?])
-            }
+            Set::SingleAssignment {
+                scope,
+                variable,
+                values,
+                hivevar: false,
+            } => Action::Set(vec![self.setting(scope.as_ref(), variable, values)?]),
             Set::MultipleAssignments { assignments } => {
                 let mut settings = Vec::new();
                 for assignment in assignments {
                     let value = std::slice::from_ref(&assignment.value);
-                    settings.push(self.setting(assignment.scope.as_ref(), &assignment.name, value)?);
+                    settings.push(self.setting(
+                        assignment.scope.as_ref(),
+                        &assignment.name,
+                        value,
+                    )?);
                 }
                 Action::Set(settings)
             }
             Set::SetTimeZone { local, value } => {
-                let name = if self.is_postgres() { "timezone" } else { "time_zone" };
+                let name = if self.is_postgres() {
+                    "timezone"
+                } else {
+                    "time_zone"
+                };
                 Action::Set(vec![Setting {
                     target: variable(name, *local),
                     value: self.new_value(std::slice::from_ref(value))?,
@@ -36,7 +47,11 @@ impl Compiler<'_> {
             }
             Set::SetNames { charset_name, .. } => Action::Set(self.names(charset_name)?),
             Set::SetNamesDefault {} => Action::Set(Vec::new()),
-            Set::SetTransaction { modes, snapshot: None, session } => Action::SetTransaction {
+            Set::SetTransaction {
+                modes,
+                snapshot: None,
+                session,
+            } => Action::SetTransaction {
                 modes: self.transaction_modes(modes)?,
                 session: *session,
             },
@@ -48,7 +63,16 @@ impl Compiler<'_> {
     /// `SET NAMES`: the character set of what is sent and received. Only UTF-8 is spoken.
     fn names(&self, charset: &Ident) -> Result<Vec<Setting>, SqlError> {
         let name = charset.value.trim_matches('\'').to_ascii_lowercase();
-        let known = ["utf8mb4", "utf8mb3", "utf8", "utf-8", "ascii", "unicode", "default", "sql_ascii"];
+        let known = [
+            "utf8mb4",
+            "utf8mb3",
+            "utf8",
+            "utf-8",
+            "ascii",
+            "unicode",
+            "default",
+            "sql_ascii",
+        ];
         if !known.contains(&name.as_str()) {
             return Err(match self.is_postgres() {
                 true => self.unsupported(format!("the character set {name}")),
@@ -64,14 +88,18 @@ impl Compiler<'_> {
                 value: NewValue::Text("UTF8".to_owned()),
             }]);
         }
-        let settings = ["character_set_client", "character_set_connection", "character_set_results"]
-            .map(|target| Setting {
-                target: variable(target, false),
-                value: match name.as_str() {
-                    "default" => NewValue::Default,
-                    name => NewValue::Text(name.to_owned()),
-                },
-            });
+        let settings = [
+            "character_set_client",
+            "character_set_connection",
+            "character_set_results",
+        ]
+        .map(|target| Setting {
+            target: variable(target, false),
+            value: match name.as_str() {
+                "default" => NewValue::Default,
+                name => NewValue::Text(name.to_owned()),
+            },
+        });
         Ok(settings.into())
     }
 
@@ -94,7 +122,10 @@ impl Compiler<'_> {
             Some((scope @ ("session" | "local" | "global" | "persist"), bare)) => (scope, bare),
             _ => ("", bare),
         };
-        if of_scope == "global" || of_scope == "persist" || matches!(scope, Some(ContextModifier::Global)) {
+        if of_scope == "global"
+            || of_scope == "persist"
+            || matches!(scope, Some(ContextModifier::Global))
+        {
             return Err(self.unsupported("SET GLOBAL"));
         }
         let local = self.is_postgres() && matches!(scope, Some(ContextModifier::Local));
@@ -109,10 +140,23 @@ impl Compiler<'_> {
         let found = variables::find(self.engine, name);
         // These have a home outside of the table of variables.
         let special = match self.is_postgres() {
-            true => matches!(name, "transaction_isolation" | "transaction_read_only"
-                | "session characteristics" | "session_authorization"),
-            false => matches!(name, "autocommit" | "transaction_isolation" | "tx_isolation"
-                | "transaction_read_only" | "tx_read_only" | "character_set_database" | "insert_id"),
+            true => matches!(
+                name,
+                "transaction_isolation"
+                    | "transaction_read_only"
+                    | "session characteristics"
+                    | "session_authorization"
+            ),
+            false => matches!(
+                name,
+                "autocommit"
+                    | "transaction_isolation"
+                    | "tx_isolation"
+                    | "transaction_read_only"
+                    | "tx_read_only"
+                    | "character_set_database"
+                    | "insert_id"
+            ),
         };
         match (found.map(|variable| variable.source), self.is_postgres()) {
             (Some(Source::Session(_)), _) => Ok(()),
@@ -215,7 +259,10 @@ impl Compiler<'_> {
 
     /// MySQL's `@@name`, `@@session.name` and `@name`.
     pub(super) fn variable(&mut self, parts: &[Ident]) -> Result<Typed, SqlError> {
-        let names: Vec<String> = parts.iter().map(|part| part.value.to_ascii_lowercase()).collect();
+        let names: Vec<String> = parts
+            .iter()
+            .map(|part| part.value.to_ascii_lowercase())
+            .collect();
         let joined = names.join(".");
         let Some(system) = joined.strip_prefix("@@") else {
             let name = joined.trim_start_matches('@');

@@ -33,7 +33,11 @@ impl Compiler<'_> {
                 let column = Output::new("Database", SqlType::Varchar);
                 self.filtered(&sql, vec![column], filter_of(show_options))?
             }
-            Statement::ShowTables { show_options, full: false, .. } if !self.is_postgres() => {
+            Statement::ShowTables {
+                show_options,
+                full: false,
+                ..
+            } if !self.is_postgres() => {
                 let name = format!("Tables_in_{}", self.database);
                 let sql = format!(
                     "SELECT name AS {} FROM sqlite_master WHERE type = 'table' \
@@ -49,7 +53,10 @@ impl Compiler<'_> {
     }
 
     fn show_words(&mut self, words: &[Ident]) -> Result<Draft, SqlError> {
-        let upper: Vec<String> = words.iter().map(|it| it.value.to_ascii_uppercase()).collect();
+        let upper: Vec<String> = words
+            .iter()
+            .map(|it| it.value.to_ascii_uppercase())
+            .collect();
         let upper: Vec<&str> = upper.iter().map(String::as_str).collect();
         if self.is_postgres() {
             return self.show_setting(&upper);
@@ -110,8 +117,14 @@ impl Compiler<'_> {
         let Some(relation) = relations::find(self.engine, Some(schema), name) else {
             return Err(self.unknown_table(Some(schema), name));
         };
-        let names: Vec<String> = (0..relation.columns.len()).map(|it| format!("c{it}")).collect();
-        Ok(format!("WITH r({}) AS ({}) SELECT * FROM r", names.join(", "), relation.query()))
+        let names: Vec<String> = (0..relation.columns.len())
+            .map(|it| format!("c{it}"))
+            .collect();
+        Ok(format!(
+            "WITH r({}) AS ({}) SELECT * FROM r",
+            names.join(", "),
+            relation.query()
+        ))
     }
 
     fn show_pairs(
@@ -120,9 +133,8 @@ impl Compiler<'_> {
         filter: Option<&ShowStatementFilter>,
     ) -> Result<Draft, SqlError> {
         let sql = self.relation_query("performance_schema", relation)?;
-        let sql = format!(
-            "SELECT c0 AS \"Variable_name\", c1 AS \"Value\" FROM ({sql}) ORDER BY c0"
-        );
+        let sql =
+            format!("SELECT c0 AS \"Variable_name\", c1 AS \"Value\" FROM ({sql}) ORDER BY c0");
         let columns = vec![
             Output::new("Variable_name", SqlType::Varchar),
             Output::new("Value", SqlType::Varchar),
@@ -172,7 +184,8 @@ impl Compiler<'_> {
 fn filter_of(options: &ShowStatementOptions) -> Option<&ShowStatementFilter> {
     match &options.filter_position {
         Some(
-            ShowStatementFilterPosition::Infix(filter) | ShowStatementFilterPosition::Suffix(filter),
+            ShowStatementFilterPosition::Infix(filter)
+            | ShowStatementFilterPosition::Suffix(filter),
         ) => Some(filter),
         None => None,
     }
@@ -181,19 +194,62 @@ fn filter_of(options: &ShowStatementOptions) -> Option<&ShowStatementFilter> {
 /// The columns of `SHOW REPLICA STATUS` (MySQL 8.0 reference manual, section 13.7.7.35); some
 /// clients find `Source_Server_Id` by its place.
 const REPLICA_STATUS: [&str; 58] = [
-    "Replica_IO_State", "Source_Host", "Source_User", "Source_Port", "Connect_Retry",
-    "Source_Log_File", "Read_Source_Log_Pos", "Relay_Log_File", "Relay_Log_Pos",
-    "Relay_Source_Log_File", "Replica_IO_Running", "Replica_SQL_Running", "Replicate_Do_DB",
-    "Replicate_Ignore_DB", "Replicate_Do_Table", "Replicate_Ignore_Table",
-    "Replicate_Wild_Do_Table", "Replicate_Wild_Ignore_Table", "Last_Errno", "Last_Error",
-    "Skip_Counter", "Exec_Source_Log_Pos", "Relay_Log_Space", "Until_Condition",
-    "Until_Log_File", "Until_Log_Pos", "Source_SSL_Allowed", "Source_SSL_CA_File",
-    "Source_SSL_CA_Path", "Source_SSL_Cert", "Source_SSL_Cipher", "Source_SSL_Key",
-    "Seconds_Behind_Source", "Source_SSL_Verify_Server_Cert", "Last_IO_Errno", "Last_IO_Error",
-    "Last_SQL_Errno", "Last_SQL_Error", "Replicate_Ignore_Server_Ids", "Source_Server_Id",
-    "Source_UUID", "Source_Info_File", "SQL_Delay", "SQL_Remaining_Delay",
-    "Replica_SQL_Running_State", "Source_Retry_Count", "Source_Bind",
-    "Last_IO_Error_Timestamp", "Last_SQL_Error_Timestamp", "Source_SSL_Crl",
-    "Source_SSL_Crlpath", "Retrieved_Gtid_Set", "Executed_Gtid_Set", "Auto_Position",
-    "Replicate_Rewrite_DB", "Channel_Name", "Source_TLS_Version", "Source_public_key_path",
+    "Replica_IO_State",
+    "Source_Host",
+    "Source_User",
+    "Source_Port",
+    "Connect_Retry",
+    "Source_Log_File",
+    "Read_Source_Log_Pos",
+    "Relay_Log_File",
+    "Relay_Log_Pos",
+    "Relay_Source_Log_File",
+    "Replica_IO_Running",
+    "Replica_SQL_Running",
+    "Replicate_Do_DB",
+    "Replicate_Ignore_DB",
+    "Replicate_Do_Table",
+    "Replicate_Ignore_Table",
+    "Replicate_Wild_Do_Table",
+    "Replicate_Wild_Ignore_Table",
+    "Last_Errno",
+    "Last_Error",
+    "Skip_Counter",
+    "Exec_Source_Log_Pos",
+    "Relay_Log_Space",
+    "Until_Condition",
+    "Until_Log_File",
+    "Until_Log_Pos",
+    "Source_SSL_Allowed",
+    "Source_SSL_CA_File",
+    "Source_SSL_CA_Path",
+    "Source_SSL_Cert",
+    "Source_SSL_Cipher",
+    "Source_SSL_Key",
+    "Seconds_Behind_Source",
+    "Source_SSL_Verify_Server_Cert",
+    "Last_IO_Errno",
+    "Last_IO_Error",
+    "Last_SQL_Errno",
+    "Last_SQL_Error",
+    "Replicate_Ignore_Server_Ids",
+    "Source_Server_Id",
+    "Source_UUID",
+    "Source_Info_File",
+    "SQL_Delay",
+    "SQL_Remaining_Delay",
+    "Replica_SQL_Running_State",
+    "Source_Retry_Count",
+    "Source_Bind",
+    "Last_IO_Error_Timestamp",
+    "Last_SQL_Error_Timestamp",
+    "Source_SSL_Crl",
+    "Source_SSL_Crlpath",
+    "Retrieved_Gtid_Set",
+    "Executed_Gtid_Set",
+    "Auto_Position",
+    "Replicate_Rewrite_DB",
+    "Channel_Name",
+    "Source_TLS_Version",
+    "Source_public_key_path",
 ];

@@ -32,7 +32,11 @@ impl Compiler<'_> {
             };
             let span = number.and_then(|number| datetime::span_of(number, &unit));
             let Some(span) = span else {
-                return Err(SqlError::invalid_value(self.engine, "interval", &amount.sql));
+                return Err(SqlError::invalid_value(
+                    self.engine,
+                    "interval",
+                    &amount.sql,
+                ));
             };
             let mut typed = Typed::literal(Value::Integer(span.micros), SqlType::Interval);
             typed.months = span.months;
@@ -42,7 +46,10 @@ impl Compiler<'_> {
             return Err(self.unsupported("an interval of a computed number of months"));
         }
         let amount = self.coerce(amount, SqlType::Float8.into(), Coercion::Explicit)?;
-        let sql = format!("CAST(round({} * {}) AS INTEGER)", amount.sql, per_unit.micros);
+        let sql = format!(
+            "CAST(round({} * {}) AS INTEGER)",
+            amount.sql, per_unit.micros
+        );
         Ok(Typed::new(sql, SqlType::Interval))
     }
 
@@ -90,7 +97,10 @@ impl Compiler<'_> {
             (Op::Multiply, F::Number, F::Interval) => self.scale(right, "*", left)?,
             (Op::Divide, F::Interval, F::Number) => self.scale(left, "/", right)?,
             _ => {
-                let (a, b) = (left.kind().name(self.engine), right.kind().name(self.engine));
+                let (a, b) = (
+                    left.kind().name(self.engine),
+                    right.kind().name(self.engine),
+                );
                 return Err(self.unsupported(format!("{a} {operator} {b}")));
             }
         };
@@ -139,7 +149,10 @@ impl Compiler<'_> {
 
     fn difference(&mut self, left: &Typed, right: &Typed) -> Result<Typed, SqlError> {
         if left.kind() == SqlType::Date && right.kind() == SqlType::Date {
-            let sql = format!("(sim_difference({}, {}) / 86400000000)", left.sql, right.sql);
+            let sql = format!(
+                "(sim_difference({}, {}) / 86400000000)",
+                left.sql, right.sql
+            );
             return Ok(Typed::new(sql, SqlType::Int4));
         }
         let sql = format!("sim_difference({}, {})", left.sql, right.sql);
@@ -153,7 +166,10 @@ impl Compiler<'_> {
             "/" => format!("sim_float('/', CAST({} AS REAL), {})", span.sql, by.sql),
             _ => format!("({} * {})", span.sql, by.sql),
         };
-        Ok(Typed::new(format!("CAST(round({sql}) AS INTEGER)"), SqlType::Interval))
+        Ok(Typed::new(
+            format!("CAST(round({sql}) AS INTEGER)"),
+            SqlType::Interval,
+        ))
     }
 
     /// Months cannot be kept in an interval that is not added to a moment at once.
@@ -165,7 +181,11 @@ impl Compiler<'_> {
     }
 
     /// `EXTRACT(EPOCH FROM x)`.
-    pub(super) fn extract(&mut self, field: &DateTimeField, expr: &Expr) -> Result<Typed, SqlError> {
+    pub(super) fn extract(
+        &mut self,
+        field: &DateTimeField,
+        expr: &Expr,
+    ) -> Result<Typed, SqlError> {
         let part = field.to_string().to_ascii_lowercase();
         let typed = self.expression(expr)?;
         self.part(&part, typed)
@@ -174,8 +194,20 @@ impl Compiler<'_> {
     pub(super) fn part(&mut self, part: &str, typed: Typed) -> Result<Typed, SqlError> {
         let singular = part.trim_end_matches('s');
         let known = [
-            "epoch", "second", "millisecond", "microsecond", "year", "quarter", "month", "week",
-            "day", "hour", "minute", "dow", "isodow", "doy",
+            "epoch",
+            "second",
+            "millisecond",
+            "microsecond",
+            "year",
+            "quarter",
+            "month",
+            "week",
+            "day",
+            "hour",
+            "minute",
+            "dow",
+            "isodow",
+            "doy",
         ];
         if !known.contains(&singular) {
             return Err(self.unsupported(format!("EXTRACT({part})")));
@@ -208,8 +240,14 @@ impl Compiler<'_> {
     pub(super) fn at_time_zone(&mut self, moment: &Expr, zone: &Expr) -> Result<Typed, SqlError> {
         let moment = self.expression(moment)?;
         let zone = self.expression(zone)?;
-        let name = zone.constant_text().unwrap_or_default().to_ascii_uppercase();
-        if !matches!(name.as_str(), "UTC" | "GMT" | "Z" | "+00" | "+00:00" | "ETC/UTC") {
+        let name = zone
+            .constant_text()
+            .unwrap_or_default()
+            .to_ascii_uppercase();
+        if !matches!(
+            name.as_str(),
+            "UTC" | "GMT" | "Z" | "+00" | "+00:00" | "ETC/UTC"
+        ) {
             return Err(self.unsupported("AT TIME ZONE other than UTC"));
         }
         let moment = match moment.kind().family() {

@@ -22,7 +22,9 @@ pub(in super::super) enum Origin {
     /// A parameter, by index from 0.
     Parameter(usize),
     /// A column of a table of the users.
-    Column { table: String },
+    Column {
+        table: String,
+    },
     /// A subquery in parentheses.
     Subquery,
 }

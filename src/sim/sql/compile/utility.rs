@@ -10,7 +10,14 @@ use super::{Compiler, Draft};
 impl Compiler<'_> {
     pub(super) fn utility(&mut self, statement: &Statement) -> Result<Draft, SqlError> {
         match statement {
-            Statement::StartTransaction { modes, begin, modifier, statements, exception, .. } => {
+            Statement::StartTransaction {
+                modes,
+                begin,
+                modifier,
+                statements,
+                exception,
+                ..
+            } => {
                 if !statements.is_empty() || exception.is_some() {
                     return Err(self.unsupported("BEGIN ... END"));
                 }
@@ -21,13 +28,19 @@ impl Compiler<'_> {
                 let verb = if *begin { "BEGIN" } else { "START TRANSACTION" };
                 Ok(Draft::act(verb, Action::Begin(modes)))
             }
-            Statement::Commit { chain: false, modifier: None, .. } => {
-                Ok(Draft::act("COMMIT", Action::Commit))
-            }
-            Statement::Rollback { chain: false, savepoint: None } => {
-                Ok(Draft::act("ROLLBACK", Action::Rollback))
-            }
-            Statement::Rollback { chain: false, savepoint: Some(name) } => {
+            Statement::Commit {
+                chain: false,
+                modifier: None,
+                ..
+            } => Ok(Draft::act("COMMIT", Action::Commit)),
+            Statement::Rollback {
+                chain: false,
+                savepoint: None,
+            } => Ok(Draft::act("ROLLBACK", Action::Rollback)),
+            Statement::Rollback {
+                chain: false,
+                savepoint: Some(name),
+            } => {
                 let name = self.fold(name);
                 Ok(Draft::act("ROLLBACK", Action::RollbackTo(name)))
             }
@@ -44,7 +57,9 @@ impl Compiler<'_> {
                 Ok(Draft::act("USE", Action::Use(name)))
             }
             Statement::Discard { object_type } => Ok(match object_type {
-                DiscardObject::ALL => Draft::act("DISCARD ALL", Action::Discard { everything: true }),
+                DiscardObject::ALL => {
+                    Draft::act("DISCARD ALL", Action::Discard { everything: true })
+                }
                 DiscardObject::PLANS => Draft::act("DISCARD PLANS", Action::Nothing),
                 DiscardObject::SEQUENCES => Draft::act("DISCARD SEQUENCES", Action::Nothing),
                 DiscardObject::TEMP => return Err(self.unsupported("DISCARD TEMP")),

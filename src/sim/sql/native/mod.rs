@@ -16,10 +16,7 @@ use super::context::Context;
 use super::{SqlError, Value, convert, decimal};
 
 /// Gives a connection everything that a compiled statement may call.
-pub(super) fn register(
-    connection: &Connection,
-    context: &Arc<Context>,
-) -> rusqlite::Result<()> {
+pub(super) fn register(connection: &Connection, context: &Arc<Context>) -> rusqlite::Result<()> {
     register_collations(connection)?;
     let registry = Registry {
         connection,
@@ -74,12 +71,13 @@ impl Registry<'_> {
         function: fn(&Context, &Arguments<'_, '_>) -> Result<Value, SqlError>,
     ) -> rusqlite::Result<()> {
         let context = Arc::clone(self.context);
-        self.connection.create_scalar_function(name, -1, flags, move |call| {
-            let arguments = Arguments { call };
-            let answer = function(&context, &arguments);
-            let value = answer.map_err(|error| context.fail(error))?;
-            Ok(rusqlite::types::Value::from(value))
-        })
+        self.connection
+            .create_scalar_function(name, -1, flags, move |call| {
+                let arguments = Arguments { call };
+                let answer = function(&context, &arguments);
+                let value = answer.map_err(|error| context.fail(error))?;
+                Ok(rusqlite::types::Value::from(value))
+            })
     }
 }
 

@@ -21,7 +21,9 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     let engine = registry.context.engine;
     for (name, average) in [("sim_sum", false), ("sim_avg", true)] {
         let total = Total { engine, average };
-        registry.connection.create_aggregate_function(name, 1, flags, total)?;
+        registry
+            .connection
+            .create_aggregate_function(name, 1, flags, total)?;
     }
     Ok(())
 }
@@ -54,7 +56,10 @@ fn exact(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlE
         return Ok(Value::Null);
     }
     let engine = context.engine;
-    let operands = (decimal_of(&arguments.value(1)), decimal_of(&arguments.value(2)));
+    let operands = (
+        decimal_of(&arguments.value(1)),
+        decimal_of(&arguments.value(2)),
+    );
     let (Some(left), Some(right)) = operands else {
         return Err(overflow(engine));
     };
@@ -68,7 +73,9 @@ fn exact(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlE
         "-" => left.subtract(right),
         "*" => left.multiply(right),
         "%" => left.remainder(right),
-        "DIV" => left.divide(right, MAX_SCALE).map(|quotient| quotient.truncate(0)),
+        "DIV" => left
+            .divide(right, MAX_SCALE)
+            .map(|quotient| quotient.truncate(0)),
         _ => left.divide(right, quotient_scale(engine, left, right)),
     };
     match result {
@@ -136,7 +143,10 @@ fn round(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlE
         "ceil" => number.ceil(),
         "floor" => number.floor(),
         _ if digits < 0 => {
-            return Err(SqlError::unsupported(context.engine, format!("{how}() to tens")));
+            return Err(SqlError::unsupported(
+                context.engine,
+                format!("{how}() to tens"),
+            ));
         }
         "trunc" => number.truncate(scale),
         _ => number.round(scale),
@@ -180,9 +190,11 @@ fn math(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlEr
     match (result.is_finite(), context.engine) {
         (true, _) => Ok(Value::Real(result)),
         (false, EngineKind::MySql) => Ok(Value::Null),
-        (false, EngineKind::Postgres) => {
-            Err(SqlError::new("22003", 0, "value out of range for this function"))
-        }
+        (false, EngineKind::Postgres) => Err(SqlError::new(
+            "22003",
+            0,
+            "value out of range for this function",
+        )),
     }
 }
 
@@ -201,7 +213,13 @@ fn extreme(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError
             }
         }
         let order = best.as_ref().map(|best| compare(&value, best, is_decimal));
-        let better = order.is_none_or(|order| if greatest { order.is_gt() } else { order.is_lt() });
+        let better = order.is_none_or(|order| {
+            if greatest {
+                order.is_gt()
+            } else {
+                order.is_lt()
+            }
+        });
         if better {
             best = Some(value);
         }
@@ -247,11 +265,18 @@ impl Aggregate<SoFar, Option<String>> for Total {
         }
         so_far.count += 1;
         let number = decimal_of(&value);
-        so_far.sum = so_far.sum.zip(number).and_then(|(sum, number)| sum.add(number));
+        so_far.sum = so_far
+            .sum
+            .zip(number)
+            .and_then(|(sum, number)| sum.add(number));
         Ok(())
     }
 
-    fn finalize(&self, _: &mut Call<'_>, so_far: Option<SoFar>) -> rusqlite::Result<Option<String>> {
+    fn finalize(
+        &self,
+        _: &mut Call<'_>,
+        so_far: Option<SoFar>,
+    ) -> rusqlite::Result<Option<String>> {
         let Some(so_far) = so_far.filter(|so_far| so_far.count > 0) else {
             return Ok(None);
         };
@@ -262,7 +287,9 @@ impl Aggregate<SoFar, Option<String>> for Total {
         };
         match result {
             Some(result) => Ok(Some(result.to_string())),
-            None => Err(rusqlite::Error::UserFunctionError("numeric overflow".into())),
+            None => Err(rusqlite::Error::UserFunctionError(
+                "numeric overflow".into(),
+            )),
         }
     }
 }

@@ -174,7 +174,12 @@ fn next(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlEr
 fn take(context: &Context, key: &str) -> Result<Value, SqlError> {
     let Some(number) = context.volume.sequences().take(key) else {
         let message = "nextval: reached maximum value of sequence";
-        return Err(SqlError::of(context.engine, "2200H", (1467, "HY000"), message));
+        return Err(SqlError::of(
+            context.engine,
+            "2200H",
+            (1467, "HY000"),
+            message,
+        ));
     };
     let mut state = context.state();
     state.generated = state.generated.or(Some(number));
@@ -192,9 +197,7 @@ fn key_of_sequence(context: &Context, name: &str) -> Result<String, SqlError> {
         let mut keys = splits.map(|(at, _)| Sequences::key(&stem[..at], &stem[at + 1..]));
         keys.find(|key| sequences.is_known(key))
     });
-    key.ok_or_else(|| {
-        SqlError::new("42P01", 0, format!("relation \"{bare}\" does not exist"))
-    })
+    key.ok_or_else(|| SqlError::new("42P01", 0, format!("relation \"{bare}\" does not exist")))
 }
 
 fn next_of_sequence(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
@@ -246,9 +249,25 @@ fn cast(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlEr
 fn kind_by_number(number: i64) -> SqlType {
     use SqlType as S;
     let kinds = [
-        S::Bool, S::Int2, S::Int4, S::Int8, S::UnsignedInt8, S::Float4, S::Float8, S::Numeric,
-        S::Text, S::Varchar, S::Bytes, S::Date, S::Time, S::Timestamp, S::TimestampTz,
-        S::Interval, S::Uuid, S::Json, S::Oid,
+        S::Bool,
+        S::Int2,
+        S::Int4,
+        S::Int8,
+        S::UnsignedInt8,
+        S::Float4,
+        S::Float8,
+        S::Numeric,
+        S::Text,
+        S::Varchar,
+        S::Bytes,
+        S::Date,
+        S::Time,
+        S::Timestamp,
+        S::TimestampTz,
+        S::Interval,
+        S::Uuid,
+        S::Json,
+        S::Oid,
     ];
     let found = kinds.into_iter().find(|kind| *kind as i64 == number);
     found.unwrap_or(S::Unknown)
@@ -256,7 +275,9 @@ fn kind_by_number(number: i64) -> SqlType {
 
 /// Whether a table of SQLite's schema is one of the users'.
 fn is_visible(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
-    Ok(Value::Integer((!catalog::is_reserved(&arguments.text(0))).into()))
+    Ok(Value::Integer(
+        (!catalog::is_reserved(&arguments.text(0))).into(),
+    ))
 }
 
 /// The dialect's name for a declared type of SQLite's schema.

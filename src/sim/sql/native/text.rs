@@ -10,14 +10,22 @@ const MAX_RESULT_BYTES: usize = 16 * 1024 * 1024;
 
 pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     registry.pure("sim_like", like)?;
-    registry.pure("sim_lower", |_, arguments| map(arguments, str::to_lowercase))?;
-    registry.pure("sim_upper", |_, arguments| map(arguments, str::to_uppercase))?;
+    registry.pure("sim_lower", |_, arguments| {
+        map(arguments, str::to_lowercase)
+    })?;
+    registry.pure("sim_upper", |_, arguments| {
+        map(arguments, str::to_uppercase)
+    })?;
     registry.pure("sim_reverse", |_, arguments| {
         map(arguments, |text| text.chars().rev().collect())
     })?;
     registry.pure("sim_substring", substring)?;
-    registry.pure("sim_left", |context, arguments| end_part(context, arguments, true))?;
-    registry.pure("sim_right", |context, arguments| end_part(context, arguments, false))?;
+    registry.pure("sim_left", |context, arguments| {
+        end_part(context, arguments, true)
+    })?;
+    registry.pure("sim_right", |context, arguments| {
+        end_part(context, arguments, false)
+    })?;
     registry.pure("sim_pad", pad)?;
     registry.pure("sim_repeat", repeat)?;
     registry.pure("sim_find", find)?;
@@ -41,7 +49,13 @@ fn like(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
         return Ok(Value::Null);
     }
     let ignore_case = arguments.integer(3) != 0;
-    let fold = |text: String| if ignore_case { text.to_lowercase() } else { text };
+    let fold = |text: String| {
+        if ignore_case {
+            text.to_lowercase()
+        } else {
+            text
+        }
+    };
     let subject: Vec<char> = fold(arguments.text(0)).chars().collect();
     let pattern = parse_pattern(&fold(arguments.text(1)), arguments.text(2).chars().next());
     Ok(Value::Integer(matches(&subject, &pattern).into()))
@@ -97,7 +111,9 @@ fn matches(subject: &[char], pattern: &[Element]) -> bool {
             },
         }
     }
-    pattern[element..].iter().all(|rest| *rest == Element::AnyMany)
+    pattern[element..]
+        .iter()
+        .all(|rest| *rest == Element::AnyMany)
 }
 
 fn substring(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
@@ -124,14 +140,18 @@ fn substring(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, 
     };
     if length < 0 {
         return match context.engine {
-            EngineKind::Postgres => {
-                Err(SqlError::new("22011", 0, "negative substring length not allowed"))
-            }
+            EngineKind::Postgres => Err(SqlError::new(
+                "22011",
+                0,
+                "negative substring length not allowed",
+            )),
             EngineKind::MySql => Ok(Value::Text(String::new())),
         };
     }
     // Positions before the start count towards the length.
-    let end = from.saturating_add(length).clamp(1, count.saturating_add(1));
+    let end = from
+        .saturating_add(length)
+        .clamp(1, count.saturating_add(1));
     let from = from.clamp(1, end);
     let range = (from - 1) as usize..(end - 1) as usize;
     Ok(Value::Text(chars[range].iter().collect()))
@@ -177,7 +197,10 @@ fn pad(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlErr
         return Err(too_long(context));
     }
     let missing = length.saturating_sub(text.len());
-    let padding = fill.iter().cycle().take(if fill.is_empty() { 0 } else { missing });
+    let padding = fill
+        .iter()
+        .cycle()
+        .take(if fill.is_empty() { 0 } else { missing });
     let kept = text.iter().take(length);
     Ok(Value::Text(match arguments.text(0).as_str() {
         "left" => padding.chain(kept).collect(),
@@ -209,7 +232,9 @@ fn find(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
     }
     let text = arguments.text(0).to_lowercase();
     let wanted = arguments.text(1).to_lowercase();
-    let place = text.find(&wanted).map_or(0, |at| text[..at].chars().count() + 1);
+    let place = text
+        .find(&wanted)
+        .map_or(0, |at| text[..at].chars().count() + 1);
     Ok(Value::Integer(i64::try_from(place).unwrap_or(0)))
 }
 
@@ -246,7 +271,9 @@ fn substring_index(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, 
     let places: Vec<usize> = text.match_indices(&separator).map(|(at, _)| at).collect();
     let count = usize::try_from(wanted.unsigned_abs()).unwrap_or(usize::MAX);
     let part = match wanted > 0 {
-        true => places.get(count - 1).map_or(text.as_str(), |at| &text[..*at]),
+        true => places
+            .get(count - 1)
+            .map_or(text.as_str(), |at| &text[..*at]),
         false => match places.len().checked_sub(count) {
             Some(index) => &text[places[index] + separator.len()..],
             None => &text,

@@ -21,11 +21,18 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
         Ok(Value::Text(now.chars().take(10).collect()))
     })?;
     registry.volatile("sim_time_of_day", |context, _| {
-        let now = context.state().now_micros().rem_euclid(86_400 * MICROS_PER_SECOND);
-        Ok(Value::Text(datetime::format_time(now - now % MICROS_PER_SECOND)))
+        let now = context
+            .state()
+            .now_micros()
+            .rem_euclid(86_400 * MICROS_PER_SECOND);
+        Ok(Value::Text(datetime::format_time(
+            now - now % MICROS_PER_SECOND,
+        )))
     })?;
     registry.volatile("sim_unix_now", |context, _| {
-        Ok(Value::Integer(context.state().now_micros().div_euclid(MICROS_PER_SECOND)))
+        Ok(Value::Integer(
+            context.state().now_micros().div_euclid(MICROS_PER_SECOND),
+        ))
     })?;
     registry.pure("sim_unix", unix)?;
     registry.pure("sim_from_unix", from_unix)?;
@@ -56,7 +63,10 @@ fn micros(arguments: &Arguments<'_, '_>, place: usize) -> Option<i64> {
 /// MySQL's `NOW(n)`: cut to so many digits of a fraction.
 fn now_to(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
     let digits = arguments.integer(0);
-    let Some(step) = u32::try_from(6 - digits).ok().and_then(|it| 10_i64.checked_pow(it)) else {
+    let Some(step) = u32::try_from(6 - digits)
+        .ok()
+        .and_then(|it| 10_i64.checked_pow(it))
+    else {
         let message = format!("Too-big precision {digits} specified for 'now'. Maximum is 6.");
         return Err(SqlError::new("42000", 1426, message));
     };
@@ -101,9 +111,7 @@ fn shift(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlE
     match (datetime::add(start, span), context.engine) {
         (Some(sum), _) => moment(sum),
         (None, EngineKind::MySql) => Ok(Value::Null),
-        (None, EngineKind::Postgres) => {
-            Err(SqlError::new("22008", 0, "timestamp out of range"))
-        }
+        (None, EngineKind::Postgres) => Err(SqlError::new("22008", 0, "timestamp out of range")),
     }
 }
 
@@ -132,9 +140,7 @@ fn difference(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlEr
 
 fn time_difference(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
     Ok(match (micros(arguments, 0), micros(arguments, 1)) {
-        (Some(left), Some(right)) => {
-            Value::Text(datetime::format_time(left.saturating_sub(right)))
-        }
+        (Some(left), Some(right)) => Value::Text(datetime::format_time(left.saturating_sub(right))),
         _ => Value::Null,
     })
 }
@@ -207,6 +213,9 @@ fn truncate(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, S
     let unit = arguments.text(0).to_ascii_lowercase();
     match datetime::truncate(start, &unit) {
         Some(micros) => moment(micros),
-        None => Err(SqlError::unsupported(context.engine, format!("date_trunc('{unit}')"))),
+        None => Err(SqlError::unsupported(
+            context.engine,
+            format!("date_trunc('{unit}')"),
+        )),
     }
 }

@@ -100,8 +100,7 @@ impl Session {
         match self.is_postgres() {
             true => {
                 let name = index.unwrap_or_else(|| format!("{table}_pkey"));
-                let message =
-                    format!("duplicate key value violates unique constraint \"{name}\"");
+                let message = format!("duplicate key value violates unique constraint \"{name}\"");
                 let detail = format!("Key ({}) already exists.", columns.join(", "));
                 SqlError::new("23505", 0, message).with_detail(detail)
             }
@@ -115,7 +114,10 @@ impl Session {
 
     fn index_of(&self, table: &str, columns: &[String]) -> Option<String> {
         let indexes = catalog::unique_indexes(&self.connection, table).ok()?;
-        indexes.into_iter().find(|index| index.columns == columns)?.name
+        indexes
+            .into_iter()
+            .find(|index| index.columns == columns)?
+            .name
     }
 
     fn not_null_violation(&self, message: &str) -> SqlError {
@@ -137,9 +139,7 @@ impl Session {
         let message = match (self.is_postgres(), of_parent) {
             (true, true) => "update or delete on table violates foreign key constraint",
             (true, false) => "insert or update on table violates foreign key constraint",
-            (false, true) => {
-                "Cannot delete or update a parent row: a foreign key constraint fails"
-            }
+            (false, true) => "Cannot delete or update a parent row: a foreign key constraint fails",
             (false, false) => "Cannot add or update a child row: a foreign key constraint fails",
         };
         let number = if of_parent { 1451 } else { 1452 };

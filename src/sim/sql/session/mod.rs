@@ -211,11 +211,7 @@ impl Session {
         }
     }
 
-    fn compile(
-        &mut self,
-        statement: &Statement,
-        hints: &[SqlType],
-    ) -> Result<Arc<Plan>, SqlError> {
+    fn compile(&mut self, statement: &Statement, hints: &[SqlType]) -> Result<Arc<Plan>, SqlError> {
         // Read before compiling, so that a change meanwhile makes the plan stale at once.
         let generation = self.volume.schema_generation();
         let plan = compile::compile(&self.context, &self.connection, statement, hints);
@@ -240,7 +236,10 @@ impl Session {
         self.roll_back();
         self.drop_temporary_tables();
         self.context.reset();
-        self.context.state().database.clone_from(&self.initial_database);
+        self.context
+            .state()
+            .database
+            .clone_from(&self.initial_database);
         self.scripts.clear();
     }
 
@@ -249,10 +248,17 @@ impl Session {
         let system = ["mysql", "information_schema", "performance_schema"];
         let known = self.initial_database.is_empty()
             || database == self.initial_database
-            || system.iter().any(|name| name.eq_ignore_ascii_case(database));
+            || system
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(database));
         if !known {
             let message = format!("Unknown database '{database}'");
-            return Err(SqlError::of(self.engine(), "3D000", (1049, "42000"), message));
+            return Err(SqlError::of(
+                self.engine(),
+                "3D000",
+                (1049, "42000"),
+                message,
+            ));
         }
         self.context.state().database = database.to_owned();
         // Names mean something else now, though no table has changed.

@@ -46,7 +46,12 @@ impl Session {
             (None, Some(rows)) => Ok(Fetched { rows }),
             (None, None) => {
                 let message = "the result is too large for the simulator's memory";
-                Err(SqlError::of(self.engine(), "54000", (1038, "HY001"), message))
+                Err(SqlError::of(
+                    self.engine(),
+                    "54000",
+                    (1038, "HY001"),
+                    message,
+                ))
             }
         }
     }

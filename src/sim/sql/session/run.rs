@@ -75,7 +75,8 @@ impl Session {
         parameters: &[Value],
     ) -> Result<Reply, SqlError> {
         self.begin_if_manual();
-        self.prepare_to_write(plan.traits.only_temporary, false).await?;
+        self.prepare_to_write(plan.traits.only_temporary, false)
+            .await?;
         if plan.traits.sleeps {
             self.mark_statement()?;
         }
@@ -126,7 +127,10 @@ impl Session {
             Some(count) => Some(self.single_number(count, &[])?),
             None => None,
         };
-        let watched = change.counts_updates.then(|| self.watch_updates()).transpose()?;
+        let watched = change
+            .counts_updates
+            .then(|| self.watch_updates())
+            .transpose()?;
         let result = self.fetch(&change.sql, parameters, plan);
         let inserted_or_updated = self.connection.changes();
         if watched.is_some() {
@@ -198,8 +202,14 @@ impl Session {
             session: self.context.session,
             transaction,
         };
-        append_to_ledger(&self.connection, &origin, statement.text(), parameters, affected)
-            .map_err(|error| self.translate(error, plan.verb))
+        append_to_ledger(
+            &self.connection,
+            &origin,
+            statement.text(),
+            parameters,
+            affected,
+        )
+        .map_err(|error| self.translate(error, plan.verb))
     }
 
     async fn run_definition(
@@ -214,7 +224,8 @@ impl Session {
         }
         let mut affected = 0;
         if !definition.statements.is_empty() {
-            self.prepare_to_write(plan.traits.only_temporary, false).await?;
+            self.prepare_to_write(plan.traits.only_temporary, false)
+                .await?;
             self.transaction.defined = true;
             for sql in &definition.statements {
                 self.connection
@@ -275,7 +286,12 @@ impl Session {
                 ),
                 false => "Incorrect arguments to mysqld_stmt_execute".to_owned(),
             };
-            return Err(SqlError::of(self.engine(), "08P01", (1210, "HY000"), message));
+            return Err(SqlError::of(
+                self.engine(),
+                "08P01",
+                (1210, "HY000"),
+                message,
+            ));
         }
         let pairs = parameters.iter().zip(&plan.parameters);
         let converted = pairs.map(|(value, of)| {

@@ -182,7 +182,9 @@ impl Session {
         if names.is_empty() {
             return;
         }
-        let drops = names.iter().map(|name| format!("DROP TABLE temp.{};", quote_name(name)));
+        let drops = names
+            .iter()
+            .map(|name| format!("DROP TABLE temp.{};", quote_name(name)));
         let drops: String = drops.collect();
         // Nothing is open, so that only a broken connection could refuse; it ends soon anyway.
         let _ = self.connection.pragma_update(None, "query_only", false);
@@ -200,7 +202,9 @@ impl Session {
         match &setting.target {
             Target::User(name) => {
                 let mut state = self.context.state();
-                state.user_variables.insert(name.clone(), value.unwrap_or(Value::Null));
+                state
+                    .user_variables
+                    .insert(name.clone(), value.unwrap_or(Value::Null));
                 Ok(())
             }
             Target::Variable { name, local } => {
@@ -223,7 +227,9 @@ impl Session {
     ) -> Result<(), SqlError> {
         match name {
             "autocommit" => return self.set_autocommit(value.as_deref()),
-            "transaction_isolation" | "tx_isolation" => return self.set_isolation(value.as_deref()),
+            "transaction_isolation" | "tx_isolation" => {
+                return self.set_isolation(value.as_deref());
+            }
             "transaction_read_only" | "tx_read_only" => {
                 let read_only = self.switch(name, value.as_deref().unwrap_or("off"))?;
                 let modes = TransactionModes {
@@ -282,9 +288,10 @@ impl Session {
             }
             _ if name == "datestyle" => match value.to_ascii_uppercase().contains("ISO") {
                 true => Ok("ISO, MDY".to_owned()),
-                false => {
-                    Err(SqlError::unsupported(self.engine(), format!("the date style {value}")))
-                }
+                false => Err(SqlError::unsupported(
+                    self.engine(),
+                    format!("the date style {value}"),
+                )),
             },
             _ => Ok(value),
         }
@@ -357,7 +364,9 @@ impl Session {
     fn milliseconds(&self, name: &str) -> Option<Duration> {
         let text = self.context.variable(name)?;
         let text = text.trim();
-        let unit_at = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+        let unit_at = text
+            .find(|char: char| !char.is_ascii_digit())
+            .unwrap_or(text.len());
         let (digits, unit) = text.split_at(unit_at);
         let factor = match unit.trim() {
             "" | "ms" => 1,

@@ -135,7 +135,13 @@ impl Session {
         only_temporary: bool,
         no_wait: bool,
     ) -> Result<(), SqlError> {
-        if matches!(self.transaction.storage, Storage::Writing { _guard: Some(_), .. }) {
+        if matches!(
+            self.transaction.storage,
+            Storage::Writing {
+                _guard: Some(_),
+                ..
+            }
+        ) {
             return Ok(());
         }
         if only_temporary && self.transaction.number().is_some() {
@@ -188,10 +194,17 @@ impl Session {
         if no_wait {
             let message = match self.is_postgres() {
                 true => "could not obtain lock on row",
-                false => "Statement aborted because lock(s) could not be acquired immediately \
-                          and NOWAIT is set.",
+                false => {
+                    "Statement aborted because lock(s) could not be acquired immediately \
+                          and NOWAIT is set."
+                }
             };
-            return Err(SqlError::of(self.engine(), "55P03", (3572, "HY000"), message));
+            return Err(SqlError::of(
+                self.engine(),
+                "55P03",
+                (3572, "HY000"),
+                message,
+            ));
         }
         let limit = self.lock_timeout().unwrap_or(FOREVER);
         let statement = self.statement_timeout().unwrap_or(FOREVER);
@@ -204,7 +217,12 @@ impl Session {
                     true => "canceling statement due to lock timeout",
                     false => "Lock wait timeout exceeded; try restarting transaction",
                 };
-                Err(SqlError::of(self.engine(), "55P03", (1205, "HY000"), message))
+                Err(SqlError::of(
+                    self.engine(),
+                    "55P03",
+                    (1205, "HY000"),
+                    message,
+                ))
             }
         }
     }
@@ -309,13 +327,15 @@ impl Session {
 
     fn savepoint_place(&self, name: &str) -> Result<usize, SqlError> {
         let mut names = self.transaction.savepoints.iter();
-        names.rposition(|known| known.eq_ignore_ascii_case(name)).ok_or_else(|| {
-            let message = match self.is_postgres() {
-                true => format!("savepoint \"{name}\" does not exist"),
-                false => format!("SAVEPOINT {name} does not exist"),
-            };
-            SqlError::of(self.engine(), "3B001", (1305, "42000"), message)
-        })
+        names
+            .rposition(|known| known.eq_ignore_ascii_case(name))
+            .ok_or_else(|| {
+                let message = match self.is_postgres() {
+                    true => format!("savepoint \"{name}\" does not exist"),
+                    false => format!("SAVEPOINT {name} does not exist"),
+                };
+                SqlError::of(self.engine(), "3B001", (1305, "42000"), message)
+            })
     }
 
     /// What an error leaves behind: PostgreSQL fails the transaction, MySQL goes on with it.

@@ -24,7 +24,10 @@ const POSTGRES: &[(&str, &str)] = &[
     ("topology", include_str!("cases/postgres_topology.txt")),
     ("session", include_str!("cases/postgres_session.txt")),
     ("data", include_str!("cases/postgres_data.txt")),
-    ("expressions", include_str!("cases/postgres_expressions.txt")),
+    (
+        "expressions",
+        include_str!("cases/postgres_expressions.txt"),
+    ),
     ("errors", include_str!("cases/postgres_errors.txt")),
 ];
 
@@ -58,7 +61,12 @@ async fn run_files(engine: EngineKind, files: &[(&str, &str)]) {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 struct Case {
@@ -128,7 +136,11 @@ fn parse_parameters(text: &str) -> Vec<Value> {
 
 fn show_rows(columns: &[Column], rows: &[Vec<Value>]) -> String {
     let header = columns.iter().map(|column| {
-        format!("{} {}", column.name, format!("{:?}", column.kind).to_lowercase())
+        format!(
+            "{} {}",
+            column.name,
+            format!("{:?}", column.kind).to_lowercase()
+        )
     });
     let mut lines = vec![header.collect::<Vec<_>>().join(", ")];
     for row in rows {

@@ -94,12 +94,24 @@ impl Host for FakeHost {
         };
         let mut rows = vec![
             row("instance-1", MASTER_SESSION_ID, 400_000, lag_of_writer),
-            row("instance-2", "7d9ee6d2-5e8a-4c56-88f0-4370e59b7ed6", 800_000, Some(19.5)),
-            row("instance-3", "2d9e2da9-220b-4ef7-a36e-6cc8a6fb090b", 3_600_000_000, Some(900_000.0)),
+            row(
+                "instance-2",
+                "7d9ee6d2-5e8a-4c56-88f0-4370e59b7ed6",
+                800_000,
+                Some(19.5),
+            ),
+            row(
+                "instance-3",
+                "2d9e2da9-220b-4ef7-a36e-6cc8a6fb090b",
+                3_600_000_000,
+                Some(900_000.0),
+            ),
         ];
         // An Aurora PostgreSQL instance shows no time for itself.
         if self.engine == EngineKind::Postgres {
-            let own = rows.iter_mut().find(|row| row.server_id == self.instance.as_str());
+            let own = rows
+                .iter_mut()
+                .find(|row| row.server_id == self.instance.as_str());
             if let Some(own) = own {
                 own.last_update_micros = None;
             }

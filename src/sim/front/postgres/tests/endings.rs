@@ -7,6 +7,7 @@ use tokio_postgres::NoTls;
 
 use super::raw::{Raw, query, startup};
 use super::{Ending, Server, code, soon, until};
+use crate::sim::host::Count;
 
 /// What a client reads at the end of a connection: how much, and the error if there was one.
 async fn rest(raw: &mut Raw) -> (usize, Option<ErrorKind>) {
@@ -40,6 +41,7 @@ async fn a_crash_resets_a_session_in_the_middle_of_a_statement() {
     let server = Server::start().await;
     let mut raw = Raw::log_in(&server).await;
     raw.send(&[query("select pg_sleep(600)")]).await;
+    until("it sleeps", || server.count(Count::Statement) == 1).await;
     server.ending.send_replace(Some(Ending::Reset));
     assert_eq!(rest(&mut raw).await, (0, Some(ErrorKind::ConnectionReset)));
 }
@@ -80,6 +82,7 @@ async fn an_orderly_stop_says_goodbye_whatever_a_session_does() {
         .send(&[startup(3 << 16, &[("user", "app"), ("database", "main")])])
         .await;
     assert_eq!(asked.next().await.expect("a request").0, 'R');
+    until("one sleeps", || server.count(Count::Statement) == 1).await;
 
     server.ending.send_replace(Some(Ending::Goodbye));
     for raw in [&mut idle, &mut busy, &mut asked] {
@@ -96,7 +99,7 @@ async fn a_real_client_hears_the_goodbye_in_its_running_statement() {
     let client = server.connect().await;
     let sleep = client.batch_execute("select pg_sleep(600)");
     let stop = async {
-        until("the session is there", || server.door.sessions.len() == 1).await;
+        until("it sleeps", || server.count(Count::Statement) == 1).await;
         server.ending.send_replace(Some(Ending::Goodbye));
     };
     let (slept, ()) = soon("the end", async { tokio::join!(sleep, stop) }).await;
@@ -136,7 +139,11 @@ async fn a_silent_host_gives_up_the_transactions_it_had() {
     let server = Server::start().await;
     let client = server.connect().await;
     client
-        .batch_execute("create table t (id int primary key); begin; insert into t values (1)")
+        .batch_execute("create table t (id int primary key)")
+        .await
+        .expect("a table");
+    client
+        .batch_execute("begin; insert into t values (1)")
         .await
         .expect("an open transaction");
     server.ending.send_replace(Some(Ending::Silence));

@@ -79,6 +79,47 @@ async fn an_engine_that_is_starting_says_so() {
 }
 
 #[tokio::test]
+async fn settings_of_the_startup_packet_hold_in_the_session() {
+    let server = Server::start().await;
+    let mut config = server.config();
+    config
+        .application_name("it's a test")
+        .options("-c search_path=other");
+    let (client, connection) = config.connect(NoTls).await.expect("a login");
+    assert_eq!(
+        connection.parameter("application_name"),
+        Some("it's a test")
+    );
+    tokio::spawn(connection);
+    for (name, value) in [
+        ("application_name", "it's a test"),
+        ("search_path", "other"),
+    ] {
+        let row = client.query_one(&format!("show {name}"), &[]).await;
+        assert_eq!(row.expect("a setting").get::<_, &str>(0), value);
+    }
+
+    config.options("-c no_such_setting=1");
+    let error = config.connect(NoTls).await.err().expect("no login");
+    assert_eq!(code(&error), "42704");
+}
+
+#[tokio::test]
+async fn a_client_is_told_the_parameters_at_login_and_when_they_change() {
+    let server = Server::start().await;
+    let (client, mut connection) = server.config().connect(NoTls).await.expect("a login");
+    assert!(connection.parameter("server_version").is_some());
+    assert_eq!(connection.parameter("in_hot_standby"), Some("off"));
+    assert_eq!(connection.parameter("TimeZone"), Some("UTC"));
+    let set = client.batch_execute("set application_name to 'renamed'");
+    tokio::select! {
+        set = set => set.expect("it is set"),
+        _ = &mut connection => panic!("the server hung up"),
+    }
+    assert_eq!(connection.parameter("application_name"), Some("renamed"));
+}
+
+#[tokio::test]
 async fn a_client_verifies_the_name_under_tls() {
     let name = "instance-1.abc.eu-west-1.rds.amazonaws.com";
     let certificates = Certificates::new().expect("an authority");

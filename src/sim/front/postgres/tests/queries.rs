@@ -179,7 +179,7 @@ async fn a_prepared_statement_is_one_command() {
     let server = Server::start().await;
     let client = server.connect().await;
     let error = client.prepare("select 1; select 2").await;
-    assert_eq!(code(&error.err().expect("two commands")), "42601");
+    assert_eq!(code(&error.expect_err("two commands")), "42601");
 }
 
 #[tokio::test]
@@ -263,6 +263,46 @@ async fn the_status_follows_the_transaction() {
 }
 
 #[tokio::test]
+async fn a_script_is_one_transaction_unless_it_says_otherwise() {
+    let server = Server::start().await;
+    let mut raw = raw_with_rows(&server).await;
+    for (script, answer, rows) in [
+        (
+            "insert into t values (11); insert into t values (1)",
+            "CE(23505)ZI",
+            3,
+        ),
+        (
+            "insert into t values (11); commit; select * from nowhere",
+            "CCE(42P01)ZI",
+            4,
+        ),
+        (
+            "begin; insert into t values (12); commit; insert into t values (13); rollback",
+            "CCCCCZI",
+            5,
+        ),
+        ("insert into t values (14); begin", "CCZT", 6),
+        ("rollback", "CZI", 5),
+        (
+            "begin; insert into t values (15); select * from nowhere",
+            "CCE(42P01)ZE",
+            0,
+        ),
+        ("rollback", "CZI", 5),
+    ] {
+        raw.send(&[query(script)]).await;
+        assert_eq!(raw.until_ready().await, answer, "{script}");
+        if rows == 0 {
+            continue;
+        }
+        raw.send(&[query("select id from t")]).await;
+        let seen = raw.until_ready().await;
+        assert_eq!(seen.matches('D').count(), rows, "after {script}");
+    }
+}
+
+#[tokio::test]
 async fn a_copy_is_refused_and_the_session_goes_on() {
     let server = Server::start().await;
     let mut raw = raw_with_rows(&server).await;
@@ -318,6 +358,41 @@ async fn a_cancel_request_ends_the_running_statement_only() {
     // Requests still under way may meet no further statement.
     until("the requests are served", || server.served() == 1).await;
     client.query_one("select 1", &[]).await.expect("an answer");
+}
+
+#[tokio::test]
+async fn a_cancelled_statement_fails_its_transaction() {
+    let server = Server::start().await;
+    let mut raw = raw_with_rows(&server).await;
+    raw.send(&[query("begin"), query("select pg_sleep(600)")])
+        .await;
+    assert_eq!(raw.until_ready().await, "CZT");
+    let handle = server.door.sessions.find(2, None).expect("the session");
+    let cancelling = async {
+        loop {
+            handle.cancel.notify_waiters();
+            tokio::task::yield_now().await;
+        }
+    };
+    let answer = tokio::select! {
+        answer = raw.until_ready() => answer,
+        () = cancelling => unreachable!("it never ends"),
+    };
+    assert_eq!(answer, "E(57014)ZE");
+    raw.send(&[query("rollback")]).await;
+    assert_eq!(raw.until_ready().await, "CZI");
+}
+
+#[tokio::test]
+async fn discard_all_reaches_what_the_protocol_prepared() {
+    let server = Server::start().await;
+    let mut raw = Raw::log_in(&server).await;
+    raw.send(&[parse("one", "select 1"), sync(), query("discard all")])
+        .await;
+    assert_eq!(raw.until_ready().await, "1ZI");
+    assert_eq!(raw.until_ready().await, "CZI");
+    raw.send(&[bind("one"), sync()]).await;
+    assert_eq!(raw.until_ready().await, "E(26000)ZI");
 }
 
 #[tokio::test]

@@ -14,11 +14,8 @@ impl Raw {
     /// Logs in and then lets go of the client.
     pub(super) async fn log_in(server: &Server) -> Self {
         let mut socket = server.dial().await;
-        server
-            .config()
-            .connect_raw(&mut socket, NoTls)
-            .await
-            .expect("a login");
+        let login = server.config().connect_raw(&mut socket, NoTls).await;
+        drop(login.expect("a login"));
         Self(socket)
     }
 

@@ -69,9 +69,9 @@ pub(super) fn decode(mut bytes: Bytes) -> Option<String> {
     if bytes.len() != 2 * count {
         return None;
     }
-    let mut text = match sign {
-        POSITIVE => String::new(),
-        NEGATIVE => "-".to_owned(),
+    let negative = match sign {
+        POSITIVE => false,
+        NEGATIVE => true,
         NOT_A_NUMBER => return Some("NaN".to_owned()),
         INFINITY => return Some("Infinity".to_owned()),
         NEGATIVE_INFINITY => return Some("-Infinity".to_owned()),
@@ -89,11 +89,13 @@ pub(super) fn decode(mut bytes: Bytes) -> Option<String> {
             .copied()
             .unwrap_or(0)
     };
-    let highest = i32::from(weight).max(0);
-    text.push_str(&digit(highest).to_string());
-    for place in (0..highest).rev() {
+    let mut text = String::new();
+    for place in (0..=i32::from(weight).max(0)).rev() {
         text.push_str(&format!("{:04}", digit(place)));
     }
+    // The last digit before the point stays.
+    let leading = text.len() - text.trim_start_matches('0').len();
+    text.drain(..leading.min(text.len() - 1));
     if scale > 0 {
         let mut fraction = String::with_capacity(scale + GROUP);
         let mut place = -1;
@@ -104,6 +106,9 @@ pub(super) fn decode(mut bytes: Bytes) -> Option<String> {
         fraction.truncate(scale);
         text.push('.');
         text.push_str(&fraction);
+    }
+    if negative && text.bytes().any(|byte| matches!(byte, b'1'..=b'9')) {
+        text.insert(0, '-');
     }
     Some(text)
 }

@@ -274,6 +274,26 @@ fn decimal_text_with_an_exponent_becomes_plain() {
 }
 
 #[test]
+fn a_binary_number_in_an_odd_form_becomes_plain() {
+    for (words, plain) in [
+        // Zero with a sign; digits that are all zero; a weight without digits.
+        (vec![0, 0, 0x4000, 0], "0"),
+        (vec![2, 1, 0, 2, 0, 7], "7.00"),
+        (vec![0, 3, 0, 0], "0"),
+        (vec![1, 1, 0x4000, 0, 5], "-50000"),
+    ] {
+        let bytes: Vec<u8> = words
+            .iter()
+            .flat_map(|word: &u16| word.to_be_bytes())
+            .collect();
+        assert_eq!(
+            decoded(&bytes, SqlType::Numeric, Format::Binary),
+            Ok(text(plain))
+        );
+    }
+}
+
+#[test]
 fn intervals_are_read_in_words_and_as_a_clock() {
     let hour = 3_600_000_000;
     for (written, micros) in [

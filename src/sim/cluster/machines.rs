@@ -1,0 +1,97 @@
+//! What stands for the instances in the real world: their sockets, boots and counters.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use socket2::Socket;
+use tokio::sync::watch;
+
+use crate::id::InstanceId;
+use crate::sim::front::{Ending, Sessions};
+use crate::sim::world::{ClusterEvent, Opening};
+
+use super::address::Addresses;
+use super::boot::{Boot, Tally};
+use super::listener::Listener;
+use super::state::{Counters, Promotion};
+
+/// How many events are kept.
+const EVENTS_MAX: usize = 10_000;
+
+/// What stands for the instances in the real world.
+pub(super) struct Machines {
+    pub(super) addresses: Addresses,
+    /// Sockets bound ahead of the start.
+    pub(super) reserved: BTreeMap<Ipv4Addr, Socket>,
+    pub(super) instances: BTreeMap<InstanceId, Machine>,
+    pub(super) events: VecDeque<ClusterEvent>,
+    pub(super) last_promotion: Option<Promotion>,
+    /// Boots whose port was not free: not lost, tried again.
+    pub(super) unopened: Vec<Opening>,
+}
+
+/// One instance, over all its boots; kept when it is gone, for its counters.
+#[derive(Default)]
+pub(super) struct Machine {
+    pub(super) tally: Arc<Tally>,
+    pub(super) listener: Option<Listener>,
+    pub(super) boot: Option<Running>,
+}
+
+/// The boot that an instance's connections belong to.
+pub(super) struct Running {
+    pub(super) boot: Arc<Boot>,
+    pub(super) ending: watch::Sender<Option<Ending>>,
+    pub(super) sessions: Arc<Sessions>,
+}
+
+impl Machines {
+    pub(super) fn new(addresses: Addresses, reserved: BTreeMap<Ipv4Addr, Socket>) -> Self {
+        Self {
+            addresses,
+            reserved,
+            instances: BTreeMap::new(),
+            events: VecDeque::new(),
+            last_promotion: None,
+            unopened: Vec::new(),
+        }
+    }
+
+    pub(super) fn running(&self, id: &InstanceId) -> Option<&Running> {
+        self.instances.get(id)?.boot.as_ref()
+    }
+
+    pub(super) fn close(&mut self, id: &InstanceId) {
+        self.unopened.retain(|opening| opening.instance != *id);
+        if let Some(machine) = self.instances.get_mut(id) {
+            machine.listener = None;
+        }
+    }
+
+    pub(super) fn end(&mut self, id: &InstanceId, ending: Ending) {
+        let Some(machine) = self.instances.get_mut(id) else {
+            return;
+        };
+        if let Some(running) = machine.boot.take() {
+            running.ending.send_replace(Some(ending));
+        }
+    }
+
+    pub(super) fn note(&mut self, event: ClusterEvent) {
+        tracing::debug!(id = event.id, instance = %event.instance, message = event.message, "simulated cluster event");
+        if self.events.len() == EVENTS_MAX {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+
+    pub(super) fn counters(&self, id: &InstanceId) -> Option<Counters> {
+        let machine = self.instances.get(id)?;
+        let open = machine
+            .boot
+            .as_ref()
+            .map_or(0, |running| running.sessions.len());
+        Some(machine.tally.counters(open))
+    }
+}

@@ -1,0 +1,410 @@
+//! The cadence against small clusters, in steps of a millisecond of invented time.
+
+use super::*;
+use crate::id::Epoch;
+use crate::topology::apply::{Effect, apply};
+use crate::topology::observation::{Fault, Observation, Report, Row};
+
+const SECOND: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(1);
+
+/// A monitor without I/O: a cadence, a picture, and a clock that is turned by hand.
+struct Rig {
+    cadence: Cadence,
+    topology: Topology,
+    now: Instant,
+    /// Who was asked, and when.
+    asked: Vec<(Target, Instant)>,
+}
+
+impl Rig {
+    fn new(seeds: usize) -> Self {
+        Self {
+            cadence: Cadence::new(seeds, SECOND, Rng::seeded(7)),
+            topology: Topology::empty(),
+            now: crate::time::now(),
+            asked: Vec::new(),
+        }
+    }
+
+    /// A rig whose cluster of one writer and two readers is known and well.
+    fn steady() -> Self {
+        let mut rig = Self::new(1);
+        rig.run(100 * TICK, &mut |_, target| Some(well(target)));
+        assert_eq!(rig.topology.epoch(), Epoch(1));
+        assert_eq!(rig.topology.readers().count(), 2);
+        rig.asked.clear();
+        rig
+    }
+
+    /// Runs for a while; `answer` gives the answer to a question at once, or leaves it open.
+    fn run(
+        &mut self,
+        span: Duration,
+        answer: &mut dyn FnMut(&mut Self, &Target) -> Option<Answer>,
+    ) {
+        let end = self.now + span;
+        while self.now < end {
+            self.cadence.follow(&self.topology, self.now);
+            for target in self.cadence.take_due(self.now) {
+                self.asked.push((target.clone(), self.now));
+                if let Some(answer) = answer(self, &target) {
+                    self.cadence.done(&target, self.now, self.now);
+                    self.take_in(&answer.observation(&target, self.now));
+                }
+            }
+            self.now += TICK;
+        }
+    }
+
+    fn take_in(&mut self, observation: &Observation) {
+        let step = apply(&self.topology, observation, self.now);
+        self.topology = step.next;
+        for effect in step.effects {
+            if let Effect::Ask(instance) = effect {
+                self.cadence.ask_now(&instance, self.now);
+            }
+        }
+    }
+
+    fn trouble(&mut self, name: &str, fault: Fault) {
+        let instance = InstanceId::new(name);
+        let generation = self.topology.instance(&instance).unwrap().generation();
+        self.take_in(&Observation::Trouble {
+            instance,
+            generation,
+            fault,
+        });
+    }
+
+    fn times(&self, target: &Target) -> Vec<Instant> {
+        let of_target = self.asked.iter().filter(|(asked, _)| asked == target);
+        of_target.map(|(_, at)| *at).collect()
+    }
+
+    fn count(&self, target: &Target) -> usize {
+        self.times(target).len()
+    }
+}
+
+#[derive(Clone)]
+enum Answer {
+    Silence(Fault),
+    Speaks { identity: String, is_writer: bool },
+}
+
+impl Answer {
+    fn observation(self, target: &Target, asked_at: Instant) -> Observation {
+        match (self, target) {
+            (Self::Silence(fault), Target::Instance(instance)) => Observation::Silence {
+                instance: instance.clone(),
+                fault,
+                asked_at,
+            },
+            (Self::Silence(_), Target::Seed(_)) => Observation::Tick,
+            (
+                Self::Speaks {
+                    identity,
+                    is_writer,
+                },
+                _,
+            ) => {
+                // A reader's table knows no better than that `i-1` is the writer.
+                let writer = if is_writer { identity.as_str() } else { "i-1" };
+                let rows = ["i-1", "i-2", "i-3"].map(|name| row(name, name == writer));
+                Observation::Report(Report {
+                    rows: rows.to_vec(),
+                    identity: InstanceId::new(identity),
+                    asked_at,
+                    is_writer,
+                    server_now_micros: 0,
+                    standing_connection_lost: false,
+                })
+            }
+        }
+    }
+}
+
+fn row(name: &str, is_writer: bool) -> Row {
+    Row {
+        id: InstanceId::new(name),
+        is_writer,
+        updated_micros: None,
+        lag_millis: None,
+    }
+}
+
+fn instance(name: &str) -> Target {
+    Target::Instance(InstanceId::new(name))
+}
+
+/// The answer of a cluster that is well, whose writer is `i-1` and to which the seed leads.
+fn well(target: &Target) -> Answer {
+    let identity = match target {
+        Target::Instance(id) => id.to_string(),
+        Target::Seed(_) => "i-1".to_owned(),
+    };
+    Answer::Speaks {
+        is_writer: identity == "i-1",
+        identity,
+    }
+}
+
+fn refused() -> Option<Answer> {
+    Some(Answer::Silence(Fault::Refused))
+}
+
+#[test]
+fn in_the_steady_state_only_the_writer_is_asked_and_at_most_once_per_interval() {
+    let mut rig = Rig::steady();
+    rig.run(20 * SECOND, &mut |_, target| Some(well(target)));
+    let times = rig.times(&instance("i-1"));
+    assert_eq!(times.len(), rig.asked.len(), "{:?}", rig.asked);
+    assert!((16..=20).contains(&times.len()), "{}", times.len());
+    for pair in times.windows(2) {
+        let apart = pair[1] - pair[0];
+        assert!(apart >= SECOND && apart <= SECOND * 6 / 5, "{apart:?}");
+    }
+}
+
+#[test]
+fn when_the_writer_is_in_doubt_every_instance_is_asked_at_once_and_then_out_of_step() {
+    let mut rig = Rig::steady();
+    rig.run(500 * TICK, &mut |_, target| Some(well(target)));
+    rig.asked.clear();
+    rig.trouble("i-1", Fault::Lost);
+    let began = rig.now;
+    rig.run(400 * TICK, &mut |_, target| match target {
+        Target::Instance(id) if id.as_str() == "i-1" => refused(),
+        other => Some(well(other)),
+    });
+    let all = ["i-1", "i-2", "i-3"].map(instance);
+    for target in &all {
+        assert_eq!(rig.times(target)[0], began, "{target:?}");
+    }
+    // Jitter of a fifth on 5 ms, rounded up to the rig's milliseconds: 4 to 6 apart.
+    for target in &all {
+        for pair in rig.times(target).windows(2) {
+            assert!((4..=6).contains(&(pair[1] - pair[0]).as_millis()));
+        }
+    }
+    assert_ne!(rig.times(&all[1]), rig.times(&all[2]));
+    assert_eq!(rig.count(&Target::Seed(0)), 0);
+}
+
+#[test]
+fn an_alert_that_lasts_is_bounded_in_its_first_second_and_slows_down() {
+    let mut rig = Rig::steady();
+    rig.trouble("i-1", Fault::Refused);
+    let mut no_writer = |_: &mut Rig, target: &Target| match target {
+        Target::Instance(id) if id.as_str() != "i-1" => Some(well(target)),
+        _ => refused(),
+    };
+    let mut counts = Vec::new();
+    for _ in 0..10 {
+        rig.asked.clear();
+        rig.run(SECOND, &mut no_writer);
+        // Both readers' tables name the old writer all the time: these hints are bounded too.
+        counts.push(["i-1", "i-2", "i-3"].map(|name| rig.count(&instance(name))));
+    }
+    for first in counts[0] {
+        assert!((70..=100).contains(&first), "{counts:?}");
+    }
+    for second in &counts[1..5] {
+        assert!(second.iter().all(|count| *count <= 25), "{counts:?}");
+    }
+    for [hinted, others @ ..] in &counts[6..] {
+        assert!(*hinted <= 20, "{counts:?}");
+        assert!(others.iter().all(|count| *count <= 12), "{counts:?}");
+    }
+}
+
+#[test]
+fn a_down_reader_is_asked_on_its_own_and_ever_less_often_while_the_writer_keeps_its_pace() {
+    let mut rig = Rig::steady();
+    rig.trouble("i-2", Fault::Refused);
+    let mut without_i2 = |_: &mut Rig, target: &Target| match target {
+        Target::Instance(id) if id.as_str() == "i-2" => refused(),
+        other => Some(well(other)),
+    };
+    rig.run(SECOND, &mut without_i2);
+    let first = rig.count(&instance("i-2"));
+    assert!((70..=100).contains(&first), "{first}");
+    rig.asked.clear();
+    rig.run(60 * SECOND, &mut without_i2);
+    rig.asked.clear();
+    rig.run(10 * SECOND, &mut without_i2);
+    assert!((90..=110).contains(&rig.count(&instance("i-2"))));
+    assert!(rig.count(&instance("i-1")) <= 10);
+    assert_eq!(rig.count(&instance("i-3")), 0);
+    rig.run(SECOND, &mut |_, target| Some(well(target)));
+    rig.asked.clear();
+    rig.run(10 * SECOND, &mut |_, target| Some(well(target)));
+    assert_eq!(rig.count(&instance("i-2")), 0);
+}
+
+#[test]
+fn an_alert_asks_an_instance_that_has_been_down_for_long_as_often_as_the_others() {
+    let mut rig = Rig::steady();
+    rig.trouble("i-2", Fault::Refused);
+    rig.run(60 * SECOND, &mut |_, target| match target {
+        Target::Instance(id) if id.as_str() == "i-2" => refused(),
+        other => Some(well(other)),
+    });
+    rig.asked.clear();
+    rig.trouble("i-1", Fault::Refused);
+    rig.run(400 * TICK, &mut |_, target| match target {
+        Target::Instance(id) if id.as_str() == "i-3" => Some(well(target)),
+        _ => refused(),
+    });
+    assert!(rig.count(&instance("i-2")) >= 60, "{:?}", rig.asked);
+}
+
+#[test]
+fn seeds_are_asked_only_while_nothing_is_up_and_sparingly_once_instances_are_known() {
+    let mut rig = Rig::new(2);
+    rig.run(SECOND, &mut |_, _| refused());
+    for seed in [0, 1].map(Target::Seed) {
+        let count = rig.count(&seed);
+        assert!((70..=100).contains(&count), "{count}");
+    }
+
+    let mut rig = Rig::steady();
+    for name in ["i-1", "i-2", "i-3"] {
+        rig.trouble(name, Fault::Refused);
+    }
+    let began = rig.now;
+    rig.run(10 * SECOND, &mut |_, _| refused());
+    let times = rig.times(&Target::Seed(0));
+    assert!((8..=10).contains(&times.len()), "{times:?}");
+    assert!(times[0] - began >= SEED_INTERVAL);
+    rig.asked.clear();
+    rig.run(SECOND, &mut |_, target| Some(well(target)));
+    rig.run(10 * SECOND, &mut |_, target| Some(well(target)));
+    assert!(rig.count(&Target::Seed(0)) <= 1);
+}
+
+#[test]
+fn a_seed_that_led_to_the_first_instance_is_not_asked_at_the_pace_of_discovery_any_more() {
+    let mut rig = Rig::new(1);
+    // The seed leads to an instance that cannot be reached under its own name.
+    rig.run(SECOND, &mut |_, target| match target {
+        Target::Instance(_) => refused(),
+        Target::Seed(_) => Some(well(target)),
+    });
+    rig.asked.clear();
+    rig.run(10 * SECOND, &mut |_, target| match target {
+        Target::Instance(_) => refused(),
+        Target::Seed(_) => Some(well(target)),
+    });
+    assert!(rig.count(&Target::Seed(0)) <= 11, "{:?}", rig.asked);
+}
+
+#[test]
+fn no_target_is_asked_again_before_it_has_answered_whatever_happens() {
+    let mut rig = Rig::steady();
+    rig.trouble("i-1", Fault::Lost);
+    rig.run(SECOND, &mut |rig, target| {
+        rig.cadence.ask_now(&InstanceId::new("i-2"), rig.now);
+        (*target == instance("i-3")).then(|| well(target))
+    });
+    assert_eq!(rig.count(&instance("i-1")), 1);
+    assert_eq!(rig.count(&instance("i-2")), 1);
+    let again = rig.cadence.next_due();
+    assert!(again.is_some(), "the third is asked again");
+    // The answer comes after a second: the next question follows at once.
+    let begun = rig.now - SECOND;
+    rig.cadence.done(&instance("i-1"), begun, rig.now);
+    assert!(rig.cadence.take_due(rig.now).contains(&instance("i-1")));
+}
+
+#[test]
+fn a_target_that_never_answers_is_not_waited_for_twice() {
+    let mut rig = Rig::new(1);
+    rig.run(10 * SECOND, &mut |_, _| None);
+    assert_eq!(rig.asked.len(), 1);
+    assert_eq!(rig.cadence.next_due(), None);
+}
+
+#[test]
+fn trouble_that_comes_and_goes_asks_no_more_often_than_trouble_that_stays() {
+    let mut rig = Rig::steady();
+    let began = rig.now;
+    while rig.now < began + SECOND {
+        rig.trouble("i-1", Fault::ReadOnly);
+        rig.trouble("i-2", Fault::Lost);
+        rig.run(TICK, &mut |_, target| Some(well(target)));
+    }
+    for name in ["i-1", "i-2", "i-3"] {
+        let count = rig.count(&instance(name));
+        assert!((50..=100).contains(&count), "{name}: {count}");
+    }
+}
+
+#[test]
+fn a_hint_brings_one_question_forward_and_a_stream_of_hints_no_storm() {
+    let mut rig = Rig::steady();
+    rig.run(500 * TICK, &mut |_, target| Some(well(target)));
+    rig.asked.clear();
+    rig.cadence.ask_now(&InstanceId::new("i-3"), rig.now);
+    let hinted_at = rig.now;
+    rig.run(100 * TICK, &mut |_, target| Some(well(target)));
+    assert_eq!(rig.times(&instance("i-3")), [hinted_at]);
+    rig.asked.clear();
+    let began = rig.now;
+    while rig.now < began + SECOND {
+        rig.cadence.ask_now(&InstanceId::new("i-1"), rig.now);
+        rig.run(TICK, &mut |_, target| Some(well(target)));
+    }
+    let count = rig.count(&instance("i-1"));
+    assert!((15..=21).contains(&count), "{count}");
+}
+
+#[test]
+fn a_hint_while_a_question_is_under_way_is_not_forgotten() {
+    let mut rig = Rig::steady();
+    rig.run(SECOND * 6 / 5, &mut |_, _| None);
+    assert_eq!(rig.count(&instance("i-1")), 1);
+    rig.cadence.ask_now(&InstanceId::new("i-1"), rig.now);
+    let begun = rig.times(&instance("i-1"))[0];
+    rig.cadence.done(&instance("i-1"), begun, rig.now);
+    assert_eq!(rig.cadence.take_due(rig.now), [instance("i-1")]);
+}
+
+#[test]
+fn an_old_writer_that_has_not_said_what_it_is_now_is_asked_until_it_has() {
+    let mut rig = Rig::steady();
+    let mut speak = |identity: &str, is_writer| {
+        rig.now += TICK;
+        let answer = Answer::Speaks {
+            identity: identity.to_owned(),
+            is_writer,
+        };
+        rig.take_in(&answer.observation(&instance(identity), rig.now));
+    };
+    speak("i-2", true);
+    assert_eq!(rig.topology.writer().unwrap().id().as_str(), "i-2");
+    let after_failover = |_: &mut Rig, target: &Target| {
+        Some(Answer::Speaks {
+            identity: match target {
+                Target::Instance(id) => id.to_string(),
+                Target::Seed(_) => "i-1".to_owned(),
+            },
+            is_writer: *target == instance("i-2"),
+        })
+    };
+    rig.run(SECOND, &mut { after_failover });
+    assert_eq!(rig.topology.readers().count(), 2);
+    rig.asked.clear();
+    rig.run(5 * SECOND, &mut { after_failover });
+    assert_eq!(rig.count(&instance("i-1")), 0);
+}
+
+#[test]
+fn an_instance_that_was_forgotten_is_not_asked_again() {
+    let mut rig = Rig::steady();
+    rig.cadence.follow(&Topology::empty(), rig.now);
+    assert_eq!(rig.cadence.take_due(rig.now), [Target::Seed(0)]);
+    let far = rig.now + 60 * SECOND;
+    assert_eq!(rig.cadence.take_due(far), []);
+}
