@@ -74,7 +74,6 @@ pub(super) enum Action {
     },
     /// Accepted and without an effect, such as `ANALYZE`.
     Nothing,
-    Empty,
 }
 
 /// A change of data.

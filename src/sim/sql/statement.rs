@@ -40,8 +40,6 @@ struct Inner {
 /// What a statement is.
 #[derive(Debug)]
 pub(super) enum Syntax {
-    /// Nothing between two semicolons.
-    Empty,
     /// What the parser knows.
     Standard(Box<ast::Statement>),
     /// What it does not know.
@@ -151,11 +149,6 @@ pub(super) fn parse(engine: EngineKind, script: &str) -> Result<Vec<Statement>, 
         }
     }
     Ok(statements)
-}
-
-/// A statement without words, for a client that sent only `;` or nothing.
-pub(super) fn empty() -> Statement {
-    Statement::from_inner(String::new(), Syntax::Empty, Vec::new(), Vec::new())
 }
 
 impl Statement {

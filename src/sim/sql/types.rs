@@ -212,89 +212,127 @@ pub(super) fn from_sql(
     engine: EngineKind,
     data_type: &DataType,
 ) -> Result<(Type, Generation), SqlError> {
+    if let DataType::Custom(name, arguments) = data_type
+        && arguments.is_empty()
+    {
+        return custom(engine, &name.to_string().to_ascii_lowercase());
+    }
+    let found = number(engine, data_type)
+        .or_else(|| decimal(engine, data_type))
+        .or_else(|| text_or_bytes(data_type))
+        .or_else(|| moment(engine, data_type));
+    match found {
+        Some(of) => Ok((of, Generation::None)),
+        None => Err(SqlError::unsupported(
+            engine,
+            format!("the type {data_type}"),
+        )),
+    }
+}
+
+fn number(engine: EngineKind, data_type: &DataType) -> Option<Type> {
     use SqlType as S;
     let mysql = engine == EngineKind::MySql;
-    let plain = |kind: SqlType| Ok((Type::from(kind), Generation::None));
-    let with =
-        |kind: SqlType, modifier: Option<u32>| Ok((Type { kind, modifier }, Generation::None));
-    match data_type {
-        DataType::Bool | DataType::Boolean => plain(S::Bool),
-        DataType::TinyInt(Some(1)) => plain(S::Bool),
-        DataType::TinyInt(_) | DataType::SmallInt(_) | DataType::Int2(_) => plain(S::Int2),
-        DataType::TinyIntUnsigned(_) => plain(S::Int2),
+    let kind = match data_type {
+        DataType::Bool | DataType::Boolean | DataType::TinyInt(Some(1)) => S::Bool,
+        DataType::TinyInt(_) | DataType::SmallInt(_) | DataType::Int2(_) => S::Int2,
+        DataType::TinyIntUnsigned(_) => S::Int2,
         DataType::MediumInt(_) | DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => {
-            plain(S::Int4)
+            S::Int4
         }
-        DataType::SmallIntUnsigned(_) | DataType::MediumIntUnsigned(_) => plain(S::Int4),
-        DataType::BigInt(_) | DataType::Int8(_) => plain(S::Int8),
-        DataType::IntUnsigned(_) | DataType::IntegerUnsigned(_) => plain(S::Int8),
-        DataType::Signed | DataType::SignedInteger => plain(S::Int8),
+        DataType::SmallIntUnsigned(_) | DataType::MediumIntUnsigned(_) => S::Int4,
+        DataType::BigInt(_) | DataType::Int8(_) => S::Int8,
+        DataType::IntUnsigned(_) | DataType::IntegerUnsigned(_) => S::Int8,
+        DataType::Signed | DataType::SignedInteger => S::Int8,
         DataType::BigIntUnsigned(_) | DataType::Unsigned | DataType::UnsignedInteger => {
-            plain(S::UnsignedInt8)
+            S::UnsignedInt8
         }
-        DataType::Real if mysql => plain(S::Float8),
-        DataType::Real | DataType::Float4 => plain(S::Float4),
-        DataType::Float(ExactNumberInfo::None) if mysql => plain(S::Float4),
-        DataType::Float(ExactNumberInfo::Precision(bits)) if *bits <= 24 => plain(S::Float4),
-        DataType::Float(_) | DataType::Float8 | DataType::Double(_) | DataType::DoublePrecision => {
-            plain(S::Float8)
+        DataType::Real if mysql => S::Float8,
+        DataType::Real | DataType::Float4 => S::Float4,
+        DataType::Float(ExactNumberInfo::None) if mysql => S::Float4,
+        DataType::Float(ExactNumberInfo::Precision(bits)) if *bits <= 24 => S::Float4,
+        DataType::Float(_) | DataType::Float8 => S::Float8,
+        DataType::Double(_) | DataType::DoublePrecision => S::Float8,
+        _ => return None,
+    };
+    Some(kind.into())
+}
+
+fn decimal(engine: EngineKind, data_type: &DataType) -> Option<Type> {
+    let (DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info)) = data_type
+    else {
+        return None;
+    };
+    let scale = match info {
+        ExactNumberInfo::None if engine == EngineKind::Postgres => None,
+        ExactNumberInfo::None | ExactNumberInfo::Precision(_) => Some(0),
+        ExactNumberInfo::PrecisionAndScale(_, scale) => {
+            let scale = u32::try_from(*scale).ok();
+            Some(scale.filter(|scale| *scale <= super::decimal::MAX_SCALE)?)
         }
-        DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => match info {
-            ExactNumberInfo::None if mysql => with(S::Numeric, Some(0)),
-            ExactNumberInfo::None => plain(S::Numeric),
-            ExactNumberInfo::Precision(_) => with(S::Numeric, Some(0)),
-            ExactNumberInfo::PrecisionAndScale(_, scale) => match u32::try_from(*scale) {
-                Ok(scale) if scale <= super::decimal::MAX_SCALE => with(S::Numeric, Some(scale)),
-                _ => Err(SqlError::unsupported(engine, format!("the scale {scale}"))),
-            },
-        },
+    };
+    Some(Type {
+        kind: SqlType::Numeric,
+        modifier: scale,
+    })
+}
+
+fn text_or_bytes(data_type: &DataType) -> Option<Type> {
+    let length = |length: &Option<CharacterLength>| match length {
+        Some(CharacterLength::IntegerLength { length, .. }) => u32::try_from(*length).ok(),
+        _ => None,
+    };
+    let varchar = |modifier| Type {
+        kind: SqlType::Varchar,
+        modifier,
+    };
+    Some(match data_type {
         DataType::Text
         | DataType::TinyText
         | DataType::MediumText
         | DataType::LongText
-        | DataType::String(None) => plain(S::Text),
-        DataType::Char(length) | DataType::Character(length) => match length {
-            Some(CharacterLength::IntegerLength { length, .. }) => {
-                with(S::Varchar, u32::try_from(*length).ok())
-            }
-            _ => with(S::Varchar, Some(1)),
-        },
-        DataType::Varchar(length)
-        | DataType::CharVarying(length)
-        | DataType::CharacterVarying(length)
-        | DataType::Nvarchar(length) => match length {
-            Some(CharacterLength::IntegerLength { length, .. }) => {
-                with(S::Varchar, u32::try_from(*length).ok())
-            }
-            _ => plain(S::Varchar),
-        },
+        | DataType::String(None) => SqlType::Text.into(),
+        DataType::Char(limit) | DataType::Character(limit) => {
+            varchar(Some(length(limit).unwrap_or(1)))
+        }
+        DataType::Varchar(limit)
+        | DataType::CharVarying(limit)
+        | DataType::CharacterVarying(limit)
+        | DataType::Nvarchar(limit) => varchar(length(limit)),
         DataType::Bytea
         | DataType::Blob(_)
         | DataType::TinyBlob
         | DataType::MediumBlob
         | DataType::LongBlob
         | DataType::Binary(_)
-        | DataType::Varbinary(_) => plain(S::Bytes),
-        DataType::Date => plain(S::Date),
-        DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => plain(S::Time),
-        DataType::Datetime(digits) => with(S::Timestamp, Some(fraction(*digits, 0))),
-        DataType::Timestamp(digits, _) if mysql => with(S::Timestamp, Some(fraction(*digits, 0))),
-        DataType::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
-            plain(S::Timestamp)
-        }
-        DataType::Timestamp(..) => plain(S::TimestampTz),
-        DataType::Interval { .. } => plain(S::Interval),
-        DataType::Uuid => plain(S::Uuid),
-        DataType::JSON | DataType::JSONB => plain(S::Json),
-        DataType::Custom(name, arguments) if arguments.is_empty() => {
-            custom(engine, &name.to_string().to_ascii_lowercase())
-        }
-        other => Err(SqlError::unsupported(engine, format!("the type {other}"))),
-    }
+        | DataType::Varbinary(_) => SqlType::Bytes.into(),
+        DataType::Uuid => SqlType::Uuid.into(),
+        DataType::JSON | DataType::JSONB => SqlType::Json.into(),
+        _ => return None,
+    })
 }
 
-fn fraction(digits: Option<u64>, default: u32) -> u32 {
-    digits.map_or(default, |digits| digits.min(6) as u32)
+fn moment(engine: EngineKind, data_type: &DataType) -> Option<Type> {
+    let mysql = engine == EngineKind::MySql;
+    // MySQL keeps no fraction unless asked to.
+    let with_digits = |digits: &Option<u64>| Type {
+        kind: SqlType::Timestamp,
+        modifier: Some(digits.map_or(0, |digits| digits.min(6) as u32)),
+    };
+    Some(match data_type {
+        DataType::Date => SqlType::Date.into(),
+        DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+            SqlType::Time.into()
+        }
+        DataType::Datetime(digits) => with_digits(digits),
+        DataType::Timestamp(digits, _) if mysql => with_digits(digits),
+        DataType::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+            SqlType::Timestamp.into()
+        }
+        DataType::Timestamp(..) => SqlType::TimestampTz.into(),
+        DataType::Interval { .. } => SqlType::Interval.into(),
+        _ => return None,
+    })
 }
 
 /// The types that the parser knows by name only.

@@ -6,10 +6,10 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Token;
 
+use super::super::SqlError;
 use super::super::catalog::{self, Table};
 use super::super::plan::{Action, Definition};
 use super::super::types::{self, Generation, Type};
-use super::super::{SqlError, SqlType};
 use super::coerce::Coercion;
 use super::scope::{Relation, RelationColumn, Scope};
 use super::typed::quote_name;

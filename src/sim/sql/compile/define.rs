@@ -1,8 +1,8 @@
 //! Indexes, `ALTER TABLE`, `DROP`, renames.
 
 use sqlparser::ast::{
-    AlterTable, AlterTableOperation, CreateIndex, ObjectName, ObjectType, RenameTable,
-    RenameTableNameKind, Statement, TableConstraint,
+    AlterTable, AlterTableOperation, ColumnDef, CreateIndex, Ident, ObjectName, ObjectType,
+    RenameTable, RenameTableNameKind, Statement, TableConstraint,
 };
 
 use super::super::SqlError;
@@ -94,36 +94,12 @@ impl Compiler<'_> {
                 column_def,
                 column_position: None,
                 ..
-            } => {
-                let column = self.fold(&column_def.name);
-                if table.column(&column).is_none() {
-                    return self.added_column(table, column_def);
-                }
-                if *if_not_exists {
-                    return Ok(Vec::new());
-                }
-                let message = match self.is_postgres() {
-                    true => format!("column \"{column}\" of relation \"{name}\" already exists"),
-                    false => format!("Duplicate column name '{column}'"),
-                };
-                Err(SqlError::of(self.engine, "42701", (1060, "42S21"), message))
-            }
+            } => self.add_column(table, column_def, *if_not_exists),
             AlterTableOperation::DropColumn {
                 column_names,
                 if_exists,
                 ..
-            } => {
-                let mut statements = Vec::new();
-                for column in column_names {
-                    let column = self.fold(column);
-                    if table.column(&column).is_none() && *if_exists {
-                        continue;
-                    }
-                    let column = quote_name(&self.column_of(table, &column)?.name);
-                    statements.push(format!("ALTER TABLE {quoted} DROP COLUMN {column}"));
-                }
-                Ok(statements)
-            }
+            } => self.drop_columns(table, column_names, *if_exists),
             AlterTableOperation::RenameColumn {
                 old_column_name,
                 new_column_name,
@@ -139,10 +115,8 @@ impl Compiler<'_> {
                 let (RenameTableNameKind::As(new) | RenameTableNameKind::To(new)) = table_name;
                 let (_, new) = self.split_name(new)?;
                 *name = new;
-                Ok(vec![format!(
-                    "ALTER TABLE {quoted} RENAME TO {}",
-                    quote_name(name)
-                )])
+                let new = quote_name(name);
+                Ok(vec![format!("ALTER TABLE {quoted} RENAME TO {new}")])
             }
             AlterTableOperation::AddConstraint { constraint, .. } => {
                 self.added_constraint(name, constraint)
@@ -157,6 +131,46 @@ impl Compiler<'_> {
             }
             other => Err(self.unsupported(format!("ALTER TABLE ... {other}"))),
         }
+    }
+
+    fn add_column(
+        &mut self,
+        table: &Table,
+        definition: &ColumnDef,
+        if_not_exists: bool,
+    ) -> Result<Vec<String>, SqlError> {
+        let column = self.fold(&definition.name);
+        if table.column(&column).is_none() {
+            return self.added_column(table, definition);
+        }
+        if if_not_exists {
+            return Ok(Vec::new());
+        }
+        let name = &table.name;
+        let message = match self.is_postgres() {
+            true => format!("column \"{column}\" of relation \"{name}\" already exists"),
+            false => format!("Duplicate column name '{column}'"),
+        };
+        Err(SqlError::of(self.engine, "42701", (1060, "42S21"), message))
+    }
+
+    fn drop_columns(
+        &mut self,
+        table: &Table,
+        names: &[Ident],
+        if_exists: bool,
+    ) -> Result<Vec<String>, SqlError> {
+        let mut statements = Vec::new();
+        for name in names {
+            let name = self.fold(name);
+            if table.column(&name).is_none() && if_exists {
+                continue;
+            }
+            let column = quote_name(&self.column_of(table, &name)?.name);
+            let table = quote_name(&table.name);
+            statements.push(format!("ALTER TABLE {table} DROP COLUMN {column}"));
+        }
+        Ok(statements)
     }
 
     fn added_constraint(

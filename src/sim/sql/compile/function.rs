@@ -2,13 +2,13 @@
 //! whose types depend on their arguments are here.
 
 use sqlparser::ast::{
-    CeilFloorKind, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, TrimWhereField,
+    DuplicateTreatment, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments,
 };
 
 use super::super::functions::{self, Definition, Returns};
 use super::super::types::{Family, Type};
-use super::super::{SqlError, SqlType, Value};
+use super::super::{SqlError, SqlType};
 use super::Compiler;
 use super::coerce::Coercion;
 use super::typed::{Typed, quote_text};
@@ -68,7 +68,7 @@ impl Compiler<'_> {
         )
     }
 
-    fn argument_list<'b>(
+    pub(super) fn argument_list<'b>(
         &self,
         name: &str,
         arguments: &'b FunctionArguments,
@@ -139,7 +139,7 @@ impl Compiler<'_> {
         self.call_defined(definition, arguments)
     }
 
-    fn call_defined(
+    pub(super) fn call_defined(
         &mut self,
         definition: &Definition,
         arguments: Vec<Typed>,
@@ -221,6 +221,14 @@ impl Compiler<'_> {
                 Typed::new(format!("({} IS NULL)", value.sql), SqlType::Int8)
             }
             ("concat", [_, ..]) => self.concat(arguments)?,
+            ("concat_ws", [_, _, ..]) => {
+                let mut sql = Vec::new();
+                for argument in arguments {
+                    let text = SqlType::Text.into();
+                    sql.push(self.coerce(argument.clone(), text, Coercion::Explicit)?.sql);
+                }
+                Typed::new(format!("concat_ws({})", sql.join(", ")), SqlType::Text)
+            }
             ("date_part", [part, from]) if self.is_postgres() => {
                 let Some(part) = part.constant_text().map(str::to_ascii_lowercase) else {
                     return Err(self.unsupported("date_part() with a computed part"));
@@ -258,7 +266,7 @@ impl Compiler<'_> {
         Ok(Some(typed))
     }
 
-    fn typed_or_text(&mut self, typed: Typed) -> Result<Typed, SqlError> {
+    pub(super) fn typed_or_text(&mut self, typed: Typed) -> Result<Typed, SqlError> {
         match typed.is_untyped() {
             true => self.coerce(typed, SqlType::Text.into(), Coercion::Implicit),
             false => Ok(typed),
@@ -314,199 +322,5 @@ impl Compiler<'_> {
             true => Typed::new(format!("concat({})", sql.join(", ")), SqlType::Text),
             false => Typed::new(format!("({} || '')", sql.join(" || ")), SqlType::Varchar),
         })
-    }
-
-    fn aggregate(&mut self, name: &str, function: &Function) -> Result<Typed, SqlError> {
-        let (arguments, duplicates, clauses) = self.argument_list(name, &function.args)?;
-        let distinct = match duplicates {
-            Some(DuplicateTreatment::Distinct) => "DISTINCT ",
-            _ => "",
-        };
-        let filter = match &function.filter {
-            Some(filter) => format!(" FILTER (WHERE {})", self.condition(filter, "FILTER")?),
-            None => String::new(),
-        };
-        let star = matches!(arguments, [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]);
-        if star && name == "count" {
-            return Ok(Typed::new(format!("count(*){filter}"), SqlType::Int8));
-        }
-        let mut order = String::new();
-        let mut separator = None;
-        for clause in clauses {
-            match clause {
-                FunctionArgumentClause::OrderBy(exprs) => order = self.order_by_inside(exprs)?,
-                FunctionArgumentClause::Separator(value) => {
-                    separator = Some(quote_text(&value.to_string().trim_matches('\'').to_owned()));
-                }
-                other => return Err(self.unsupported(format!("{other} in {name}()"))),
-            }
-        }
-        let values = self.argument_values(name, arguments)?;
-        let argument = match values.as_slice() {
-            [argument] => argument.clone(),
-            [argument, by] if name == "string_agg" => {
-                separator = Some(self.typed_or_text(by.clone())?.sql);
-                argument.clone()
-            }
-            _ => return Err(self.unknown_function(name, &values)),
-        };
-        let argument = self.typed_or_text(argument)?;
-        let tail = format!("{order}){filter}");
-        Ok(match name {
-            "count" => Typed::new(
-                format!("count({distinct}{}{tail}", argument.sql),
-                SqlType::Int8,
-            ),
-            "min" | "max" => {
-                let collation = self.collation(argument.kind());
-                let sql = format!("{name}({}{collation}{tail}", argument.sql);
-                Typed::new(sql, argument.of)
-            }
-            "sum" | "avg" => self.sum(name, distinct, argument, &tail)?,
-            "bool_and" | "every" => {
-                Typed::new(format!("min({}{tail}", argument.sql), SqlType::Bool)
-            }
-            "bool_or" => Typed::new(format!("max({}{tail}", argument.sql), SqlType::Bool),
-            "string_agg" | "group_concat" => {
-                let text = self.coerce(argument, SqlType::Text.into(), Coercion::Explicit)?;
-                if !distinct.is_empty() {
-                    // SQLite's takes either DISTINCT or a separator.
-                    return Err(self.unsupported(format!("DISTINCT in {name}()")));
-                }
-                let separator = separator.unwrap_or_else(|| "','".to_owned());
-                let sql = format!("group_concat({}, {separator}{tail}", text.sql);
-                Typed::new(sql, SqlType::Text)
-            }
-            other => return Err(self.unsupported(format!("the aggregate {other}()"))),
-        })
-    }
-
-    fn sum(
-        &mut self,
-        name: &str,
-        distinct: &str,
-        argument: Typed,
-        tail: &str,
-    ) -> Result<Typed, SqlError> {
-        let argument = match self.is_postgres() {
-            true => argument,
-            false => match argument.kind().family() {
-                Family::Number => argument,
-                Family::Bool => Typed {
-                    of: SqlType::Int8.into(),
-                    ..argument
-                },
-                _ => self.coerce(argument, SqlType::Float8.into(), Coercion::Explicit)?,
-            },
-        };
-        let kind = argument.kind();
-        if kind == SqlType::Interval && name == "sum" {
-            return Ok(Typed::new(
-                format!("sum({}{tail}", argument.sql),
-                SqlType::Interval,
-            ));
-        }
-        if kind.family() != Family::Number {
-            return Err(self.unknown_function(name, &[argument]));
-        }
-        if kind.is_float() {
-            let sql = format!("{name}({distinct}{}{tail}", argument.sql);
-            return Ok(Typed::new(sql, SqlType::Float8));
-        }
-        let narrow = matches!(kind, SqlType::Int2 | SqlType::Int4);
-        if name == "sum" && narrow && self.is_postgres() {
-            return Ok(Typed::new(
-                format!("sum({distinct}{}{tail}", argument.sql),
-                SqlType::Int8,
-            ));
-        }
-        let sql = format!("sim_{name}({distinct}{}{tail}", argument.sql);
-        Ok(Typed::new(sql, SqlType::Numeric))
-    }
-
-    /// The functions that the grammar writes with words: `SUBSTRING(a FROM 1 FOR 2)`.
-    pub(super) fn word_function(&mut self, expr: &Expr) -> Result<Typed, SqlError> {
-        match expr {
-            Expr::Position { expr, r#in } => {
-                let arguments = vec![self.expression(r#in)?, self.expression(expr)?];
-                self.call("position of", arguments)
-            }
-            Expr::Substring {
-                expr,
-                substring_from,
-                substring_for,
-                ..
-            } => {
-                let mut arguments = vec![self.expression(expr)?];
-                match substring_from {
-                    Some(from) => arguments.push(self.expression(from)?),
-                    None => arguments.push(Typed::literal(Value::Integer(1), SqlType::Int4)),
-                }
-                if let Some(length) = substring_for {
-                    arguments.push(self.expression(length)?);
-                }
-                self.call("substring", arguments)
-            }
-            Expr::Trim {
-                trim_where,
-                trim_what,
-                expr,
-                trim_characters,
-            } => {
-                let name = match trim_where {
-                    Some(TrimWhereField::Leading) => "ltrim",
-                    Some(TrimWhereField::Trailing) => "rtrim",
-                    _ => "btrim",
-                };
-                let mut arguments = vec![self.expression(expr)?];
-                if let Some(what) = trim_what {
-                    arguments.push(self.expression(what)?);
-                }
-                for what in trim_characters.iter().flatten() {
-                    arguments.push(self.expression(what)?);
-                }
-                self.call(name, arguments)
-            }
-            Expr::Ceil {
-                expr,
-                field: CeilFloorKind::DateTimeField(_),
-            } => {
-                let arguments = vec![self.expression(expr)?];
-                self.call("ceil", arguments)
-            }
-            Expr::Floor {
-                expr,
-                field: CeilFloorKind::DateTimeField(_),
-            } => {
-                let arguments = vec![self.expression(expr)?];
-                self.call("floor", arguments)
-            }
-            other => Err(self.unsupported(format!("the expression {other}"))),
-        }
-    }
-
-    /// `CURRENT_USER` and its like, which stand where a column could.
-    pub(super) fn word_without_parentheses(&mut self, name: &str) -> Option<Typed> {
-        let words = [
-            "current_timestamp",
-            "current_date",
-            "current_time",
-            "localtimestamp",
-            "localtime",
-            "current_user",
-            "session_user",
-            "user",
-            "current_role",
-            "current_catalog",
-            "current_schema",
-            "utc_timestamp",
-            "utc_date",
-        ];
-        // `USER` without parentheses is PostgreSQL's.
-        if !words.contains(&name) || name == "user" && !self.is_postgres() {
-            return None;
-        }
-        let definition = functions::find(self.engine, name, 0)?;
-        self.call_defined(definition, Vec::new()).ok()
     }
 }

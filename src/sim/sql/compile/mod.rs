@@ -7,16 +7,21 @@
 //! Here: names, types, rewriting. Not here: running anything (`session`), the functions that the
 //! compiled text calls (`native`), and whether the client may do what it asks (`session`).
 
+mod aggregate;
 mod change;
 mod coerce;
+mod conflict;
 mod create;
 mod define;
 mod expression;
 mod from;
 mod function;
+mod grouping;
 mod insert;
 mod literal;
+mod name;
 mod operator;
+mod predicate;
 mod query;
 mod scope;
 mod select;
@@ -25,6 +30,7 @@ mod show;
 mod temporal;
 mod typed;
 mod utility;
+mod word_function;
 
 use std::sync::Arc;
 
@@ -41,7 +47,7 @@ use super::{SqlError, SqlType, own_syntax};
 use crate::id::EngineKind;
 use scope::{RelationColumn, Scope};
 
-pub(super) use typed::{literal as quote_value, quote_name};
+pub(super) use typed::quote_name;
 
 /// Compiles a statement against the session's present catalog.
 pub(super) fn compile(
@@ -52,7 +58,6 @@ pub(super) fn compile(
 ) -> Result<Plan, SqlError> {
     let mut compiler = Compiler::new(context, connection, statement, hints);
     let draft = match statement.syntax() {
-        Syntax::Empty => Draft::act("", Action::Empty),
         Syntax::Standard(syntax) => compiler.statement(syntax)?,
         Syntax::Own(syntax) => compiler.own_statement(syntax),
     };
@@ -108,7 +113,6 @@ impl Output {
 #[derive(Debug)]
 struct Compiler<'a> {
     engine: EngineKind,
-    context: &'a Context,
     connection: &'a Connection,
     statement: &'a Statement,
     database: String,
@@ -120,6 +124,10 @@ struct Compiler<'a> {
     /// `WITH` names in view, the innermost last.
     common_tables: Vec<(String, Vec<RelationColumn>)>,
     depth: usize,
+    /// Whether columns outside of `GROUP BY` are refused.
+    strict_groups: bool,
+    /// Columns named so far that are neither grouped by nor in an aggregate.
+    ungrouped: Vec<String>,
 }
 
 /// Deeper nesting than this is refused; a level costs a few kilobytes of stack.
@@ -130,11 +138,12 @@ const MAX_PARAMETERS: usize = 65_535;
 
 impl<'a> Compiler<'a> {
     fn new(
-        context: &'a Context,
+        context: &Context,
         connection: &'a Connection,
         statement: &'a Statement,
         hints: &[SqlType],
     ) -> Self {
+        let database = context.state().database.clone();
         let hinted = hints.iter().map(|kind| match kind {
             SqlType::Unknown => None,
             kind => Some(Type::from(*kind)),
@@ -145,15 +154,21 @@ impl<'a> Compiler<'a> {
         }
         Self {
             engine: context.engine,
-            context,
             connection,
             statement,
-            database: context.state().database.clone(),
+            database,
             parameters,
             traits: Traits::default(),
             scopes: Vec::new(),
             common_tables: Vec::new(),
             depth: 0,
+            strict_groups: match context.engine {
+                EngineKind::Postgres => true,
+                EngineKind::MySql => context
+                    .variable("sql_mode")
+                    .is_some_and(|mode| mode.contains("ONLY_FULL_GROUP_BY")),
+            },
+            ungrouped: Vec::new(),
         }
     }
 

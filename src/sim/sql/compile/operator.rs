@@ -45,43 +45,15 @@ impl Compiler<'_> {
     }
 
     fn binary(&mut self, left: Typed, operator: &Op, right: &Expr) -> Result<Typed, SqlError> {
-        let name;
-        let operator = match operator {
-            Op::PGCustomBinaryOperator(parts) => {
-                name = parts.last().cloned().unwrap_or_default();
-                &self.named_operator(&name)?
-            }
-            other => other,
-        };
         match operator {
-            Op::And | Op::Or => {
-                let word = if matches!(operator, Op::And) {
-                    "AND"
-                } else {
-                    "OR"
-                };
-                let left = self.as_condition(left, word)?;
-                let right = self.condition(right, word)?;
-                Ok(Typed::new(
-                    format!("({left} {word} {right})"),
-                    self.truth_type(),
-                ))
+            Op::PGCustomBinaryOperator(parts) => {
+                let name = parts.last().cloned().unwrap_or_default();
+                let operator = self.named_operator(&name)?;
+                self.binary(left, &operator, right)
             }
-            Op::Xor => {
-                let left = self.as_condition(left, "XOR")?;
-                let right = self.condition(right, "XOR")?;
-                let sql = format!("(({left}) <> 0) <> (({right}) <> 0)");
-                Ok(Typed::new(format!("({sql})"), self.truth_type()))
-            }
-            Op::StringConcat if !self.is_postgres() => {
-                // MySQL reads `||` as OR unless told otherwise by its SQL mode.
-                let left = self.as_condition(left, "OR")?;
-                let right = self.condition(right, "OR")?;
-                Ok(Typed::new(
-                    format!("({left} OR {right})"),
-                    self.truth_type(),
-                ))
-            }
+            Op::And | Op::Or | Op::Xor => self.logic(left, operator, right),
+            // MySQL reads `||` as OR unless told otherwise by its SQL mode.
+            Op::StringConcat if !self.is_postgres() => self.logic(left, &Op::Or, right),
             Op::StringConcat => {
                 let right = self.expression(right)?;
                 self.concatenate(left, right)
@@ -97,21 +69,8 @@ impl Compiler<'_> {
                 self.arithmetic(operator, left, right)
             }
             Op::BitwiseAnd | Op::BitwiseOr | Op::PGBitwiseShiftLeft | Op::PGBitwiseShiftRight => {
-                let symbol = match operator {
-                    Op::BitwiseAnd => "&",
-                    Op::BitwiseOr => "|",
-                    Op::PGBitwiseShiftLeft => "<<",
-                    _ => ">>",
-                };
                 let right = self.expression(right)?;
-                let common = self.common_type(&[left.clone(), right.clone()])?;
-                if !common.kind.is_integer() {
-                    return Err(self.no_operator(symbol, &left, &right));
-                }
-                Ok(Typed::new(
-                    format!("({} {symbol} {})", left.sql, right.sql),
-                    common.kind,
-                ))
+                self.bits(left, operator, right)
             }
             comparison => {
                 let symbol = self.comparison_symbol(comparison)?;
@@ -119,6 +78,40 @@ impl Compiler<'_> {
                 self.compare(symbol, left, right)
             }
         }
+    }
+
+    fn logic(&mut self, left: Typed, operator: &Op, right: &Expr) -> Result<Typed, SqlError> {
+        let word = match operator {
+            Op::And => "AND",
+            Op::Or => "OR",
+            _ => "XOR",
+        };
+        let left = self.as_condition(left, word)?;
+        let right = self.condition(right, word)?;
+        let sql = match word {
+            "XOR" => format!("((({left}) <> 0) <> (({right}) <> 0))"),
+            _ => format!("({left} {word} {right})"),
+        };
+        Ok(Typed::new(sql, self.truth_type()))
+    }
+
+    fn bits(&mut self, left: Typed, operator: &Op, right: Typed) -> Result<Typed, SqlError> {
+        let symbol = match operator {
+            Op::BitwiseAnd => "&",
+            Op::BitwiseOr => "|",
+            Op::PGBitwiseShiftLeft => "<<",
+            _ => ">>",
+        };
+        let common = self.common_type(&[left.clone(), right.clone()])?;
+        if !common.kind.is_integer() {
+            return Err(self.no_operator(symbol, &left, &right));
+        }
+        let left = self.to_common(left, common)?;
+        let right = self.to_common(right, common)?;
+        Ok(Typed::new(
+            format!("({} {symbol} {})", left.sql, right.sql),
+            common.kind,
+        ))
     }
 
     /// `OPERATOR(pg_catalog.=)`: the operator by its name.

@@ -331,6 +331,9 @@ impl Compiler<'_> {
             },
             _ => {
                 let typed = self.expression(&item.expr)?;
+                if output.is_some() {
+                    self.refuse_ungrouped()?;
+                }
                 (typed.sql.clone(), typed.kind())
             }
         };

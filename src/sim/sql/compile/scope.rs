@@ -1,6 +1,7 @@
 //! Which names an expression may use, and what they stand for.
 
 use super::super::types::Type;
+use super::grouping::Grouping;
 
 /// The relations of one `FROM` and the aliases of its select list.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +13,10 @@ pub(super) struct Scope {
     pub(super) aliases_first: bool,
     /// Columns that `USING` and `NATURAL` have merged: their bare name means the merged one.
     pub(super) merged: Vec<String>,
+    /// Some aggregate function was called.
+    pub(super) aggregated: bool,
+    /// Set once what the groups have in common is known; then other columns are refused.
+    pub(super) grouping: Option<Grouping>,
 }
 
 /// A table, view, subquery or function in a `FROM`.

@@ -17,7 +17,10 @@ impl Compiler<'_> {
         self.refuse_exotic(select)?;
         let (from, scope) = self.from(&select.from)?;
         self.scopes.push(scope);
+        // What an expression further out has named so far is not this query's business.
+        let outer = std::mem::take(&mut self.ungrouped);
         let result = self.select_in_scope(select, &from);
+        self.ungrouped.splice(0..0, outer);
         let scope = self.scopes.pop().unwrap_or_default();
         let (sql, output) = result?;
         Ok(Body { sql, output, scope })
@@ -65,8 +68,10 @@ impl Compiler<'_> {
             scope.aliases = aliases(&output);
         }
         sql.push_str(&self.group_by(&select.group_by, &output)?);
+        self.check_grouping(select, &output)?;
         if let Some(having) = &select.having {
             let condition = self.condition(having, "HAVING")?;
+            self.refuse_ungrouped()?;
             sql.push_str(&format!(" HAVING {condition}"));
         }
         if let Some(scope) = self.scopes.last_mut() {

@@ -88,7 +88,7 @@ fn exact(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlE
 fn quotient_scale(engine: EngineKind, left: Decimal, right: Decimal) -> u32 {
     match engine {
         EngineKind::MySql => (left.scale() + 4).min(MAX_SCALE),
-        EngineKind::Postgres => left.scale().max(right.scale()).max(16).min(MAX_SCALE),
+        EngineKind::Postgres => left.scale().max(right.scale()).clamp(16, MAX_SCALE),
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use rusqlite::Connection;
 
 use super::context::Context;
-use super::plan::{Action, Plan};
+use super::plan::Plan;
 use super::statement::{self, Statement};
 use super::variables;
 use super::{Description, Reply, SqlError, SqlType, TransactionState, Value, compile, native};
@@ -58,9 +58,9 @@ const MAX_PREPARED: usize = 64;
 
 /// SQLite reports progress after so many of its virtual machine's instructions.
 const INSTRUCTIONS_PER_STEP: i32 = 100_000;
-/// A statement that takes more steps is cancelled: some ten seconds, in which an endless
-/// recursive query would otherwise hold up the whole simulator.
-const MAX_STEPS: u64 = 5_000;
+/// A statement that takes more steps is cancelled. A scan of a million rows takes some hundred;
+/// an endless recursive query would otherwise hold up the whole simulator.
+const MAX_STEPS: u64 = 500;
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -174,9 +174,6 @@ impl Session {
         self.begin_statement();
         self.check_not_failed(statement)?;
         let plan = self.plan(statement)?;
-        if matches!(plan.action, Action::Empty) {
-            return Ok(Reply::Empty);
-        }
         self.check_writable(&plan)?;
         self.follow_role(&plan)?;
         let reply = self.run(statement, &plan, parameters).await?;
@@ -260,9 +257,12 @@ impl Session {
                 message,
             ));
         }
-        self.context.state().database = database.to_owned();
-        // Names mean something else now, though no table has changed.
-        self.volume.schema_changed();
+        let mut state = self.context.state();
+        if state.database != database {
+            state.database = database.to_owned();
+            // Names mean something else now, though no table has changed.
+            self.volume.schema_changed();
+        }
         Ok(())
     }
 

@@ -16,7 +16,7 @@ pub(super) struct Fetched {
 }
 
 /// A larger result is refused: it is held in memory as a whole.
-const MAX_RESULT_BYTES: usize = 512 * 1024 * 1024;
+const MAX_RESULT_BYTES: usize = 256 * 1024 * 1024;
 
 impl Session {
     /// Runs one SQLite statement to its end.

@@ -125,11 +125,7 @@ impl Session {
             Action::SetTransaction { modes, session } => self.set_transaction(*modes, *session),
             Action::Use(database) => self.use_database(database)?,
             Action::Discard { everything } => self.discard(*everything)?,
-            Action::Nothing
-            | Action::Empty
-            | Action::Query(_)
-            | Action::Change(_)
-            | Action::Define(_) => {}
+            Action::Nothing | Action::Query(_) | Action::Change(_) | Action::Define(_) => {}
         }
         Ok("")
     }
@@ -403,7 +399,6 @@ fn ends_transaction(statement: &Statement) -> bool {
     match statement.syntax() {
         Syntax::Standard(syntax) => matches!(**syntax, Ast::Commit { .. } | Ast::Rollback { .. }),
         Syntax::Own(own) => matches!(own, own_syntax::Statement::Abort),
-        Syntax::Empty => true,
     }
 }
 

@@ -110,12 +110,9 @@ async fn quotes_and_comments_hide_semicolons() {
 #[tokio::test]
 async fn a_syntax_error_has_its_position_in_characters() {
     let mut client = Bench::new(EngineKind::Postgres).session();
-    let error = client
-        .0
-        .parse("SELECT 'ä',\n  1 FROM FROM t")
-        .expect_err("an error");
+    let error = client.0.parse("SELECT 'ä',\n  1 1").expect_err("an error");
     assert_eq!(error.sqlstate, "42601");
-    assert_eq!(error.position, Some(22));
+    assert_eq!(error.position, Some(17));
 }
 
 #[tokio::test]

@@ -1,0 +1,164 @@
+//! The system tables and table functions of PostgreSQL.
+
+use serde_json::{Value as Json, json};
+
+use super::{Source, SystemRelation, column, replica_status};
+use crate::id::EngineKind;
+use crate::sim::sql::SqlType;
+use crate::sim::sql::context::Context;
+use crate::sim::sql::{functions, variables};
+
+pub(super) const TABLE: &[SystemRelation] = &[
+    SystemRelation {
+        is_function: true,
+        schema: "pg_catalog",
+        name: "aurora_replica_status",
+        is_topology: true,
+        columns: replica_status::AURORA_REPLICA_STATUS,
+        source: Source::Rows(replica_status::postgres),
+    },
+    SystemRelation {
+        is_function: false,
+        schema: "pg_catalog",
+        name: "pg_settings",
+        is_topology: false,
+        columns: &[
+            column("name", SqlType::Text),
+            column("setting", SqlType::Text),
+            column("vartype", SqlType::Text),
+            column("source", SqlType::Text),
+        ],
+        source: Source::Rows(postgres_settings),
+    },
+    SystemRelation {
+        is_function: false,
+        schema: "pg_catalog",
+        name: "pg_proc",
+        is_topology: false,
+        columns: &[
+            column("oid", SqlType::Oid),
+            column("proname", SqlType::Text),
+            column("pronamespace", SqlType::Oid),
+        ],
+        source: Source::Rows(postgres_functions),
+    },
+    SystemRelation {
+        is_function: false,
+        schema: "pg_catalog",
+        name: "pg_database",
+        is_topology: false,
+        columns: &[
+            column("oid", SqlType::Oid),
+            column("datname", SqlType::Text),
+            column("encoding", SqlType::Int4),
+        ],
+        source: Source::Query("SELECT 16384, sim_info('database'), 6"),
+    },
+    SystemRelation {
+        is_function: false,
+        schema: "pg_catalog",
+        name: "pg_namespace",
+        is_topology: false,
+        columns: &[
+            column("oid", SqlType::Oid),
+            column("nspname", SqlType::Text),
+            column("nspowner", SqlType::Oid),
+        ],
+        source: Source::Query(
+            "VALUES (11, 'pg_catalog', 10), (2200, 'public', 10), (13000, 'information_schema', 10)",
+        ),
+    },
+    SystemRelation {
+        is_function: false,
+        schema: "pg_catalog",
+        name: "pg_extension",
+        is_topology: false,
+        columns: &[
+            column("oid", SqlType::Oid),
+            column("extname", SqlType::Text),
+        ],
+        source: Source::Query("VALUES (13500, 'plpgsql'), (16390, 'aurora_stat_utils')"),
+    },
+    SystemRelation {
+        is_function: false,
+        schema: "pg_catalog",
+        name: "pg_tables",
+        is_topology: false,
+        columns: &[
+            column("schemaname", SqlType::Text),
+            column("tablename", SqlType::Text),
+            column("tableowner", SqlType::Text),
+        ],
+        source: Source::Query(
+            "SELECT 'public', name, sim_info('user') FROM sqlite_master
+             WHERE type = 'table' AND sim_is_visible(name)",
+        ),
+    },
+    SystemRelation {
+        is_function: false,
+        schema: "information_schema",
+        name: "tables",
+        is_topology: false,
+        columns: &[
+            column("table_catalog", SqlType::Text),
+            column("table_schema", SqlType::Text),
+            column("table_name", SqlType::Text),
+            column("table_type", SqlType::Text),
+        ],
+        source: Source::Query(
+            "SELECT sim_info('database'), 'public', name, 'BASE TABLE' FROM sqlite_master
+             WHERE type = 'table' AND sim_is_visible(name)
+             UNION ALL
+             SELECT sim_info('database'), value ->> 0, value ->> 1, 'VIEW'
+             FROM json_each(sim_rows('system_tables'))",
+        ),
+    },
+    SystemRelation {
+        is_function: false,
+        schema: "information_schema",
+        name: "columns",
+        is_topology: false,
+        columns: &[
+            column("table_catalog", SqlType::Text),
+            column("table_schema", SqlType::Text),
+            column("table_name", SqlType::Text),
+            column("column_name", SqlType::Text),
+            column("ordinal_position", SqlType::Int4),
+            column("column_default", SqlType::Text),
+            column("is_nullable", SqlType::Text),
+            column("data_type", SqlType::Text),
+        ],
+        source: Source::Query(
+            "SELECT sim_info('database'), 'public', t.name, c.name, c.cid + 1, c.dflt_value,
+                 iif(c.\"notnull\", 'NO', 'YES'), sim_declared_type(c.type)
+             FROM sqlite_master t, pragma_table_info(t.name) c
+             WHERE t.type = 'table' AND sim_is_visible(t.name)",
+        ),
+    },
+];
+
+fn postgres_settings(context: &Context) -> Vec<Vec<Json>> {
+    let rows = variables::all(EngineKind::Postgres).iter().map(|variable| {
+        let kind = match variable.kind {
+            SqlType::Bool => "bool",
+            SqlType::Int4 => "integer",
+            _ => "string",
+        };
+        let value = context.variable(variable.name);
+        vec![
+            json!(variable.name),
+            json!(value),
+            json!(kind),
+            json!("default"),
+        ]
+    });
+    rows.collect()
+}
+
+fn postgres_functions(context: &Context) -> Vec<Vec<Json>> {
+    let names = functions::names(context.engine);
+    let rows = names
+        .enumerate()
+        .map(|(index, name)| vec![json!(20_000 + index), json!(name), json!(11)]);
+    rows.collect()
+}
