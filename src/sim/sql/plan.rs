@@ -85,7 +85,9 @@ pub(super) struct Change {
     pub(super) count_changed: Option<String>,
     /// The column whose counter the statement draws from.
     pub(super) generated: Option<GeneratedColumn>,
-    /// Rows changed in place count twice (`ON DUPLICATE KEY UPDATE`, `REPLACE`).
+    /// Counts all rows, before and after: those that `REPLACE` removed count as affected.
+    pub(super) count_rows: Option<String>,
+    /// Rows changed in place count twice (`ON DUPLICATE KEY UPDATE`).
     pub(super) counts_updates: bool,
     /// Further statements, such as those that empty more tables.
     pub(super) more: Vec<String>,

@@ -34,7 +34,11 @@ impl Compiler<'_> {
             (false, true) => "INSERT OR IGNORE",
             _ => "INSERT",
         };
-        change.counts_updates = insert.replace_into;
+        if insert.replace_into {
+            let name = quote_name(&table.name);
+            change.count_rows = Some(format!("SELECT count(*) FROM {name}"));
+        }
+        self.check_left_out(insert, &table, &targets)?;
         let alias = match &insert.table_alias {
             Some(alias) => Some(self.fold(&alias.alias)),
             None => None,
@@ -122,6 +126,28 @@ impl Compiler<'_> {
         match fits {
             true => Ok(table.columns.iter().take(width).cloned().collect()),
             false => Err(self.wrong_count(width > table.columns.len())),
+        }
+    }
+
+    /// MySQL's strict mode: a column without a default must be given a value.
+    fn check_left_out(
+        &self,
+        insert: &Insert,
+        table: &Table,
+        targets: &[TableColumn],
+    ) -> Result<(), SqlError> {
+        if self.is_postgres() || insert.ignore {
+            return Ok(());
+        }
+        let left_out = table.columns.iter().find(|column| {
+            column.not_null
+                && column.default.is_none()
+                && matches!(column.generation, Generation::None | Generation::OnUpdate)
+                && !targets.iter().any(|target| target.name == column.name)
+        });
+        match left_out {
+            Some(column) => Err(without_default(column)),
+            None => Ok(()),
         }
     }
 
@@ -301,10 +327,7 @@ impl Compiler<'_> {
         }
         match &column.default {
             Some(default) => Ok(format!("({default})")),
-            None if column.not_null && !self.is_postgres() => {
-                let message = format!("Field '{}' doesn't have a default value", column.name);
-                Err(SqlError::new("HY000", 1364, message))
-            }
+            None if column.not_null && !self.is_postgres() => Err(without_default(column)),
             None => Ok("NULL".to_owned()),
         }
     }
@@ -466,6 +489,11 @@ impl Compiler<'_> {
     }
 }
 
+fn without_default(column: &TableColumn) -> SqlError {
+    let message = format!("Field '{}' doesn't have a default value", column.name);
+    SqlError::new("HY000", 1364, message)
+}
+
 fn is_default(expr: &Expr) -> bool {
     match expr {
         Expr::Identifier(name) => {
@@ -508,9 +536,12 @@ fn name_columns(expr: &mut Expr, table: &Table, new: &str, postgres: bool) {
 fn argument_name(function: &ast::Function) -> Option<ast::Ident> {
     match &function.args {
         ast::FunctionArguments::List(list) => match list.args.as_slice() {
-            [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(Expr::Identifier(name)))] => {
-                Some(name.clone())
-            }
+            [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(argument))] => match argument {
+                Expr::Identifier(name) => Some(name.clone()),
+                // Arguments are visited before their call: this one has its table by now.
+                Expr::CompoundIdentifier(parts) => parts.last().cloned(),
+                _ => None,
+            },
             _ => None,
         },
         _ => None,

@@ -18,7 +18,6 @@ pub(super) struct Body {
     pub(super) output: Vec<Output>,
     /// The relations of a plain select; none for set operations.
     pub(super) scope: Scope,
-    pub(super) distinct: bool,
 }
 
 impl Compiler<'_> {
@@ -45,7 +44,14 @@ impl Compiler<'_> {
                 && !matches!(expr, Expr::CompoundIdentifier(parts) if !parts[0].value.starts_with('@'))
                 && !matches!(expr, Expr::Identifier(name) if name.quote_style.is_some())
             {
-                column.name.clone_from(text);
+                column.name = match expr {
+                    Expr::Value(value) => match &value.value {
+                        ast::Value::SingleQuotedString(text)
+                        | ast::Value::DoubleQuotedString(text) => text.clone(),
+                        _ => text.clone(),
+                    },
+                    _ => text.clone(),
+                };
             }
         }
     }
@@ -144,7 +150,6 @@ impl Compiler<'_> {
                     sql: format!("SELECT {list} FROM ({sql})"),
                     output,
                     scope: Scope::default(),
-                    distinct: false,
                 })
             }
             SetExpr::SetOperation {
@@ -204,7 +209,6 @@ impl Compiler<'_> {
             sql: format!("{left} {word} {right}"),
             output,
             scope: Scope::default(),
-            distinct: true,
         })
     }
 
@@ -280,7 +284,6 @@ impl Compiler<'_> {
             ),
             output,
             scope: Scope::default(),
-            distinct: false,
         })
     }
 

@@ -20,12 +20,7 @@ impl Compiler<'_> {
         let result = self.select_in_scope(select, &from);
         let scope = self.scopes.pop().unwrap_or_default();
         let (sql, output) = result?;
-        Ok(Body {
-            sql,
-            output,
-            scope,
-            distinct: select.distinct.is_some(),
-        })
+        Ok(Body { sql, output, scope })
     }
 
     fn refuse_exotic(&self, select: &Select) -> Result<(), SqlError> {
@@ -160,7 +155,15 @@ impl Compiler<'_> {
             true => self.coerce(typed, SqlType::Text.into(), Coercion::Implicit),
             false => {
                 self.no_months(&[&typed])?;
-                Ok(typed)
+                // A column has its collation already; DISTINCT and UNION go by it.
+                let collation = match typed.origin {
+                    Origin::Column { .. } => "",
+                    _ => self.collation(typed.kind()),
+                };
+                Ok(Typed {
+                    sql: format!("{}{collation}", typed.sql),
+                    ..typed
+                })
             }
         }
     }
@@ -234,9 +237,10 @@ impl Compiler<'_> {
     /// The name of a column without an alias.
     fn column_name(&self, expr: &Expr) -> String {
         match self.is_postgres() {
-            true => self
-                .postgres_name(expr)
-                .unwrap_or_else(|| "?column?".to_owned()),
+            true => match self.postgres_name(expr) {
+                Some(Name::Strong(name) | Name::Weak(name)) => name,
+                None => "?column?".to_owned(),
+            },
             false => match expr {
                 Expr::Identifier(name) => name.value.clone(),
                 Expr::CompoundIdentifier(parts) if !parts[0].value.starts_with('@') => parts
@@ -248,53 +252,51 @@ impl Compiler<'_> {
         }
     }
 
-    /// PostgreSQL's `FigureColname`: the column's, function's or type's name.
-    fn postgres_name(&self, expr: &Expr) -> Option<String> {
-        let word = |text: &str| Some(text.to_owned());
+    /// The column's, function's or type's name, by the rules of PostgreSQL's `FigureColname`.
+    fn postgres_name(&self, expr: &Expr) -> Option<Name> {
+        let strong = |text: &str| Some(Name::Strong(text.to_owned()));
         match expr {
-            Expr::Identifier(name) => Some(self.fold(name)),
-            Expr::CompoundIdentifier(parts) => parts.last().map(|part| self.fold(part)),
-            Expr::Function(function) => self.split_name(&function.name).ok().map(|(_, name)| name),
-            Expr::Nested(inner) => self.postgres_name(inner),
-            Expr::Collate { expr, .. } => self.postgres_name(expr),
+            Expr::Identifier(name) => Some(Name::Strong(self.fold(name))),
+            Expr::CompoundIdentifier(parts) => Some(Name::Strong(self.fold(parts.last()?))),
+            Expr::Function(function) => {
+                let (_, name) = self.split_name(&function.name).ok()?;
+                Some(Name::Strong(name))
+            }
+            Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => self.postgres_name(inner),
             Expr::Cast {
                 expr, data_type, ..
-            } => self.postgres_name(expr).or_else(|| {
-                let of = super::super::types::from_sql(self.engine, data_type).ok();
-                Some(match of.map(|(of, _)| of.kind) {
-                    Some(kind) => short_type_name(kind, &data_type.to_string()),
-                    None => data_type.to_string().to_lowercase(),
-                })
-            }),
+            } => match self.postgres_name(expr) {
+                Some(Name::Strong(name)) => Some(Name::Strong(name)),
+                _ => Some(Name::Weak(self.type_column_name(data_type))),
+            },
+            Expr::TypedString(typed) => Some(Name::Weak(self.type_column_name(&typed.data_type))),
+            Expr::Interval(_) => Some(Name::Weak("interval".to_owned())),
             Expr::Case { else_result, .. } => {
-                let of_else = else_result
-                    .as_ref()
-                    .filter(|it| !matches!(***it, Expr::Value(_)));
-                of_else
-                    .and_then(|it| self.postgres_name(it))
-                    .or_else(|| word("case"))
+                let of_else = else_result.as_ref().and_then(|it| self.postgres_name(it));
+                match of_else {
+                    Some(Name::Strong(name)) => Some(Name::Strong(name)),
+                    _ => Some(Name::Weak("case".to_owned())),
+                }
             }
-            Expr::Exists { .. } => word("exists"),
-            Expr::Extract { .. } => word("extract"),
-            Expr::Position { .. } => word("position"),
-            Expr::Substring { .. } => word("substring"),
-            Expr::Trim { .. } => word("btrim"),
-            Expr::Ceil { .. } => word("ceil"),
-            Expr::Floor { .. } => word("floor"),
-            Expr::Interval(_) => word("interval"),
-            Expr::AtTimeZone { .. } => word("timezone"),
-            Expr::TypedString(typed) => {
-                let of = super::super::types::from_sql(self.engine, &typed.data_type).ok()?;
-                Some(short_type_name(of.0.kind, &typed.data_type.to_string()))
-            }
+            Expr::Exists { .. } => strong("exists"),
+            Expr::Extract { .. } => strong("extract"),
+            Expr::Position { .. } => strong("position"),
+            Expr::Substring {
+                shorthand: true, ..
+            } => strong("substr"),
+            Expr::Substring { .. } => strong("substring"),
+            Expr::Trim { .. } => strong("btrim"),
+            Expr::Ceil { .. } => strong("ceil"),
+            Expr::Floor { .. } => strong("floor"),
+            Expr::AtTimeZone { .. } => strong("timezone"),
             Expr::Value(value) => match value.value {
-                sqlparser::ast::Value::Boolean(_) => word("bool"),
+                sqlparser::ast::Value::Boolean(_) => Some(Name::Weak("bool".to_owned())),
                 _ => None,
             },
             Expr::Subquery(query) => match &*query.body {
                 sqlparser::ast::SetExpr::Select(select) => match select.projection.first()? {
                     SelectItem::UnnamedExpr(expr) => self.postgres_name(expr),
-                    SelectItem::ExprWithAlias { alias, .. } => Some(self.fold(alias)),
+                    SelectItem::ExprWithAlias { alias, .. } => Some(Name::Strong(self.fold(alias))),
                     _ => None,
                 },
                 _ => None,
@@ -302,6 +304,20 @@ impl Compiler<'_> {
             _ => None,
         }
     }
+
+    fn type_column_name(&self, data_type: &sqlparser::ast::DataType) -> String {
+        let written = data_type.to_string();
+        match super::super::types::from_sql(self.engine, data_type) {
+            Ok((of, _)) => short_type_name(of.kind, &written),
+            Err(_) => written.to_lowercase(),
+        }
+    }
+}
+
+/// The name of a column, and whether a cast or `CASE` around it keeps it.
+enum Name {
+    Strong(String),
+    Weak(String),
 }
 
 /// The name that PostgreSQL's catalog has for a type.

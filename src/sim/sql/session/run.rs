@@ -123,6 +123,10 @@ impl Session {
             Some(count) => Some(self.single_number(count, parameters)?),
             None => None,
         };
+        let rows_before = match &change.count_rows {
+            Some(count) => Some(self.single_number(count, &[])?),
+            None => None,
+        };
         let watched = change
             .counts_updates
             .then(|| self.watch_updates())
@@ -136,7 +140,17 @@ impl Session {
         for sql in &change.more {
             self.fetch(sql, &[], plan)?;
         }
-        let matched = inserted_or_updated;
+        let removed = match (&change.count_rows, rows_before) {
+            (Some(count), Some(before)) => {
+                (before + inserted_or_updated).saturating_sub(self.single_number(count, &[])?)
+            }
+            _ => 0,
+        };
+        let matched = match plan.verb {
+            // Neither server says how many rows there were.
+            "TRUNCATE TABLE" => 0,
+            _ => inserted_or_updated + removed,
+        };
         let affected = match (changed, watched) {
             (Some(changed), _) => changed,
             (None, Some(())) => matched + self.context.state().updated_rows,
