@@ -290,7 +290,7 @@ pub(super) async fn watch<T>(
     phase: Phase,
     call: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T> {
-    if link.is_condemned() {
+    if link.is_condemned() || link.reporter().generation_end().has_ended() {
         return Err(already_over(link));
     }
     let guard = CondemnIfDropped(link);
