@@ -82,7 +82,11 @@ impl Tls {
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Tls(on)" } else { "Tls(off)" })
+        f.write_str(if self.0.is_some() {
+            "Tls(on)"
+        } else {
+            "Tls(off)"
+        })
     }
 }
 

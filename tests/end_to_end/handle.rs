@@ -97,7 +97,10 @@ async fn a_cluster_with_tls_is_reached_by_its_names<E: Database>() {
         .unwrap();
     let name = |simulated: &SimCluster| {
         let file = simulated.ca_file().expect("TLS is on").file_name();
-        file.expect("a file has a name").to_str().unwrap().to_owned()
+        file.expect("a file has a name")
+            .to_str()
+            .unwrap()
+            .to_owned()
     };
     let foreign = simulated.url().replace(&name(&simulated), &name(&stranger));
     let url = foreign + "&failover_timeout=500ms";
