@@ -43,10 +43,14 @@ pub mod endpoint {
 #[cfg(feature = "mysql")]
 pub mod mysql {
     pub use crate::engine::mysql::{Client, Transaction};
+    /// The client library itself, in the version that the connections are of.
+    pub use mysql_async;
 }
 
 /// What is particular to PostgreSQL.
 #[cfg(feature = "postgres")]
 pub mod postgres {
     pub use crate::engine::postgres::{Client, Transaction};
+    /// The client library itself, in the version that the connections are of.
+    pub use tokio_postgres;
 }

@@ -15,7 +15,7 @@ mod report;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use aurora_driver::sim::{SimCluster, Timeline};
@@ -24,7 +24,7 @@ use clap::{Parser, ValueEnum};
 
 use engine::Database;
 use load::{Load, Tally};
-use report::Report;
+use report::{Evidence, Report};
 
 /// How long the load runs before the fault, and after everything is back.
 const CALM: Duration = Duration::from_millis(500);
@@ -109,6 +109,7 @@ async fn run<E: Database>(arguments: &Arguments) -> anyhow::Result<Report> {
         Pace::Fast => Timeline::fast(),
         Pace::Aurora => Timeline::aurora(arguments.engine),
     };
+    let began = Instant::now();
     let simulated = SimCluster::builder(arguments.engine)
         .readers(usize::from(arguments.readers))
         .timeline(timeline)
@@ -116,6 +117,7 @@ async fn run<E: Database>(arguments: &Arguments) -> anyhow::Result<Report> {
         .start()
         .await
         .context("the simulated cluster did not start")?;
+    let started_in = began.elapsed();
     let simulated = Arc::new(simulated);
     let cluster = Cluster::<E>::connect(&simulated.url()).await?;
     engine::create_table(&cluster).await?;
@@ -148,9 +150,17 @@ async fn run<E: Database>(arguments: &Arguments) -> anyhow::Result<Report> {
         .last_promotion()
         .context("the simulator promoted nobody")?;
     let ledger = simulated.ledger().context("the ledger cannot be read")?;
-    Ok(Report::new(
-        arguments, &tally, old_writer, promotion, &ledger, &story, fault_wall,
-    ))
+    Ok(Report::new(&Evidence {
+        engine: arguments.engine.name(),
+        fault: arguments.fault.name(),
+        started_in,
+        fault_wall,
+        old_writer,
+        tally: &tally,
+        promotion: &promotion,
+        ledger: &ledger,
+        events: &story,
+    }))
 }
 
 fn inject(simulated: &SimCluster, fault: Fault) -> anyhow::Result<aurora_driver::InstanceId> {

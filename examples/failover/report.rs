@@ -8,17 +8,32 @@ use aurora_driver::sim::{LedgerEntry, Promotion};
 use aurora_driver::{Event, EventKind, InstanceId};
 use serde_json::json;
 
-use crate::Arguments;
 use crate::load::{Notes, Tally};
 
 const BUCKET: Duration = Duration::from_millis(100);
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const LINE_WIDTH: usize = 80;
 
+/// All that is known of one run.
+pub(crate) struct Evidence<'a> {
+    pub(crate) engine: &'static str,
+    pub(crate) fault: &'static str,
+    /// How long the simulated cluster took to start.
+    pub(crate) started_in: Duration,
+    /// The fault on the wall clock, which the driver's events carry.
+    pub(crate) fault_wall: SystemTime,
+    pub(crate) old_writer: InstanceId,
+    pub(crate) tally: &'a Tally,
+    pub(crate) promotion: &'a Promotion,
+    pub(crate) ledger: &'a [LedgerEntry],
+    pub(crate) events: &'a [Event],
+}
+
 /// The verdict over one run.
 pub(crate) struct Report {
     engine: &'static str,
     fault: &'static str,
+    started_in: Duration,
     acknowledged: usize,
     lost: usize,
     duplicated: usize,
@@ -35,17 +50,12 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(
-        arguments: &Arguments,
-        tally: &Tally,
-        old_writer: InstanceId,
-        promotion: Promotion,
-        ledger: &[LedgerEntry],
-        events: &[Event],
-        fault_wall: SystemTime,
-    ) -> Self {
+    pub(crate) fn new(evidence: &Evidence<'_>) -> Self {
+        let Evidence {
+            tally, promotion, ..
+        } = evidence;
         let notes = tally.notes();
-        let applied = count_applied(ledger);
+        let applied = count_applied(evidence.ledger);
         let lost = notes
             .acknowledged
             .iter()
@@ -54,7 +64,7 @@ impl Report {
         let last_before = notes
             .acknowledged
             .iter()
-            .filter(|(_, _, instance)| *instance == old_writer)
+            .filter(|(_, _, instance)| *instance == evidence.old_writer)
             .map(|(_, at, _)| *at)
             .max();
         let first_after = notes
@@ -65,8 +75,9 @@ impl Report {
             .min();
         let first_after = first_after.unwrap_or(Duration::MAX);
         Self {
-            engine: arguments.engine.name(),
-            fault: arguments.fault.name(),
+            engine: evidence.engine,
+            fault: evidence.fault,
+            started_in: evidence.started_in,
             acknowledged: notes.acknowledged.len(),
             lost,
             duplicated: applied.values().filter(|times| **times > 1).count(),
@@ -76,15 +87,7 @@ impl Report {
             gap: first_after.saturating_sub(last_before.unwrap_or_default()),
             promoted_after: promotion.accepting_at.saturating_sub(promotion.fault_at),
             added: millis(first_after) - millis(promotion.accepting_at),
-            story: tell(
-                arguments,
-                &notes,
-                &old_writer,
-                &promotion,
-                first_after,
-                events,
-                fault_wall,
-            ),
+            story: tell(evidence, &notes, first_after),
             writes_per_bucket: histogram(&notes),
             fault_bucket: bucket_of(promotion.fault_at),
         }
@@ -104,6 +107,7 @@ impl Report {
         json!({
             "engine": self.engine,
             "fault": self.fault,
+            "started_in_ms": round(millis(self.started_in)),
             "acknowledged": self.acknowledged,
             "lost": self.lost,
             "duplicated": self.duplicated,
@@ -121,6 +125,11 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "the simulated cluster started in {:.1} ms\n",
+            millis(self.started_in)
+        )?;
         writeln!(f, "timeline (milliseconds after the fault)")?;
         for (at, what) in &self.story {
             writeln!(f, "  {at:>9.1}  {what}")?;
@@ -197,24 +206,21 @@ fn bucket_of(at: Duration) -> usize {
     usize::try_from(at.as_millis() / BUCKET.as_millis()).unwrap_or(usize::MAX)
 }
 
-fn tell(
-    arguments: &Arguments,
-    notes: &Notes,
-    old_writer: &InstanceId,
-    promotion: &Promotion,
-    first_after: Duration,
-    events: &[Event],
-    fault_wall: SystemTime,
-) -> Vec<(f64, String)> {
+fn tell(evidence: &Evidence<'_>, notes: &Notes, first_after: Duration) -> Vec<(f64, String)> {
+    let Evidence {
+        promotion,
+        fault_wall,
+        ..
+    } = evidence;
     let on_simulators_clock = |at: Duration| millis(at) - millis(promotion.fault_at);
-    let on_wall_clock = |at: SystemTime| match at.duration_since(fault_wall) {
+    let on_wall_clock = |at: SystemTime| match at.duration_since(*fault_wall) {
         Ok(after) => millis(after),
         Err(before) => -millis(before.duration()),
     };
     let mut story = vec![
         (
             0.0,
-            format!("fault: {} of {old_writer}", arguments.fault.name()),
+            format!("fault: {} of {}", evidence.fault, evidence.old_writer),
         ),
         (
             on_simulators_clock(promotion.accepting_at),
@@ -237,7 +243,10 @@ fn tell(
             format!("application: first failed write: {error}"),
         ));
     }
-    let told = events.iter().filter(|event| event.at >= fault_wall);
+    let told = evidence
+        .events
+        .iter()
+        .filter(|event| event.at >= *fault_wall);
     story.extend(told.map(|event| (on_wall_clock(event.at), describe(&event.kind))));
     story.sort_by(|(a, _), (b, _)| a.total_cmp(b));
     story

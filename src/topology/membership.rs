@@ -60,10 +60,7 @@ impl Change {
         // Two writer rows are common after a failover: the old writer's is not rewritten yet.
         if !row.is_writer {
             instance.lag = plausible_lag(row.lag_millis);
-            // Of an earlier writer the row may be left from a time before it was that.
-            if instance.unaware_of_demotion.is_none() {
-                instance.reader_since_epoch = Some(epoch);
-            }
+            instance.reader_since_epoch = Some(epoch);
         }
     }
 

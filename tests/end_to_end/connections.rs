@@ -91,12 +91,13 @@ async fn a_cancelled_call_never_answers_the_next_one<E: Database>() {
     let cancelled =
         tokio::time::timeout(Duration::from_millis(20), E::run(&mut writer, E::SLEEP)).await;
     assert!(cancelled.is_err(), "the call was still under way");
-    if let Ok(number) = E::number(&mut writer, "SELECT 222").await {
+    if let Ok(number) = E::number(&mut writer, "SELECT count(*) + 222 FROM t").await {
         assert_eq!(number, 222);
     }
     drop(writer);
     let mut next = cluster.writer().await.unwrap();
-    assert_eq!(E::number(&mut next, "SELECT 333").await.unwrap(), 333);
+    let answer = E::number(&mut next, "SELECT count(*) + 333 FROM t").await;
+    assert_eq!(answer.unwrap(), 333);
 }
 
 async fn a_lost_connection_leaves_a_lone_write_unknown<E: Database>() {

@@ -25,8 +25,8 @@ use crate::error::{Error, ErrorKind, Outcome, Result};
 ///
 /// # Cancellation
 ///
-/// Any call may be dropped. The connection is then thrown away when it is returned, as the
-/// statement may still be running.
+/// Any call may be dropped. The connection then refuses every further call and is thrown away
+/// when it is returned: the statement may still be running, and the next one would wait for it.
 #[derive(Debug)]
 pub struct Client {
     native: tokio_postgres::Client,
@@ -72,11 +72,7 @@ impl Client {
         &self,
         call: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
-        if self.native.is_closed() {
-            return Err(already_over(&self.link));
-        }
-        let phase = self.phase();
-        watch(&self.link, phase, call).await
+        watch(&self.link, self.phase(), call).await
     }
 
     /// Creates a prepared statement.
@@ -265,9 +261,6 @@ impl Client {
     ///
     /// See [`prepare`](Self::prepare). Nothing has been changed then.
     pub async fn transaction(&mut self) -> Result<Transaction<'_>> {
-        if self.native.is_closed() {
-            return Err(already_over(&self.link));
-        }
         let link = &*self.link;
         let native = watch(link, Phase::InTransaction, self.native.transaction()).await?;
         Ok(Transaction::new(native, link))
@@ -290,13 +283,16 @@ impl Drop for Client {
     }
 }
 
-/// Awaits a call on a connection, explains its error, and condemns the connection if the call is
-/// dropped half-way: the statement may still be running.
+/// Awaits a call on a connection and explains its error. A call that is dropped half-way condemns
+/// the connection, as the statement may still be running; a condemned one takes no more calls.
 pub(super) async fn watch<T>(
     link: &Link,
     phase: Phase,
     call: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T> {
+    if link.is_condemned() || link.reporter().generation_end().has_ended() {
+        return Err(already_over(link));
+    }
     let guard = CondemnIfDropped(link);
     let answer = call.await;
     std::mem::forget(guard);
@@ -335,10 +331,10 @@ fn wrong_count(found: &str) -> Error {
 fn already_over(link: &Link) -> Error {
     let cause = link
         .end()
-        .unwrap_or_else(|| "the server closed it".to_owned());
+        .unwrap_or_else(|| "an earlier call on it was cancelled, or its error ended it".to_owned());
     let error = Error::new(
         ErrorKind::ConnectionLost,
-        format!("the connection has ended ({cause}) before anything was sent: take a new one"),
+        format!("the connection is over ({cause}) and nothing was sent: take a new one"),
     );
     match link.reporter().instance() {
         Some(instance) => error.with_instance(instance),

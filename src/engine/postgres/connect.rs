@@ -130,8 +130,8 @@ where
 {
     let result = tokio::select! {
         biased;
-        () = link.reporter().generation_end().ended() => return,
-        () = link.abandoned() => return,
+        () = link.reporter().generation_end().ended() => return link.condemn(),
+        () = link.abandoned() => return link.condemn(),
         result = connection => result,
     };
     let cause = match result {

@@ -65,6 +65,7 @@ impl Rig {
                 self.cadence.ask_now(&instance, self.now);
             }
         }
+        self.cadence.follow(&self.topology, self.now);
     }
 
     fn trouble(&mut self, name: &str, fault: Fault) {

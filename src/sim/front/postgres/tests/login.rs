@@ -119,6 +119,19 @@ async fn a_client_is_told_the_parameters_at_login_and_when_they_change() {
     assert_eq!(connection.parameter("application_name"), Some("renamed"));
 }
 
+fn trusting(ca: &str) -> MakeRustlsConnect {
+    let mut roots = RootCertStore::empty();
+    let ca = CertificateDer::from_pem_slice(ca.as_bytes()).expect("PEM");
+    roots.add(ca).expect("a root");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    MakeRustlsConnect::new(tls)
+}
+
 #[tokio::test]
 async fn a_client_verifies_the_name_under_tls() {
     let name = "instance-1.abc.eu-west-1.rds.amazonaws.com";
@@ -132,21 +145,16 @@ async fn a_client_verifies_the_name_under_tls() {
     })
     .await;
 
-    let mut roots = RootCertStore::empty();
-    let ca = CertificateDer::from_pem_slice(ca.as_bytes()).expect("PEM");
-    roots.add(ca).expect("a root");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let tls = MakeRustlsConnect::new(tls);
+    // Another cluster's authority, which goes by the same name.
+    let stranger = Certificates::new().expect("an authority");
+    let (_, foreign) = stranger.issue(&[], &[]).expect("a certificate");
+    let (tls, foreign) = (trusting(&ca), trusting(&foreign));
 
-    for (host, accepted) in [
-        (name, true),
-        ("127.0.0.1", true),
-        ("instance-2.abc.eu-west-1.rds.amazonaws.com", false),
+    for (tls, host, accepted) in [
+        (&tls, name, true),
+        (&tls, "127.0.0.1", true),
+        (&tls, "instance-2.abc.eu-west-1.rds.amazonaws.com", false),
+        (&foreign, name, false),
     ] {
         let mut config = tokio_postgres::Config::new();
         config
@@ -159,7 +167,7 @@ async fn a_client_verifies_the_name_under_tls() {
             .dbname("main");
         match config.connect(tls.clone()).await {
             Ok((client, connection)) => {
-                assert!(accepted, "{host} is no name of the server");
+                assert!(accepted, "{host} is not proven");
                 tokio::spawn(connection);
                 client.query_one("select 1", &[]).await.expect("an answer");
             }
