@@ -93,6 +93,7 @@ impl Volume {
     }
 
     /// Where the file is.
+    #[cfg(test)]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
