@@ -19,6 +19,16 @@ impl SimCluster {
         read.map_err(|error| SimError::Query(format!("the ledger cannot be read: {error}")))
     }
 
+    /// How many entries the ledger has, without reading them.
+    ///
+    /// # Errors
+    ///
+    /// The storage cannot be read.
+    pub fn ledger_len(&self) -> Result<u64, SimError> {
+        let read = self.shared.volume.ledger_len();
+        read.map_err(|error| SimError::Query(format!("the ledger cannot be read: {error}")))
+    }
+
     /// Reads committed rows past all instances, also when none is up. The SQL is SQLite's.
     ///
     /// # Errors

@@ -77,8 +77,6 @@ pub(crate) enum Reply {
     },
     /// A statement without a result set.
     Done { tag: CommandTag, outcome: Done },
-    /// An empty statement (`;`).
-    Empty,
 }
 
 /// The counts of a statement without a result set.

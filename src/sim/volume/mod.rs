@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -54,6 +55,9 @@ const PAGE_CACHE_KIB: i64 = 256;
 /// only the moments in which the WAL is recovered or reset.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The longest text or byte string, as MySQL's `max_allowed_packet` has it by default.
+const MAX_VALUE_BYTES: i32 = 64 * 1024 * 1024;
+
 impl Volume {
     /// Creates an empty volume in a temporary directory of its own.
     pub(crate) fn create() -> std::io::Result<Self> {
@@ -89,10 +93,12 @@ impl Volume {
         connection.pragma_update(None, "mmap_size", MEMORY_MAP_BYTES)?;
         connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
         connection.pragma_update(None, "temp_store", "memory")?;
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)?;
         Ok(connection)
     }
 
     /// Where the file is.
+    #[cfg(test)]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

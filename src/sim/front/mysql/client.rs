@@ -175,6 +175,7 @@ impl<'a> Client<'a> {
         self.statements = Statements::default();
         self.session = Session::open(self.door.host.clone(), &self.door.volume, &user, &database)
             .map_err(Failure::Fatal)?;
+        self.session.set_connection_id(self.registration.id);
         self.door.host.count(Count::Login);
         Ok(())
     }

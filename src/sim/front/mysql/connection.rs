@@ -101,13 +101,14 @@ impl Connection {
         let login = timeout(CONNECT_TIMEOUT, greeting)
             .await
             .unwrap_or(Err(Failure::Gone))?;
-        let session = Session::open(
+        let mut session = Session::open(
             self.door.host.clone(),
             &self.door.volume,
             &login.user,
             &login.database,
         )
         .map_err(Failure::Fatal)?;
+        session.set_connection_id(self.registration.id);
         self.door.host.count(Count::Login);
         let status = StatusFlags::SERVER_STATUS_AUTOCOMMIT;
         let ok = packet::ok(Done::default(), status, login.capabilities);

@@ -117,7 +117,6 @@ impl Client<'_> {
                 Ok(result_set.write(self.wire).await?)
             }
             Reply::Done { outcome, .. } => self.say_ok(outcome, more),
-            Reply::Empty => Err(fault::empty_query().into()),
         }
     }
 

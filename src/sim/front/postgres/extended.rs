@@ -207,12 +207,6 @@ impl Prepared {
                     wire.put(&command_complete(tag))?;
                     return Ok(());
                 }
-                Reply::Empty => {
-                    wire.put(&PgWireBackendMessage::EmptyQueryResponse(
-                        EmptyQueryResponse::new(),
-                    ))?;
-                    return Ok(());
-                }
             }
         }
         portal.fetch(wire, name, max_rows).await

@@ -82,9 +82,10 @@ async fn admit(wire: &mut Wire, door: &Door, startup: Startup) -> Result<Guest, 
         );
     }
 
-    let session = Session::open(Arc::clone(&door.host), &door.volume, &user, &database)
+    let mut session = Session::open(Arc::clone(&door.host), &door.volume, &user, &database)
         .map_err(SqlError::fatal)?;
     let registration = door.sessions.register(fastrand::i32(..));
+    session.set_connection_id(registration.id);
     let mut engine = Engine::new(session, Arc::clone(&registration.handle));
     settings::apply(&mut engine, &parameters).await?;
     let key = if startup.minor >= 2 {

@@ -77,7 +77,6 @@ impl Script<'_> {
                 tag
             }
             Reply::Done { tag, .. } => tag,
-            Reply::Empty => return Ok(None),
         };
         // The client has made the transaction its own, or has ended it.
         let begun = matches!(tag.0.as_str(), "BEGIN" | "START TRANSACTION");

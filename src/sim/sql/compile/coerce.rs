@@ -198,12 +198,12 @@ fn is_lossless(from: SqlType, to: SqlType) -> bool {
 
 /// PostgreSQL's assignment casts (documentation of `CREATE CAST`; table `pg_cast`).
 fn is_assignable(from: SqlType, to: SqlType) -> bool {
-    match (from.family(), to.family()) {
-        (Family::Number, Family::Number) | (Family::Moment, Family::Moment) => true,
-        (Family::Oid, Family::Number) => true,
-        (_, Family::Text) => true,
-        _ => false,
-    }
+    matches!(
+        (from.family(), to.family()),
+        (Family::Number | Family::Oid, Family::Number)
+            | (Family::Moment, Family::Moment)
+            | (_, Family::Text)
+    )
 }
 
 /// PostgreSQL's explicit casts, and those through text.

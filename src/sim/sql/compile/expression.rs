@@ -202,7 +202,7 @@ impl Compiler<'_> {
         let common = self.common_type(&results)?;
         let mut sql = String::from("(CASE");
         for (index, result) in results.into_iter().enumerate() {
-            let result = self.to_common(result, common)?.sql;
+            let result = self.unify(result, common)?.sql;
             match tests.get(index) {
                 Some(test) => sql.push_str(&format!(" WHEN {test} THEN {result}")),
                 None => sql.push_str(&format!(" ELSE {result}")),

@@ -7,11 +7,18 @@ use sqlparser::ast::{
 };
 
 use super::super::functions::{self, Definition, Returns};
-use super::super::types::{Family, Type};
+use super::super::types::Type;
 use super::super::{SqlError, SqlType};
 use super::Compiler;
 use super::coerce::Coercion;
 use super::typed::{Typed, quote_text};
+
+/// What stands in a call's parentheses.
+type ArgumentList<'a> = (
+    &'a [FunctionArg],
+    Option<DuplicateTreatment>,
+    &'a [FunctionArgumentClause],
+);
 
 impl Compiler<'_> {
     pub(super) fn function(&mut self, function: &Function) -> Result<Typed, SqlError> {
@@ -72,14 +79,7 @@ impl Compiler<'_> {
         &self,
         name: &str,
         arguments: &'b FunctionArguments,
-    ) -> Result<
-        (
-            &'b [FunctionArg],
-            Option<DuplicateTreatment>,
-            &'b [FunctionArgumentClause],
-        ),
-        SqlError,
-    > {
+    ) -> Result<ArgumentList<'b>, SqlError> {
         match arguments {
             FunctionArguments::None => Ok((&[], None, &[])),
             FunctionArguments::List(list) => {
@@ -209,8 +209,8 @@ impl Compiler<'_> {
             ("if", [test, then, otherwise]) if !self.is_postgres() => {
                 let test = self.as_condition(test.clone(), "IF")?;
                 let common = self.common_type(&[then.clone(), otherwise.clone()])?;
-                let then = self.to_common(then.clone(), common)?;
-                let otherwise = self.to_common(otherwise.clone(), common)?;
+                let then = self.unify(then.clone(), common)?;
+                let otherwise = self.unify(otherwise.clone(), common)?;
                 let sql = format!(
                     "(CASE WHEN {test} THEN {} ELSE {} END)",
                     then.sql, otherwise.sql
@@ -229,39 +229,11 @@ impl Compiler<'_> {
                 }
                 Typed::new(format!("concat_ws({})", sql.join(", ")), SqlType::Text)
             }
-            ("date_part", [part, from]) if self.is_postgres() => {
-                let Some(part) = part.constant_text().map(str::to_ascii_lowercase) else {
-                    return Err(self.unsupported("date_part() with a computed part"));
-                };
-                let number = self.part(&part, from.clone())?;
-                self.coerce(number, SqlType::Float8.into(), Coercion::Explicit)?
-            }
-            ("year" | "month" | "day" | "hour" | "minute" | "second" | "quarter", [from])
-                if !self.is_postgres() =>
-            {
-                self.part(name, from.clone())?
-            }
-            ("date_add" | "adddate" | "date_sub" | "subdate", [moment, span])
-                if !self.is_postgres() =>
-            {
-                let moment = match moment.kind().family() {
-                    Family::Moment => moment.clone(),
-                    _ => self.coerce(
-                        moment.clone(),
-                        SqlType::Timestamp.into(),
-                        Coercion::Explicit,
-                    )?,
-                };
-                if span.kind() != SqlType::Interval {
-                    return Err(self.unsupported(format!("{name}() without INTERVAL")));
-                }
-                self.shift(&moment, span, name.contains("sub"))
-            }
             ("round", [value]) if value.kind().is_integer() => value.clone(),
             ("values", [value]) if !self.is_postgres() => {
                 return Err(self.unsupported(format!("VALUES({})", value.sql)));
             }
-            _ => return Ok(None),
+            _ => return self.temporal_call(name, arguments),
         };
         Ok(Some(typed))
     }
@@ -277,7 +249,7 @@ impl Compiler<'_> {
         let common = self.common_type(arguments)?;
         let mut sql = Vec::new();
         for argument in arguments {
-            sql.push(self.to_common(argument.clone(), common)?.sql);
+            sql.push(self.unify(argument.clone(), common)?.sql);
         }
         // SQLite's needs two arguments.
         if sql.len() == 1 {
@@ -295,7 +267,7 @@ impl Compiler<'_> {
             i32::from(self.is_postgres()).to_string(),
         ];
         for argument in arguments {
-            sql.push(self.to_common(argument.clone(), common)?.sql);
+            sql.push(self.unify(argument.clone(), common)?.sql);
         }
         Ok(Typed::new(
             format!("sim_extreme({})", sql.join(", ")),

@@ -233,6 +233,10 @@ impl<'a> Compiler<'a> {
         let mut column_types = Vec::new();
         let columns = draft.output.map(|output| {
             let columns = output.into_iter().map(|output| {
+                let mut output = output;
+                if output.of.kind == SqlType::Unknown && self.engine == EngineKind::Postgres {
+                    output.of = SqlType::Text.into();
+                }
                 column_types.push(output.of);
                 traits.open_types |= output.of.kind == SqlType::Unknown;
                 Column {

@@ -106,8 +106,8 @@ impl Compiler<'_> {
         if !common.kind.is_integer() {
             return Err(self.no_operator(symbol, &left, &right));
         }
-        let left = self.to_common(left, common)?;
-        let right = self.to_common(right, common)?;
+        let left = self.unify(left, common)?;
+        let right = self.unify(right, common)?;
         Ok(Typed::new(
             format!("({} {symbol} {})", left.sql, right.sql),
             common.kind,
@@ -187,8 +187,8 @@ impl Compiler<'_> {
             Ok(common) => common,
             Err(_) => return Err(self.no_operator(symbol, &left, &right)),
         };
-        let left = self.to_common(left, common)?;
-        let right = self.to_common(right, common)?;
+        let left = self.unify(left, common)?;
+        let right = self.unify(right, common)?;
         let collation = self.collation(common.kind);
         Ok(Typed::new(
             format!("({}{collation} {symbol} {})", left.sql, right.sql),
@@ -277,7 +277,7 @@ impl Compiler<'_> {
     }
 
     /// Brings an operand to the common type; MySQL does so without failing.
-    pub(super) fn to_common(&mut self, operand: Typed, common: Type) -> Result<Typed, SqlError> {
+    pub(super) fn unify(&mut self, operand: Typed, common: Type) -> Result<Typed, SqlError> {
         if operand.is_untyped() || self.is_postgres() {
             return self.coerce(operand, common, Coercion::Implicit);
         }

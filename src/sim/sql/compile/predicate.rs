@@ -109,9 +109,9 @@ impl Compiler<'_> {
             .collect();
         let common = self.common_type(&all)?;
         all.clear();
-        subject = self.to_common(subject, common)?;
+        subject = self.unify(subject, common)?;
         for item in &mut items {
-            *item = self.to_common(item.clone(), common)?;
+            *item = self.unify(item.clone(), common)?;
         }
         let list: Vec<&str> = items.iter().map(|item| item.sql.as_str()).collect();
         let not = if negated { "NOT " } else { "" };
@@ -153,8 +153,8 @@ impl Compiler<'_> {
         };
         let inner = Typed::new(quote_name("item"), column.of);
         let common = self.common_type(&[subject.clone(), inner.clone()])?;
-        let subject = self.to_common(subject, common)?;
-        let inner = self.to_common(inner, common)?;
+        let subject = self.unify(subject, common)?;
+        let inner = self.unify(inner, common)?;
         let not = if negated { "NOT " } else { "" };
         let collation = self.collation(common.kind);
         Ok(Typed::new(
@@ -198,7 +198,7 @@ impl Compiler<'_> {
         let common = self.common_type(&operands)?;
         let mut sql = Vec::new();
         for operand in operands {
-            sql.push(self.to_common(operand, common)?.sql);
+            sql.push(self.unify(operand, common)?.sql);
         }
         let not = if negated { "NOT " } else { "" };
         let collation = self.collation(common.kind);

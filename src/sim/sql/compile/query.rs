@@ -219,7 +219,7 @@ impl Compiler<'_> {
         for (index, (have, want)) in branch.output.iter().zip(wanted).enumerate() {
             let name = quote_name(&format!("c{index}"));
             let typed = super::typed::Typed::new(name.clone(), have.of);
-            let typed = self.to_common(typed, want.of)?;
+            let typed = self.unify(typed, want.of)?;
             changed |= typed.sql != name;
             items.push(format!("{} AS {}", typed.sql, quote_name(&want.name)));
         }
@@ -263,7 +263,7 @@ impl Compiler<'_> {
         for row in rows {
             let mut cells = Vec::new();
             for (cell, of) in row.into_iter().zip(&types) {
-                cells.push(self.to_common(cell, *of)?.sql);
+                cells.push(self.unify(cell, *of)?.sql);
             }
             texts.push(format!("({})", cells.join(", ")));
         }

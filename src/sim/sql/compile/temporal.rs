@@ -260,4 +260,44 @@ impl Compiler<'_> {
         };
         self.coerce(moment, kind.into(), Coercion::Explicit)
     }
+
+    /// Functions on moments that are syntax in disguise; `None` for all others.
+    pub(super) fn temporal_call(
+        &mut self,
+        name: &str,
+        arguments: &[Typed],
+    ) -> Result<Option<Typed>, SqlError> {
+        let typed = match (name, arguments) {
+            ("date_part", [part, from]) if self.is_postgres() => {
+                let Some(part) = part.constant_text().map(str::to_ascii_lowercase) else {
+                    return Err(self.unsupported("date_part() with a computed part"));
+                };
+                let number = self.part(&part, from.clone())?;
+                self.coerce(number, SqlType::Float8.into(), Coercion::Explicit)?
+            }
+            ("year" | "month" | "day" | "hour" | "minute" | "second" | "quarter", [from])
+                if !self.is_postgres() =>
+            {
+                self.part(name, from.clone())?
+            }
+            ("date_add" | "adddate" | "date_sub" | "subdate", [moment, span])
+                if !self.is_postgres() =>
+            {
+                let moment = match moment.kind().family() {
+                    Family::Moment => moment.clone(),
+                    _ => self.coerce(
+                        moment.clone(),
+                        SqlType::Timestamp.into(),
+                        Coercion::Explicit,
+                    )?,
+                };
+                if span.kind() != SqlType::Interval {
+                    return Err(self.unsupported(format!("{name}() without INTERVAL")));
+                }
+                self.shift(&moment, span, name.contains("sub"))
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(typed))
+    }
 }

@@ -107,7 +107,6 @@ impl Case {
         match client.run_with(&self.statement, &self.parameters).await {
             Ok(Reply::Rows { columns, rows, .. }) => show_rows(&columns, &rows),
             Ok(Reply::Done { tag, outcome }) => format!("= {} {}", tag.0, outcome.affected),
-            Ok(Reply::Empty) => "= empty".to_owned(),
             Err(error) => {
                 let words = match error.message.contains(expects_words) {
                     true => expects_words,

@@ -90,3 +90,19 @@ async fn the_volume_outlives_its_sessions() {
     let rows = bench.volume.query("SELECT id FROM t").expect("the table");
     assert_eq!(rows, [[Value::Integer(7)]]);
 }
+
+#[tokio::test]
+async fn the_volume_reads_tables_whose_rules_call_functions_of_the_sessions() {
+    let bench = Bench::new(EngineKind::Postgres);
+    let mut client = bench.session();
+    client
+        .ok("CREATE TABLE t (v text CHECK (v LIKE 'a%'), n numeric(9,2) UNIQUE, at timestamptz DEFAULT now())")
+        .await;
+    client
+        .ok("CREATE INDEX part ON t (v) WHERE v LIKE 'ab%'")
+        .await;
+    client.ok("INSERT INTO t VALUES ('abc', 1.5)").await;
+    let rows = bench.volume.query("SELECT v FROM t WHERE n = '1.50'");
+    assert_eq!(rows.expect("the row"), [[Value::Text("abc".to_owned())]]);
+    assert_eq!(bench.volume.ledger().expect("the ledger").len(), 3);
+}

@@ -154,3 +154,13 @@ async fn texts_with_zero_bytes_stay_whole() {
         .expect("a row");
     assert_eq!(client.rows("SELECT v FROM t").await, [[text]]);
 }
+
+#[tokio::test]
+async fn a_value_cannot_outgrow_its_bound() {
+    let mut client = Bench::new(EngineKind::Postgres).session();
+    let grow = "SELECT length(string_agg(repeat('x', 10000000), '')) FROM generate_series(1, 20)";
+    let error = client.err(grow).await;
+    assert_eq!(error.sqlstate, "54000");
+    let grow = "SELECT length(repeat('x', 2000000000))";
+    assert_eq!(client.err(grow).await.sqlstate, "54000");
+}

@@ -16,7 +16,6 @@ use fake::FakeHost;
 
 /// A cluster of fakes over one volume.
 struct Bench {
-    engine: EngineKind,
     volume: Arc<Volume>,
     writer: Arc<FakeHost>,
     reader: Arc<FakeHost>,
@@ -25,7 +24,6 @@ struct Bench {
 impl Bench {
     fn new(engine: EngineKind) -> Self {
         Self {
-            engine,
             volume: Arc::new(Volume::create().expect("a volume")),
             writer: Arc::new(FakeHost::new(engine, "instance-1", true)),
             reader: Arc::new(FakeHost::new(engine, "instance-2", false)),
@@ -57,11 +55,11 @@ impl Client {
 
     /// Runs a script; the answer is the last statement's.
     async fn run_with(&mut self, script: &str, parameters: &[Value]) -> Result<Reply, SqlError> {
-        let mut reply = Reply::Empty;
+        let mut reply = None;
         for statement in self.0.parse(script)? {
-            reply = self.0.execute(&statement, parameters).await?;
+            reply = Some(self.0.execute(&statement, parameters).await?);
         }
-        Ok(reply)
+        Ok(reply.expect("a script of at least one statement"))
     }
 
     async fn ok(&mut self, script: &str) -> Reply {

@@ -466,3 +466,17 @@ async fn a_reset_session_is_as_after_login() {
     assert_eq!(client.number("SELECT @x IS NULL").await, 1);
     assert!(bench.volume.try_lock_for_writing().is_some());
 }
+
+#[tokio::test]
+async fn a_transaction_that_began_with_temporary_tables_takes_the_lock_when_it_needs_it() {
+    let (bench, mut client) = with_table(EngineKind::MySql).await;
+    client.ok("CREATE TEMPORARY TABLE s (id INT)").await;
+    client.ok("BEGIN; INSERT INTO s VALUES (1)").await;
+    assert!(bench.volume.try_lock_for_writing().is_some());
+    let mut other = bench.session();
+    other.ok("INSERT INTO t VALUES (1, 1)").await;
+    client.ok("INSERT INTO t VALUES (2, 2)").await;
+    assert!(bench.volume.try_lock_for_writing().is_none());
+    client.ok("COMMIT").await;
+    assert_eq!(other.number("SELECT count(*) FROM t").await, 2);
+}
