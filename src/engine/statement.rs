@@ -18,6 +18,25 @@ pub(super) fn stays_in_transaction(text: &[u8]) -> bool {
     !text.contains(&b';') && PLAIN.iter().any(|plain| word.eq_ignore_ascii_case(plain))
 }
 
+/// Whether a script may end a transaction that is open, or commit parts of itself.
+///
+/// Any word of transaction control anywhere counts, also within a string; so do CALL and DO, whose
+/// procedures may commit (PostgreSQL manual, section 43.8).
+#[cfg(feature = "postgres")]
+pub(super) fn may_commit(text: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "abort", "begin", "call", "commit", "do", "end", "prepare", "rollback",
+    ];
+    text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+        .any(|word| WORDS.iter().any(|end| word.eq_ignore_ascii_case(end)))
+}
+
+/// Whether a text holds more than one statement, as far as its semicolons tell.
+#[cfg(feature = "postgres")]
+pub(super) fn has_parts(text: &str) -> bool {
+    text.trim().trim_end_matches(';').contains(';')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +60,26 @@ mod tests {
         ] {
             assert!(!stays_in_transaction(text.as_bytes()), "{text}");
         }
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn any_word_of_transaction_control_makes_a_script_suspicious() {
+        for text in [
+            "COMMIT",
+            "insert into t values (1);\ncommit;",
+            "CALL settle()",
+            "do $$ $$",
+        ] {
+            assert!(may_commit(text), "{text}");
+        }
+        for text in [
+            "insert into t values (1)",
+            "select endless, done from committees",
+        ] {
+            assert!(!may_commit(text), "{text}");
+        }
+        assert!(has_parts("select 1; select 2"));
+        assert!(!has_parts(" select 1 ; "));
     }
 }

@@ -4,10 +4,12 @@
 //! - `routing`: who gets writes and reads.
 //! - `failover`: the loss of a writer.
 //! - `connections`: what a connection may be after use, and what its errors say.
+//! - `outcomes_postgres`: what PostgreSQL errors say of the statement.
 //! - `handle`: opening and closing.
 
 mod connections;
 mod database;
 mod failover;
 mod handle;
+mod outcomes_postgres;
 mod routing;

@@ -53,26 +53,20 @@ impl Client {
     pub(super) fn condition(&self) -> Condition {
         if self.native.is_closed() || self.link.is_condemned() {
             Condition::Broken
-        } else if self.link.in_transaction() {
+        } else if self.link.in_transaction() || self.link.awaits_answers() {
             Condition::Unclean
         } else {
             Condition::Clean
         }
     }
 
-    fn phase(&self) -> Phase {
-        if self.link.in_transaction() {
-            Phase::InTransaction
-        } else {
-            Phase::Committing
-        }
-    }
-
+    /// Watches a call that may commit, which any statement outside of a [`Transaction`] may: even
+    /// where the server's last word was that a transaction is open, a COMMIT may be on its way.
     async fn watch<T>(
         &self,
         call: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
-        watch(&self.link, self.phase(), call).await
+        watch(&self.link, Phase::Committing, call).await
     }
 
     /// Creates a prepared statement.
@@ -234,7 +228,12 @@ impl Client {
     ///
     /// See [`prepare`](Self::prepare).
     pub async fn simple_query(&self, query: &str) -> Result<Vec<SimpleQueryMessage>> {
-        self.watch(self.native.simple_query(query)).await
+        watch(
+            &self.link,
+            Phase::of_script(query),
+            self.native.simple_query(query),
+        )
+        .await
     }
 
     /// Runs a script in the simple protocol.
@@ -243,7 +242,12 @@ impl Client {
     ///
     /// See [`prepare`](Self::prepare).
     pub async fn batch_execute(&self, query: &str) -> Result<()> {
-        self.watch(self.native.batch_execute(query)).await
+        watch(
+            &self.link,
+            Phase::of_script(query),
+            self.native.batch_execute(query),
+        )
+        .await
     }
 
     /// Asks the server for a sign of life: one round trip.

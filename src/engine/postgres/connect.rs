@@ -128,6 +128,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
 {
+    let _end = SayEnd(&link);
     let result = tokio::select! {
         biased;
         () = link.reporter().generation_end().ended() => return link.condemn(),
@@ -141,6 +142,15 @@ where
     // First the news: it is held back for a connection already condemned.
     link.lost();
     link.ended(cause);
+}
+
+/// Leaves a cause behind when the task itself is ended.
+struct SayEnd<'a>(&'a Link);
+
+impl Drop for SayEnd<'_> {
+    fn drop(&mut self) {
+        self.0.ended("the cluster handle was closed".to_owned());
+    }
 }
 
 /// Settings as the startup packet's `options` takes them, `-c name=value` each (PostgreSQL

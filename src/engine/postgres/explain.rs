@@ -8,7 +8,7 @@ use tokio_postgres::error::{DbError, Severity};
 use super::faults::fault_of_sqlstate;
 use super::link::Link;
 use crate::engine::faults::kind_of_answer;
-use crate::engine::{Failure, socket};
+use crate::engine::{Failure, socket, statement};
 use crate::error::{Error, ErrorKind, Outcome, ServerCode};
 use crate::topology::observation::Fault;
 
@@ -19,6 +19,25 @@ pub(super) enum Phase {
     Committing,
     /// A statement inside an open transaction: without its COMMIT nothing of it stays.
     InTransaction,
+    /// Several statements, of which some may be committed: any error leaves it unknown.
+    Script,
+}
+
+impl Phase {
+    /// The phase of a script sent outside of a [`Transaction`](super::Transaction).
+    pub(super) fn of_script(text: &str) -> Self {
+        let call = text.trim_start().get(..4);
+        let runs_procedure = call.is_some_and(|word| word.eq_ignore_ascii_case("call"))
+            || text
+                .trim_start()
+                .get(..2)
+                .is_some_and(|word| word.eq_ignore_ascii_case("do"));
+        if statement::may_commit(text) && (statement::has_parts(text) || runs_procedure) {
+            Self::Script
+        } else {
+            Self::Committing
+        }
+    }
 }
 
 /// Explains an error of a call on a connection.
@@ -58,34 +77,53 @@ fn of_server(answer: &DbError, phase: Phase) -> Error {
         answer.parsed_severity(),
         Some(Severity::Fatal | Severity::Panic)
     );
-    let outcome = outcome_of_answer(ends_session, phase);
+    let outcome = outcome_of_answer(code, ends_session, phase);
     Error::new(kind, format!("{}{advice}", answer.message()))
         .with_code(ServerCode::sqlstate(code))
         .with_outcome(outcome)
 }
 
-pub(super) fn outcome_of_answer(ends_session: bool, phase: Phase) -> Outcome {
-    match (ends_session, phase) {
-        (true, Phase::Committing) => Outcome::Unknown,
-        (true, Phase::InTransaction) | (false, _) => Outcome::Rejected,
+pub(super) fn outcome_of_answer(code: &str, ends_session: bool, phase: Phase) -> Outcome {
+    // 40003 is statement_completion_unknown; poolers send class 08 without ending the session.
+    let unclear = ends_session || code == "40003" || condemns_outcome(fault_of_sqlstate(code));
+    match phase {
+        Phase::InTransaction => Outcome::Rejected,
+        Phase::Script => Outcome::Unknown,
+        Phase::Committing if unclear => Outcome::Unknown,
+        Phase::Committing => Outcome::Rejected,
     }
 }
 
+fn condemns_outcome(fault: Fault) -> bool {
+    matches!(fault, Fault::Crashed | Fault::Lost | Fault::Terminated)
+}
+
 fn of_client(error: &tokio_postgres::Error, link: &Link, phase: Phase) -> Error {
+    let text = error.to_string();
+    // Found out before anything of the statement was sent. `tokio-postgres` tells these kinds
+    // apart in words only.
+    let never_sent = [
+        "error serializing parameter",
+        "expected ",
+        "error encoding message",
+    ]
+    .iter()
+    .any(|words| text.starts_with(words));
+    if never_sent {
+        return Error::new(ErrorKind::Usage, text);
+    }
     let broke = error.is_closed()
         || error
             .source()
             .is_some_and(|source| source.is::<io::Error>());
     if !broke {
-        // A parameter of the wrong type or number, a row count other than asked for: the call
-        // itself is wrong. Nothing says whether it was sent.
-        return Error::new(ErrorKind::Usage, error.to_string()).with_outcome(Outcome::Unknown);
+        return Error::new(ErrorKind::Usage, text).with_outcome(Outcome::Unknown);
     }
     let cause = link
         .end()
         .unwrap_or_else(|| "the server closed it".to_owned());
     let (outcome, fate) = match phase {
-        Phase::Committing => (
+        Phase::Committing | Phase::Script => (
             Outcome::Unknown,
             "whether the statement was applied is unknown",
         ),

@@ -1,7 +1,7 @@
 //! What is known of one connection's state, shared by its client, its driving task and the
 //! reader of its messages.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,12 @@ pub(super) struct Link {
     /// The status byte of the last `ReadyForQuery` (PostgreSQL protocol, section 55.7): `I`, `T`
     /// or `E`.
     status: AtomicU8,
+    /// Requests sent whose `ReadyForQuery` has not come yet.
+    unanswered: AtomicU32,
+    /// The last request sent was a `Sync`.
+    synced_last: AtomicBool,
+    /// The last command was completed with the tag `ROLLBACK`.
+    rolled_back: AtomicBool,
     /// It met an error that says it must not be used again, or a call on it was cancelled.
     condemned: AtomicBool,
     /// Nobody uses it any more: its end is no news.
@@ -32,6 +38,9 @@ impl Link {
         Self {
             reporter,
             status: AtomicU8::new(b'I'),
+            unanswered: AtomicU32::new(0),
+            synced_last: AtomicBool::new(false),
+            rolled_back: AtomicBool::new(false),
             condemned: AtomicBool::new(false),
             released: AtomicBool::new(false),
             abandoned: CancellationToken::new(),
@@ -46,6 +55,45 @@ impl Link {
     /// The server is ready for a query, in this transaction status.
     pub(super) fn ready(&self, status: u8) {
         self.status.store(status, Ordering::Release);
+        self.answered();
+    }
+
+    /// A request that the server answers with a `ReadyForQuery` is on its way.
+    pub(super) fn asked(&self, by_sync: bool) {
+        self.synced_last.store(by_sync, Ordering::Release);
+        self.unanswered.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The server takes data now. It ignores the `Sync` that came with the command; another one
+    /// follows the data (PostgreSQL protocol, section 55.2.6).
+    pub(super) fn copy_begins(&self) {
+        if self.synced_last.load(Ordering::Acquire) {
+            self.answered();
+        }
+    }
+
+    /// A command was completed with this tag.
+    pub(super) fn completed(&self, tag: &[u8]) {
+        self.rolled_back
+            .store(tag.starts_with(b"ROLLBACK"), Ordering::Release);
+    }
+
+    /// Whether the last command ended as a rollback.
+    pub(super) fn was_rolled_back(&self) -> bool {
+        self.rolled_back.load(Ordering::Acquire)
+    }
+
+    /// Whether requests are under way: somebody may still hold a stream of their rows.
+    pub(super) fn awaits_answers(&self) -> bool {
+        self.unanswered.load(Ordering::Acquire) > 0
+    }
+
+    fn answered(&self) {
+        let one_less = |count: u32| Some(count.saturating_sub(1));
+        // Never fails: the closure always gives a number.
+        let _ = self
+            .unanswered
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);
     }
 
     pub(super) fn in_transaction(&self) -> bool {

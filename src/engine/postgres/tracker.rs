@@ -17,21 +17,30 @@ use super::link::Link;
 /// How much of an error message is kept: severity and code are its first fields.
 const ERROR_PREFIX_MAX: usize = 256;
 
-/// Type byte and length.
-const HEADER_LEN: usize = 5;
+/// How much of a command tag is kept: enough to tell a ROLLBACK.
+const TAG_PREFIX_MAX: usize = 16;
 
-/// A stream whose incoming messages are read by a [`Reader`].
+/// The length field.
+const LENGTH_LEN: usize = 4;
+
+/// Type byte and length.
+const HEADER_LEN: usize = 1 + LENGTH_LEN;
+
+/// A stream whose messages are read in both directions.
 #[derive(Debug)]
 pub(super) struct Tracked<S> {
     stream: S,
-    reader: Reader,
+    incoming: Frames<Incoming>,
+    outgoing: Frames<Outgoing>,
 }
 
 impl<S> Tracked<S> {
     pub(super) fn new(stream: S, link: Arc<Link>) -> Self {
         Self {
             stream,
-            reader: Reader::new(link),
+            incoming: Frames::new(Incoming(Arc::clone(&link)), HEADER_LEN),
+            // The startup packet alone has no type byte.
+            outgoing: Frames::new(Outgoing(link), LENGTH_LEN),
         }
     }
 }
@@ -44,7 +53,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tracked<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        self.reader.feed(&buf.filled()[before..]);
+        self.incoming.feed(&buf.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
@@ -55,7 +64,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tracked<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
+        self.outgoing.feed(&buf[..written]);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -97,11 +108,73 @@ where
     }
 }
 
-/// Follows the framing of backend messages; keeps the transaction status and error codes.
+/// What is done with the messages of one direction.
+trait Messages {
+    /// How much of a body of this type is kept.
+    fn kept(kind: u8) -> usize;
+
+    /// A message has passed; `body` is its kept beginning.
+    fn passed(&self, kind: u8, body: &[u8]);
+}
+
+/// From the server: transaction status, error codes, command tags.
 #[derive(Debug)]
-struct Reader {
-    link: Arc<Link>,
+struct Incoming(Arc<Link>);
+
+impl Messages for Incoming {
+    fn kept(kind: u8) -> usize {
+        match kind {
+            b'Z' => 1,
+            b'C' => TAG_PREFIX_MAX,
+            b'E' => ERROR_PREFIX_MAX,
+            _ => 0,
+        }
+    }
+
+    fn passed(&self, kind: u8, body: &[u8]) {
+        match kind {
+            b'Z' => {
+                if let Some(status) = body.first() {
+                    self.0.ready(*status);
+                }
+            }
+            b'C' => self.0.completed(body),
+            b'E' => {
+                if let Some(code) = sqlstate_field(body) {
+                    self.0.met(code);
+                }
+            }
+            b'G' => self.0.copy_begins(),
+            _ => {}
+        }
+    }
+}
+
+/// To the server: the requests that it answers with a `ReadyForQuery`.
+#[derive(Debug)]
+struct Outgoing(Arc<Link>);
+
+impl Messages for Outgoing {
+    fn kept(_: u8) -> usize {
+        0
+    }
+
+    fn passed(&self, kind: u8, _: &[u8]) {
+        match kind {
+            b'S' => self.0.asked(true),
+            b'Q' | b'F' => self.0.asked(false),
+            _ => {}
+        }
+    }
+}
+
+/// Follows the framing of one direction.
+#[derive(Debug)]
+struct Frames<M> {
+    messages: M,
     header: [u8; HEADER_LEN],
+    /// The current header's length: without a type byte for the startup packet.
+    header_len: usize,
     have: usize,
     /// Bytes of the current message's body still to come.
     remaining: usize,
@@ -110,11 +183,12 @@ struct Reader {
     lost_track: bool,
 }
 
-impl Reader {
-    fn new(link: Arc<Link>) -> Self {
+impl<M: Messages> Frames<M> {
+    fn new(messages: M, header_len: usize) -> Self {
         Self {
-            link,
+            messages,
             header: [0; HEADER_LEN],
+            header_len,
             have: 0,
             remaining: 0,
             body: Vec::new(),
@@ -124,59 +198,43 @@ impl Reader {
 
     fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.lost_track {
-            if self.have < HEADER_LEN {
-                let (taken, rest) = bytes.split_at(bytes.len().min(HEADER_LEN - self.have));
+            if self.have < self.header_len {
+                let (taken, rest) = bytes.split_at(bytes.len().min(self.header_len - self.have));
                 self.header[self.have..][..taken.len()].copy_from_slice(taken);
                 self.have += taken.len();
                 bytes = rest;
-                if self.have == HEADER_LEN {
+                if self.have == self.header_len {
                     self.begin_body();
                 }
             } else {
                 let (taken, rest) = bytes.split_at(bytes.len().min(self.remaining));
-                self.keep(taken);
+                let limit = M::kept(self.header[0]);
+                let room = limit.saturating_sub(self.body.len());
+                self.body.extend_from_slice(&taken[..taken.len().min(room)]);
                 self.remaining -= taken.len();
                 bytes = rest;
             }
-            if self.have == HEADER_LEN && self.remaining == 0 {
+            if self.have == self.header_len && self.remaining == 0 && !self.lost_track {
                 self.end_body();
             }
         }
     }
 
     fn begin_body(&mut self) {
-        let [_, length @ ..] = self.header;
+        let mut length = [0; LENGTH_LEN];
+        length.copy_from_slice(&self.header[self.header_len - LENGTH_LEN..self.header_len]);
         // The length counts itself.
         match usize::try_from(u32::from_be_bytes(length)) {
-            Ok(length) if length >= 4 => self.remaining = length - 4,
+            Ok(length) if length >= LENGTH_LEN => self.remaining = length - LENGTH_LEN,
             Ok(_) | Err(_) => self.lost_track = true,
         }
     }
 
-    fn keep(&mut self, bytes: &[u8]) {
-        let limit = match self.header[0] {
-            b'Z' => 1,
-            b'E' => ERROR_PREFIX_MAX,
-            _ => 0,
-        };
-        let room = limit - self.body.len().min(limit);
-        self.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
-    }
-
     fn end_body(&mut self) {
-        match self.header[0] {
-            b'Z' => {
-                if let Some(status) = self.body.first() {
-                    self.link.ready(*status);
-                }
-            }
-            b'E' => {
-                if let Some(code) = sqlstate_field(&self.body) {
-                    self.link.met(code);
-                }
-            }
-            _ => {}
+        if self.header_len == HEADER_LEN {
+            self.messages.passed(self.header[0], &self.body);
         }
+        self.header_len = HEADER_LEN;
         self.body.clear();
         self.have = 0;
     }
@@ -202,9 +260,47 @@ mod tests {
         bytes
     }
 
-    fn reader() -> (Reader, Arc<Link>) {
+    fn reader() -> (Frames<Incoming>, Arc<Link>) {
         let link = Arc::new(Link::new(Reporter::silent()));
-        (Reader::new(Arc::clone(&link)), link)
+        (Frames::new(Incoming(Arc::clone(&link)), HEADER_LEN), link)
+    }
+
+    #[test]
+    fn requests_are_counted_until_they_are_answered() {
+        let (mut incoming, link) = reader();
+        let mut outgoing = Frames::new(Outgoing(Arc::clone(&link)), LENGTH_LEN);
+        // A startup packet has no type byte; its parameters here look like a query.
+        outgoing.feed(&[0, 0, 0, 9, b'Q', b'Q', b'Q', b'Q', 0]);
+        assert!(!link.awaits_answers());
+        outgoing.feed(&message(b'Q', b"BEGIN\0"));
+        outgoing.feed(&message(b'P', b"\0SELECT 1\0\0\0"));
+        outgoing.feed(&message(b'S', b""));
+        incoming.feed(&message(b'Z', b"T"));
+        assert!(link.awaits_answers());
+        incoming.feed(&message(b'Z', b"T"));
+        assert!(!link.awaits_answers());
+    }
+
+    #[test]
+    fn the_sync_that_a_copy_swallows_is_not_waited_for() {
+        let (mut incoming, link) = reader();
+        let mut outgoing = Frames::new(Outgoing(Arc::clone(&link)), HEADER_LEN);
+        outgoing.feed(&message(b'S', b""));
+        incoming.feed(&message(b'G', b"\0\0\0"));
+        outgoing.feed(&message(b'c', b""));
+        outgoing.feed(&message(b'S', b""));
+        incoming.feed(&message(b'C', b"COPY 1\0"));
+        incoming.feed(&message(b'Z', b"I"));
+        assert!(!link.awaits_answers());
+    }
+
+    #[test]
+    fn a_commit_that_was_a_rollback_is_told_by_its_tag() {
+        let (mut incoming, link) = reader();
+        incoming.feed(&message(b'C', b"ROLLBACK\0"));
+        assert!(link.was_rolled_back());
+        incoming.feed(&message(b'C', b"COMMIT\0"));
+        assert!(!link.was_rolled_back());
     }
 
     #[test]

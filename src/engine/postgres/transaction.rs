@@ -1,6 +1,7 @@
 //! An open transaction, with every call watched.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, SimpleQueryMessage, Statement, ToStatement};
@@ -8,18 +9,26 @@ use tokio_postgres::{Row, SimpleQueryMessage, Statement, ToStatement};
 use super::client::{at_most_one_row, one_row, watch};
 use super::explain::Phase;
 use super::link::Link;
+use crate::engine::statement;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 
 /// A `tokio_postgres::Transaction` whose calls say what their errors mean.
 ///
-/// Dropped without [`commit`](Self::commit) it is rolled back. An error of any call but `commit`
-/// has [`Outcome::Rejected`]: nothing of the transaction stays. All else of the native
+/// Dropped without [`commit`](Self::commit) it is rolled back. When the server refuses a call
+/// other than `commit`, or the connection is lost in it, the outcome is [`Outcome::Rejected`]:
+/// nothing of the transaction stays. A wrong number of rows is [`Outcome::Applied`] as ever: the
+/// statement took effect within the transaction, which goes on. All else of the native
 /// transaction is reached through `Deref`.
+///
+/// End it by `commit` or `rollback` and not by SQL, which the outcomes could not see in a
+/// prepared statement.
 pub struct Transaction<'a> {
     native: tokio_postgres::Transaction<'a>,
     link: &'a Link,
     /// A savepoint: its commit decides nothing for good.
     nested: bool,
+    /// A script that may have ended the transaction was sent: nothing is sure any more.
+    ended_by_hand: AtomicBool,
 }
 
 impl<'a> Transaction<'a> {
@@ -28,6 +37,7 @@ impl<'a> Transaction<'a> {
             native,
             link,
             nested: false,
+            ended_by_hand: AtomicBool::new(false),
         }
     }
 
@@ -35,7 +45,21 @@ impl<'a> Transaction<'a> {
         &self,
         call: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
-        watch(self.link, Phase::InTransaction, call).await
+        watch(self.link, self.phase(), call).await
+    }
+
+    fn phase(&self) -> Phase {
+        if self.ended_by_hand.load(Ordering::Relaxed) {
+            Phase::Script
+        } else {
+            Phase::InTransaction
+        }
+    }
+
+    fn note_script(&self, text: &str) {
+        if statement::may_commit(text) {
+            self.ended_by_hand.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Commits.
@@ -48,19 +72,17 @@ impl<'a> Transaction<'a> {
     /// a ROLLBACK that looks like success.
     pub async fn commit(self) -> Result<()> {
         if self.link.transaction_failed() {
-            return Err(Error::new(
-                ErrorKind::Server,
-                "an earlier statement of the transaction failed, so it cannot be committed and is \
-                 rolled back",
-            )
-            .with_outcome(Outcome::Rejected));
+            return Err(rolled_back());
         }
-        let phase = if self.nested {
-            Phase::InTransaction
-        } else {
-            Phase::Committing
-        };
-        watch(self.link, phase, self.native.commit()).await
+        if self.nested {
+            return watch(self.link, Phase::InTransaction, self.native.commit()).await;
+        }
+        watch(self.link, Phase::Committing, self.native.commit()).await?;
+        // An earlier request, unanswered till now, may have failed the transaction.
+        if self.link.was_rolled_back() {
+            return Err(rolled_back());
+        }
+        Ok(())
     }
 
     /// Rolls back.
@@ -102,7 +124,7 @@ impl<'a> Transaction<'a> {
     where
         T: ?Sized + ToStatement,
     {
-        one_row(self.query(statement, params).await?).map_err(not_committed)
+        one_row(self.query(statement, params).await?)
     }
 
     /// Runs a statement that gives at most one row.
@@ -118,7 +140,7 @@ impl<'a> Transaction<'a> {
     where
         T: ?Sized + ToStatement,
     {
-        at_most_one_row(self.query(statement, params).await?).map_err(not_committed)
+        at_most_one_row(self.query(statement, params).await?)
     }
 
     /// Runs a statement and returns how many rows it changed.
@@ -139,6 +161,7 @@ impl<'a> Transaction<'a> {
     ///
     /// See [`prepare`](Self::prepare).
     pub async fn batch_execute(&self, query: &str) -> Result<()> {
+        self.note_script(query);
         self.watch(self.native.batch_execute(query)).await
     }
 
@@ -148,6 +171,7 @@ impl<'a> Transaction<'a> {
     ///
     /// See [`prepare`](Self::prepare).
     pub async fn simple_query(&self, query: &str) -> Result<Vec<SimpleQueryMessage>> {
+        self.note_script(query);
         self.watch(self.native.simple_query(query)).await
     }
 
@@ -163,13 +187,18 @@ impl<'a> Transaction<'a> {
             native,
             link,
             nested: true,
+            ended_by_hand: AtomicBool::new(false),
         })
     }
 }
 
-/// The statement has run, but nothing of the transaction stays without its commit.
-fn not_committed(error: Error) -> Error {
-    error.with_outcome(Outcome::Rejected)
+fn rolled_back() -> Error {
+    Error::new(
+        ErrorKind::Server,
+        "an earlier statement of the transaction failed, so it cannot be committed and is rolled \
+         back",
+    )
+    .with_outcome(Outcome::Rejected)
 }
 
 impl std::fmt::Debug for Transaction<'_> {
