@@ -62,15 +62,6 @@ impl Users {
             verifiers: postgres::Verifiers::default(),
         }
     }
-
-    /// Whether a client may ask for that database when it logs in. MySQL's own are always there;
-    /// the empty name asks for none.
-    pub(crate) fn has_database(&self, name: &str) -> bool {
-        const OWN: [&str; 4] = ["information_schema", "mysql", "performance_schema", "sys"];
-        name.is_empty()
-            || name == self.database
-            || OWN.iter().any(|own| own.eq_ignore_ascii_case(name))
-    }
 }
 
 /// Without the passwords.

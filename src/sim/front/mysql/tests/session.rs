@@ -39,7 +39,6 @@ async fn sleeping(server: &Server) -> (u32, tokio::task::JoinHandle<mysql_async:
 }
 
 #[tokio::test]
-#[ignore = "needs SQL of the session: transactions, types, SLEEP"]
 async fn every_answer_tells_whether_a_transaction_is_open() {
     let server = Server::start().await;
     let mut connection = server.connect().await;
@@ -62,7 +61,6 @@ async fn every_answer_tells_whether_a_transaction_is_open() {
 }
 
 #[tokio::test]
-#[ignore = "needs SQL of the session: transactions, types, SLEEP"]
 async fn autocommit_is_told_too() {
     let server = Server::start().await;
     let mut connection = server.connect().await;
@@ -73,7 +71,6 @@ async fn autocommit_is_told_too() {
 }
 
 #[tokio::test]
-#[ignore = "needs SQL of the session: transactions, types, SLEEP"]
 async fn a_reset_rolls_back_and_keeps_the_connection() {
     let server = Server::start().await;
     let mut connection = server.connect().await;
@@ -90,7 +87,6 @@ async fn a_reset_rolls_back_and_keeps_the_connection() {
 }
 
 #[tokio::test]
-#[ignore = "needs SQL of the session: transactions, types, SLEEP"]
 async fn affected_rows_are_those_changed_or_those_found_as_the_client_asked() {
     let server = Server::start().await;
     let mut changed = server.connect().await;
@@ -135,7 +131,6 @@ const COLUMN_TYPES: [ColumnType; 15] = [
 ];
 
 #[tokio::test]
-#[ignore = "needs SQL of the session: transactions, types, SLEEP"]
 async fn every_type_goes_in_as_a_parameter_and_comes_back_in_both_protocols() {
     let server = Server::start().await;
     let mut connection = server.connect().await;
@@ -206,7 +201,6 @@ async fn every_type_goes_in_as_a_parameter_and_comes_back_in_both_protocols() {
 }
 
 #[tokio::test]
-#[ignore = "needs SQL of the session: transactions, types, SLEEP"]
 async fn a_killed_query_says_so_and_its_session_goes_on() {
     let server = Server::start().await;
     let mut killer = server.connect().await;
@@ -235,7 +229,6 @@ async fn a_killed_query_says_so_and_its_session_goes_on() {
 }
 
 #[tokio::test]
-#[ignore = "needs SQL of the session: transactions, types, SLEEP"]
 async fn a_killed_connection_closes_while_its_statement_runs() {
     let server = Server::start().await;
     let (id, sleeping) = sleeping(&server).await;
@@ -250,7 +243,6 @@ async fn a_killed_connection_closes_while_its_statement_runs() {
 }
 
 #[tokio::test]
-#[ignore = "needs SQL of the session: transactions, types, SLEEP"]
 async fn a_goodbye_interrupts_a_running_statement_in_mysqls_words() {
     let server = Server::start().await;
     let (_, sleeping) = sleeping(&server).await;
@@ -265,7 +257,6 @@ async fn a_goodbye_interrupts_a_running_statement_in_mysqls_words() {
 }
 
 #[tokio::test]
-#[ignore = "needs SQL of the session: transactions, types, SLEEP"]
 async fn a_reset_reaches_a_running_statement() {
     let server = Server::start().await;
     let (_, sleeping) = sleeping(&server).await;
@@ -278,7 +269,6 @@ async fn a_reset_reaches_a_running_statement() {
 }
 
 #[tokio::test]
-#[ignore = "needs SQL of the session: transactions, types, SLEEP"]
 async fn silence_gives_up_the_locks_of_a_session_but_not_its_socket() {
     let server = Server::start().await;
     let mut connection = server.connect().await;
