@@ -330,11 +330,23 @@ pub(super) fn finish(engine: EngineKind, value: Value, of: Type) -> Result<Value
         }
         (SqlType::Timestamp | SqlType::Time, Value::Text(text)) => {
             Ok(Value::Text(match of.modifier {
-                Some(0) => text.split('.').next().unwrap_or_default().to_owned(),
-                _ => text,
+                Some(digits) => cut_fraction(&text, digits),
+                None => text,
             }))
         }
         (_, value) => Ok(value),
+    }
+}
+
+/// A time or timestamp with so many digits of a fraction, of the six that it has inside.
+fn cut_fraction(text: &str, digits: u32) -> String {
+    let Some((whole, fraction)) = text.split_once('.') else {
+        return text.to_owned();
+    };
+    match fraction.get(..digits as usize) {
+        Some("") => whole.to_owned(),
+        Some(fraction) => format!("{whole}.{fraction}"),
+        None => text.to_owned(),
     }
 }
 

@@ -8,10 +8,10 @@ use sqlparser::ast::{
 
 use super::super::functions::{self, Definition, Returns};
 use super::super::types::Type;
-use super::super::{SqlError, SqlType};
+use super::super::{SqlError, SqlType, Value};
 use super::Compiler;
 use super::coerce::Coercion;
-use super::typed::{Typed, quote_text};
+use super::typed::{Origin, Typed, quote_text};
 
 /// What stands in a call's parentheses.
 type ArgumentList<'a> = (
@@ -145,6 +145,10 @@ impl Compiler<'_> {
         arguments: Vec<Typed>,
     ) -> Result<Typed, SqlError> {
         let given = arguments.clone();
+        let digits = given.first().and_then(|argument| match argument.origin {
+            Origin::Literal(Value::Integer(digits)) => u32::try_from(digits).ok(),
+            _ => None,
+        });
         let mut first = None;
         let mut sql = Vec::new();
         for (place, argument) in arguments.into_iter().enumerate() {
@@ -158,6 +162,11 @@ impl Compiler<'_> {
         }
         self.traits.sleeps |= definition.sqlite == "sim_sleep";
         let returns = match definition.returns {
+            // `NOW(3)` has three digits of a fraction.
+            Returns::Kind(kind) if definition.sqlite == "sim_now_to" => Type {
+                kind,
+                modifier: digits,
+            },
             Returns::Kind(kind) => Type::from(kind),
             Returns::WholeSeconds(kind) => Type {
                 kind,

@@ -346,7 +346,7 @@ impl Session {
                 // SQLite gave the whole transaction up, as after a full disk.
                 self.roll_back();
             }
-            (true, false) => {}
+            (true, false) => self.undo_statement(),
             (false, _) => self.roll_back(),
         }
         error
@@ -369,12 +369,14 @@ impl Session {
         match (self.transaction.open, self.is_postgres()) {
             (false, _) => self.roll_back(),
             (true, true) => self.fail_transaction(),
-            (true, false) => {
-                // The rest of a MySQL transaction stays; this fails when the statement had not
-                // begun to write, and then there is nothing to undo.
-                let _ = self.connection.execute_batch(UNDO_STATEMENT);
-            }
+            (true, false) => self.undo_statement(),
         }
+    }
+
+    /// Undoes the marked statement; the rest of the transaction stays.
+    fn undo_statement(&mut self) {
+        // Refused when no statement is marked, and then there is nothing to undo.
+        let _ = self.connection.execute_batch(UNDO_STATEMENT);
     }
 
     /// Marks the start of a statement, so that it can be undone alone.

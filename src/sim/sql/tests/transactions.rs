@@ -480,3 +480,16 @@ async fn a_transaction_that_began_with_temporary_tables_takes_the_lock_when_it_n
     client.ok("COMMIT").await;
     assert_eq!(other.number("SELECT count(*) FROM t").await, 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_statement_that_may_sleep_takes_no_later_one_with_it() {
+    let (_bench, mut client) = with_table(EngineKind::MySql).await;
+    client.ok("INSERT INTO t VALUES (1, 1); BEGIN").await;
+    client.err("INSERT INTO t SELECT 1, SLEEP(0)").await;
+    client.ok("INSERT INTO t VALUES (2, 2)").await;
+    let sleeper = client.run("INSERT INTO t SELECT 3, SLEEP(60)");
+    let second = Duration::from_secs(1);
+    assert!(tokio::time::timeout(second, sleeper).await.is_err());
+    client.ok("COMMIT").await;
+    assert_eq!(client.number("SELECT max(id) FROM t").await, 2);
+}
