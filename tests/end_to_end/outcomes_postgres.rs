@@ -27,7 +27,9 @@ async fn a_commit_by_hand_whose_answer_is_lost_is_unknown() {
         tokio::spawn(async move { writer.batch_execute("COMMIT; SELECT pg_sleep(60)").await });
     eventually("the commit in the ledger", || {
         let ledger = simulated.ledger().unwrap();
-        ledger.iter().any(|entry| entry.statement.starts_with("INSERT"))
+        ledger
+            .iter()
+            .any(|entry| entry.statement.starts_with("INSERT"))
     })
     .await;
     simulated.crash(&id).unwrap();
@@ -91,7 +93,10 @@ async fn a_stream_that_outlives_its_connection_holds_up_nobody() {
         writer.batch_execute(&insert).await.unwrap();
     }
     let wide_rows = "SELECT a.n, repeat('x', 2000) FROM t a, t b, t c";
-    let stream = writer.query_raw(wide_rows, Vec::<i32>::new()).await.unwrap();
+    let stream = writer
+        .query_raw(wide_rows, Vec::<i32>::new())
+        .await
+        .unwrap();
     drop(writer);
     assert_eq!(rows(&cluster).await, 20);
     drop(stream);
