@@ -8,7 +8,8 @@ use crate::sim::world::Timeline;
 
 use super::tls::Tls;
 
-/// Describes a simulated cluster and starts it; made by [`SimCluster::builder`].
+/// Describes a simulated cluster and starts it; made by
+/// [`SimCluster::builder`](super::SimCluster::builder).
 ///
 /// ```
 /// use aurora_driver::EngineKind;
@@ -114,7 +115,7 @@ impl SimClusterBuilder {
         self
     }
 
-    /// A user who may log in. The first one is in the [`url`](SimCluster::url); `app` with the
+    /// A user who may log in. The first one is in the [`url`](super::SimCluster::url); `app` with the
     /// password `app` if none is set.
     #[must_use]
     pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
@@ -153,7 +154,7 @@ impl SimClusterBuilder {
 
     /// Whether the instances offer TLS; [`Tls::Off`] if not set. The certificate carries the
     /// cluster's names, and is signed by the authority of
-    /// [`ca_pem`](SimCluster::ca_pem).
+    /// [`ca_pem`](super::SimCluster::ca_pem).
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = tls;
