@@ -68,11 +68,15 @@ impl From<Native> for Error {
     }
 }
 
+/// ER_ERROR_DURING_COMMIT: how far the COMMIT came, the answer does not say.
+const ERROR_DURING_COMMIT: u16 = 1180;
+
 fn of_server(answer: ServerError) -> Error {
     let (kind, advice) = kind_of_answer(fault_of_number(answer.code, &answer.state));
     // 1053: the server was going down; at which point of the statement it does not say.
     let outcome = match kind {
         ErrorKind::ConnectionLost => Outcome::Unknown,
+        _ if answer.code == ERROR_DURING_COMMIT => Outcome::Unknown,
         _ => Outcome::Rejected,
     };
     Error::new(kind, format!("{}{advice}", answer.message))
