@@ -5,9 +5,11 @@
 //! - `failover`: the loss of a writer.
 //! - `connections`: what a connection may be after use, and what its errors say.
 //! - `handle`: opening and closing.
+//! - `outcomes_mysql`: what errors of MySQL calls with several parts say, and what state comes back.
 
 mod connections;
 mod database;
 mod failover;
 mod handle;
+mod outcomes_mysql;
 mod routing;

@@ -79,9 +79,22 @@ fn of_server(answer: ServerError) -> Error {
         _ if answer.code == ERROR_DURING_COMMIT => Outcome::Unknown,
         _ => Outcome::Rejected,
     };
-    Error::new(kind, format!("{}{advice}", answer.message))
+    answered(kind, format!("{}{advice}", answer.message), answer).with_outcome(outcome)
+}
+
+/// The server refused one part of a call; those before it may be committed.
+pub(super) fn after_parts(answer: ServerError) -> Error {
+    let (kind, advice) = kind_of_answer(fault_of_number(answer.code, &answer.state));
+    let message = format!(
+        "{}{advice} (what the call did before this may have been applied)",
+        answer.message
+    );
+    answered(kind, message, answer).with_outcome(Outcome::Unknown)
+}
+
+fn answered(kind: ErrorKind, message: String, answer: ServerError) -> Error {
+    Error::new(kind, message)
         .with_code(Some(ServerCode::MySql(answer.code)))
-        .with_outcome(outcome)
         .with_source(Native::Server(answer))
 }
 
