@@ -78,7 +78,8 @@ pub enum Outcome {
     NotSent,
     /// The server answered that it did not do it: it is safe to send it again.
     Rejected,
-    /// It was sent and not answered: it may or may not have been applied.
+    /// It may have been applied, in whole or in part: it was sent and not answered, or it had
+    /// several parts and failed after the first.
     Unknown,
 }
 

@@ -6,10 +6,12 @@
 //! - `connections`: what a connection may be after use, and what its errors say.
 //! - `outcomes_postgres`: what PostgreSQL errors say of the statement.
 //! - `handle`: opening and closing.
+//! - `outcomes_mysql`: what errors of MySQL calls with several parts say, and what state comes back.
 
 mod connections;
 mod database;
 mod failover;
 mod handle;
+mod outcomes_mysql;
 mod outcomes_postgres;
 mod routing;

@@ -1,16 +1,15 @@
-//! The native connection with every call watched.
+//! The native connection together with what is known of its session.
 
 use futures_util::FutureExt;
 use mysql_async::consts::StatusFlags;
+use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error as Native, TxOpts};
 
-use super::explain;
+use super::phase::{self, Phase};
 use super::transaction::Transaction;
-use crate::engine::faults::condemns;
+use super::watch::{LastWord, Watch};
+use crate::engine::Condition;
 use crate::engine::reporter::Reporter;
-use crate::engine::{Condition, statement};
-use crate::error::{Error, ErrorKind, Outcome};
-use crate::topology::observation::Fault;
 
 /// A `mysql_async` connection that cannot give one call's answer to another.
 ///
@@ -23,44 +22,39 @@ use crate::topology::observation::Fault;
 /// Any call may be dropped. The connection then refuses every further call and is thrown away
 /// when it is returned: the native one would answer the next question with the answer to this
 /// one.
-#[derive(Debug)]
+///
+/// # Rows one by one
+///
+/// `query_iter`, `exec_iter` and the streams on them hand out `mysql_async`'s own
+/// `QueryResult`, and only the call itself is watched. While rows are read from it:
+///
+/// - nothing ends it when the instance is demoted, restarted or lost: it goes on giving rows, or
+///   waits for them until the socket fails. Read within a time of your own;
+/// - its errors are native, and nothing is known of their statement's place: of a script,
+///   statements before the one that failed may have been applied, although [`Error::from`] says
+///   [`Rejected`](crate::Outcome::Rejected).
+///
+/// The calls that read all rows by themselves (`query`, `exec`, `query_drop`, ...) have neither
+/// gap.
+///
+/// [`Error::from`]: crate::Error
 pub struct Client {
     pub(super) native: Conn,
     pub(super) watch: Watch,
-}
-
-/// What is known of the connection beside the native state.
-#[derive(Debug)]
-pub(super) struct Watch {
-    reporter: Reporter,
-    /// A call is under way; found set at the start of another, it was dropped half-way.
-    in_flight: bool,
-    /// It met an error that says it must not be used again.
-    condemned: bool,
-    /// The status after the last error is not known, or rows may be left to read.
-    unclear: bool,
-}
-
-/// Where in its life a statement is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Commits by itself, is a COMMIT, or may be: a lost answer leaves it unknown.
-    Committing,
-    /// Surely inside an open transaction: without its COMMIT nothing of it stays.
-    InTransaction,
+    /// What login left `autocommit` at; the next user is to find it so again.
+    autocommit: bool,
 }
 
 impl Client {
     pub(super) fn new(native: Conn, reporter: Reporter) -> Self {
-        Self {
+        let mut client = Self {
             native,
-            watch: Watch {
-                reporter,
-                in_flight: false,
-                condemned: false,
-                unclear: false,
-            },
-        }
+            watch: Watch::new(reporter),
+            autocommit: true,
+        };
+        // The last packet of a login, or of the settings after it, is an OK with the status.
+        client.autocommit = client.says(StatusFlags::SERVER_STATUS_AUTOCOMMIT);
+        client
     }
 
     /// The server's number of this connection, as `SHOW PROCESSLIST` and `KILL` use it.
@@ -97,40 +91,59 @@ impl Client {
     ///
     /// As any call.
     pub async fn reset(&mut self) -> Result<bool, mysql_async::Error> {
-        let Self { native, watch } = self;
+        let Self { native, watch, .. } = self;
         watch.call(Phase::Committing, native.reset()).await
     }
 
     pub(super) fn condition(&self) -> Condition {
-        let watch = &self.watch;
-        if watch.in_flight
-            || watch.condemned
-            || self.native.is_disconnected()
-            || watch.reporter.generation_end().has_ended()
-        {
+        if self.watch.is_over() || self.native.is_disconnected() {
             Condition::Broken
-        } else if watch.unclear || self.in_transaction() {
+        } else if self.status().is_none() || self.in_transaction() || self.autocommit_differs() {
             Condition::Unclean
         } else {
             Condition::Clean
         }
     }
 
+    /// Makes the session fit for its next user: rolls back, and resets it where that is not
+    /// enough.
+    pub(super) async fn clean(&mut self) -> Result<(), Native> {
+        if !self.autocommit_differs() {
+            self.query_drop("ROLLBACK").await?;
+        }
+        if self.condition() == Condition::Unclean {
+            self.reset().await?;
+        }
+        Ok(())
+    }
+
+    /// The server's last word on the session's state; `None` when it is not known.
+    pub(super) fn status(&self) -> Option<StatusFlags> {
+        match self.watch.last_word() {
+            LastWord::Native => self.native.last_ok_packet().map(|ok| ok.status_flags()),
+            LastWord::Kept(status) => status,
+        }
+    }
+
+    fn says(&self, flag: StatusFlags) -> bool {
+        self.status().is_some_and(|status| status.contains(flag))
+    }
+
     /// Whether the server's last word was that a transaction is open.
-    pub(super) fn in_transaction(&self) -> bool {
-        self.native.last_ok_packet().is_some_and(|ok| {
-            ok.status_flags()
-                .contains(StatusFlags::SERVER_STATUS_IN_TRANS)
+    fn in_transaction(&self) -> bool {
+        self.says(StatusFlags::SERVER_STATUS_IN_TRANS)
+    }
+
+    /// Whether the server's last word was that `autocommit` is not as login left it.
+    fn autocommit_differs(&self) -> bool {
+        self.status().is_some_and(|status| {
+            status.contains(StatusFlags::SERVER_STATUS_AUTOCOMMIT) != self.autocommit
         })
     }
 
-    /// The phase of a statement with this text; `None` for one whose text is not known.
-    pub(super) fn phase_of(&self, text: Option<&[u8]>) -> Phase {
-        if self.in_transaction() && text.is_some_and(statement::stays_in_transaction) {
-            Phase::InTransaction
-        } else {
-            Phase::Committing
-        }
+    /// The phase of a statement with this text.
+    pub(super) fn phase_of(&self, text: &[u8]) -> Phase {
+        phase::of_text(self.in_transaction(), text)
     }
 
     /// Closes the socket now, whatever is under way.
@@ -141,90 +154,12 @@ impl Client {
     }
 }
 
-impl Watch {
-    /// Runs a call: refuses it on a connection that must not be used, ends it with the
-    /// generation, and takes note of its error.
-    pub(super) async fn call<T>(
-        &mut self,
-        phase: Phase,
-        call: impl Future<Output = Result<T, Native>>,
-    ) -> Result<T, Native> {
-        self.refuse_if_over()?;
-        self.in_flight = true;
-        let end = self.reporter.generation_end().clone();
-        let answer = tokio::select! {
-            biased;
-            () = end.ended() => {
-                self.condemned = true;
-                Err(explain::ended(end.cause().unwrap_or("its instance changed")))
-            }
-            answer = call => answer,
-        };
-        self.in_flight = false;
-        match answer {
-            Ok(value) => {
-                self.unclear = false;
-                Ok(value)
-            }
-            Err(error) => Err(self.note(phase, error)),
-        }
-    }
-
-    /// Rows may be left to read after the call just made.
-    pub(super) fn leave_rows(&mut self) {
-        self.unclear = true;
-    }
-
-    fn refuse_if_over(&self) -> Result<(), Native> {
-        let cause = if self.in_flight {
-            "an earlier call on it was cancelled"
-        } else if let Some(cause) = self.reporter.generation_end().cause() {
-            cause
-        } else if self.condemned {
-            "it met an error that ended it"
-        } else {
-            return Ok(());
-        };
-        let error = Error::new(
-            ErrorKind::ConnectionLost,
-            format!("the connection is over ({cause}) and nothing was sent: take a new one"),
-        );
-        Err(self.carried(error))
-    }
-
-    fn note(&mut self, phase: Phase, error: Native) -> Native {
-        self.unclear = true;
-        let fault = explain::fault(&error);
-        let lost = explain::ends_connection(&error);
-        if lost || condemns(fault) {
-            if !self.condemned {
-                self.reporter
-                    .trouble(if lost { Fault::Lost } else { fault });
-            }
-            self.condemned = true;
-        }
-        if !lost {
-            return error;
-        }
-        let (outcome, fate) = match phase {
-            Phase::Committing => (
-                Outcome::Unknown,
-                "whether the statement was applied is unknown",
-            ),
-            Phase::InTransaction => (Outcome::Rejected, "the transaction is rolled back"),
-        };
-        let explained = Error::new(
-            ErrorKind::ConnectionLost,
-            format!("the connection ended ({error}); {fate}"),
-        );
-        self.carried(explained.with_outcome(outcome).with_source(error))
-    }
-
-    fn carried(&self, error: Error) -> Native {
-        let error = match self.reporter.instance() {
-            Some(instance) => error.with_instance(instance),
-            None => error,
-        };
-        Native::Other(Box::new(error))
+/// By hand: the native connection's own would print the password.
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("id", &self.id())
+            .field("condition", &self.condition())
+            .finish_non_exhaustive()
     }
 }

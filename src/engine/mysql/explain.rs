@@ -68,16 +68,33 @@ impl From<Native> for Error {
     }
 }
 
+/// ER_ERROR_DURING_COMMIT: how far the COMMIT came, the answer does not say.
+const ERROR_DURING_COMMIT: u16 = 1180;
+
 fn of_server(answer: ServerError) -> Error {
     let (kind, advice) = kind_of_answer(fault_of_number(answer.code, &answer.state));
     // 1053: the server was going down; at which point of the statement it does not say.
     let outcome = match kind {
         ErrorKind::ConnectionLost => Outcome::Unknown,
+        _ if answer.code == ERROR_DURING_COMMIT => Outcome::Unknown,
         _ => Outcome::Rejected,
     };
-    Error::new(kind, format!("{}{advice}", answer.message))
+    answered(kind, format!("{}{advice}", answer.message), answer).with_outcome(outcome)
+}
+
+/// The server refused one part of a call; those before it may be committed.
+pub(super) fn after_parts(answer: ServerError) -> Error {
+    let (kind, advice) = kind_of_answer(fault_of_number(answer.code, &answer.state));
+    let message = format!(
+        "{}{advice} (what the call did before this may have been applied)",
+        answer.message
+    );
+    answered(kind, message, answer).with_outcome(Outcome::Unknown)
+}
+
+fn answered(kind: ErrorKind, message: String, answer: ServerError) -> Error {
+    Error::new(kind, message)
         .with_code(Some(ServerCode::MySql(answer.code)))
-        .with_outcome(outcome)
         .with_source(Native::Server(answer))
 }
 

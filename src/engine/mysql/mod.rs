@@ -1,7 +1,8 @@
 //! MySQL, over `mysql_async`.
 //!
-//! - [`client`]: [`Client`], the native connection with every call watched, and its guard
-//!   against the answer of a cancelled call.
+//! - [`client`]: [`Client`], the native connection and the state of its session.
+//! - [`watch`]: watches every call on it; its guard against the answer of a cancelled call.
+//! - [`phase`]: where in its life a statement is, which decides what an error leaves of it.
 //! - [`queryable`]: `mysql_async`'s own query interface for it.
 //! - [`transaction`]: [`Transaction`], the same for an open transaction.
 //! - [`connect`]: addresses, TLS, login.
@@ -16,9 +17,11 @@ mod client;
 mod connect;
 mod explain;
 pub(crate) mod faults;
+mod phase;
 mod queryable;
 mod survey;
 mod transaction;
+mod watch;
 
 pub use client::Client;
 pub(crate) use queryable::forward_queryable;
@@ -57,10 +60,7 @@ impl Backend for MySql {
     }
 
     async fn clean(client: &mut Client) -> Result<(), Failure> {
-        client
-            .query_drop("ROLLBACK")
-            .await
-            .map_err(explain::failure)
+        client.clean().await.map_err(explain::failure)
     }
 
     fn kill(client: Client) {

@@ -9,12 +9,13 @@ use futures_util::future::BoxFuture;
 use mysql_async::prelude::{AsQuery, FromRow, Queryable, StatementLike};
 use mysql_async::{BinaryProtocol, Error as Native, Params, QueryResult, Statement, TextProtocol};
 
-use super::client::{Client, Phase};
+use super::client::Client;
+use super::phase::Phase;
 use super::transaction::Transaction;
 
 impl Queryable for Client {
     fn ping(&mut self) -> BoxFuture<'_, Result<(), Native>> {
-        let Self { native, watch } = self;
+        let Self { native, watch, .. } = self;
         watch.call(Phase::Committing, native.ping()).boxed()
     }
 
@@ -25,8 +26,8 @@ impl Queryable for Client {
     where
         Q: AsQuery + 'a,
     {
-        let phase = self.phase_of(Some(&query.as_query()));
-        let Self { native, watch } = self;
+        let phase = self.phase_of(&query.as_query());
+        let Self { native, watch, .. } = self;
         async move {
             let rows = watch.call(phase, native.query_iter(query)).await;
             watch.leave_rows();
@@ -39,15 +40,27 @@ impl Queryable for Client {
     where
         Q: AsQuery + 'a,
     {
-        let Self { native, watch } = self;
-        watch.call(Phase::InTransaction, native.prep(query)).boxed()
+        let status = self.status();
+        let Self { native, watch, .. } = self;
+        async move {
+            let call = native.prep(query);
+            let statement = watch.call(Phase::InTransaction, call).await?;
+            watch.keep(status);
+            Ok(statement)
+        }
+        .boxed()
     }
 
     fn close(&mut self, statement: Statement) -> BoxFuture<'_, Result<(), Native>> {
-        let Self { native, watch } = self;
-        watch
-            .call(Phase::InTransaction, native.close(statement))
-            .boxed()
+        let status = self.status();
+        let Self { native, watch, .. } = self;
+        async move {
+            let call = native.close(statement);
+            watch.call(Phase::InTransaction, call).await?;
+            watch.keep(status);
+            Ok(())
+        }
+        .boxed()
     }
 
     fn exec_iter<'a: 's, 's, Q, P>(
@@ -60,7 +73,7 @@ impl Queryable for Client {
         P: Into<Params>,
     {
         let params = params.into();
-        let Self { native, watch } = self;
+        let Self { native, watch, .. } = self;
         async move {
             let call = native.exec_iter(statement, params);
             let rows = watch.call(Phase::Committing, call).await;
@@ -75,8 +88,8 @@ impl Queryable for Client {
         Q: AsQuery + 'a,
         T: FromRow + Send + 'static,
     {
-        let phase = self.phase_of(Some(&query.as_query()));
-        let Self { native, watch } = self;
+        let phase = self.phase_of(&query.as_query());
+        let Self { native, watch, .. } = self;
         watch.call(phase, native.query(query)).boxed()
     }
 
@@ -85,8 +98,8 @@ impl Queryable for Client {
         Q: AsQuery + 'a,
         T: FromRow + Send + 'static,
     {
-        let phase = self.phase_of(Some(&query.as_query()));
-        let Self { native, watch } = self;
+        let phase = self.phase_of(&query.as_query());
+        let Self { native, watch, .. } = self;
         watch.call(phase, native.query_first(query)).boxed()
     }
 
@@ -102,8 +115,8 @@ impl Queryable for Client {
         F: FnMut(U, T) -> U + Send + 'a,
         U: Send + 'a,
     {
-        let phase = self.phase_of(Some(&query.as_query()));
-        let Self { native, watch } = self;
+        let phase = self.phase_of(&query.as_query());
+        let Self { native, watch, .. } = self;
         watch.call(phase, native.query_fold(query, init, f)).boxed()
     }
 
@@ -111,8 +124,8 @@ impl Queryable for Client {
     where
         Q: AsQuery + 'a,
     {
-        let phase = self.phase_of(Some(&query.as_query()));
-        let Self { native, watch } = self;
+        let phase = self.phase_of(&query.as_query());
+        let Self { native, watch, .. } = self;
         watch.call(phase, native.query_drop(query)).boxed()
     }
 
@@ -127,10 +140,26 @@ impl Queryable for Client {
         I::IntoIter: Send,
         P: Into<Params> + Send,
     {
-        let Self { native, watch } = self;
-        watch
-            .call(Phase::Committing, native.exec_batch(statement, params))
-            .boxed()
+        let status = self.status();
+        let Self { native, watch, .. } = self;
+        async move {
+            let mut rows = 0_usize;
+            let params = params.into_iter().inspect(|_| rows += 1);
+            let call = native.exec_batch(statement, params);
+            let answer = watch.call(Phase::Committing, call).await;
+            match answer {
+                Ok(()) => {
+                    if rows == 0 {
+                        watch.keep(status);
+                    }
+                    Ok(())
+                }
+                // Each row is a statement by itself, and taken up when those before it are done.
+                Err(error) if rows > 1 => Err(watch.explain_parts(error)),
+                Err(error) => Err(error),
+            }
+        }
+        .boxed()
     }
 
     fn exec<'a: 'b, 'b, T, S, P>(
@@ -143,7 +172,7 @@ impl Queryable for Client {
         P: Into<Params> + Send + 'b,
         T: FromRow + Send + 'static,
     {
-        let Self { native, watch } = self;
+        let Self { native, watch, .. } = self;
         watch
             .call(Phase::Committing, native.exec(statement, params))
             .boxed()
@@ -159,7 +188,7 @@ impl Queryable for Client {
         P: Into<Params> + Send + 'b,
         T: FromRow + Send + 'static,
     {
-        let Self { native, watch } = self;
+        let Self { native, watch, .. } = self;
         watch
             .call(Phase::Committing, native.exec_first(statement, params))
             .boxed()
@@ -179,7 +208,7 @@ impl Queryable for Client {
         F: FnMut(U, T) -> U + Send + 'a,
         U: Send + 'a,
     {
-        let Self { native, watch } = self;
+        let Self { native, watch, .. } = self;
         watch
             .call(
                 Phase::Committing,
@@ -197,7 +226,7 @@ impl Queryable for Client {
         S: StatementLike + 'b,
         P: Into<Params> + Send + 'b,
     {
-        let Self { native, watch } = self;
+        let Self { native, watch, .. } = self;
         watch
             .call(Phase::Committing, native.exec_drop(statement, params))
             .boxed()

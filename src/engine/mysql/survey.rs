@@ -3,7 +3,7 @@
 use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{FromRowError, Row as NativeRow};
 
-use super::client::Phase;
+use super::phase::Phase;
 use super::{Client, explain};
 use crate::engine::{Failure, Survey};
 use crate::error::{Error, ErrorKind};
@@ -27,7 +27,7 @@ const MASTER_SESSION_ID: &str = "MASTER_SESSION_ID";
 const NOT_AURORA: [u16; 3] = [1193, 1109, 1146];
 
 pub(super) async fn survey(client: &mut Client) -> Result<Survey, Failure> {
-    let Client { native, watch } = client;
+    let Client { native, watch, .. } = client;
     let asked = async {
         let mut answer = native.query_iter(QUESTIONS).await?;
         let own: Vec<NativeRow> = answer.collect().await?;

@@ -9,7 +9,6 @@ use super::client::Client;
 /// [`rollback`](Self::rollback).
 ///
 /// Dropped without either it is rolled back before anybody else gets the connection.
-#[derive(Debug)]
 pub struct Transaction<'a> {
     client: &'a mut Client,
 }
@@ -56,5 +55,13 @@ impl<'a> Transaction<'a> {
     /// The loss of the connection; the transaction is rolled back all the same.
     pub async fn rollback(self) -> Result<(), mysql_async::Error> {
         self.client.query_drop("ROLLBACK").await
+    }
+}
+
+impl std::fmt::Debug for Transaction<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction")
+            .field("client", &self.client)
+            .finish()
     }
 }
