@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +20,8 @@ pub(crate) struct TaskSet {
 #[derive(Debug)]
 struct Shared {
     tracker: TaskTracker,
+    /// Connections are dropped anywhere, also where no runtime is entered.
+    runtime: Handle,
     cancelled: CancellationToken,
     running: Mutex<BTreeMap<&'static str, usize>>,
 }
@@ -28,12 +31,14 @@ struct Shared {
 pub(crate) struct Spawner(Arc<Shared>);
 
 impl TaskSet {
+    /// Must be called within a tokio runtime, which runs the tasks.
     pub(crate) fn new() -> Self {
         let cancelled = CancellationToken::new();
         Self {
             _cancel_on_drop: cancelled.clone().drop_guard(),
             shared: Arc::new(Shared {
                 tracker: TaskTracker::new(),
+                runtime: Handle::current(),
                 cancelled,
                 running: Mutex::default(),
             }),
@@ -69,14 +74,15 @@ impl Spawner {
     ) {
         let cancelled = self.0.cancelled.clone();
         let running = Running::enter(Arc::clone(&self.0), name);
-        self.0.tracker.spawn(async move {
+        let task = async move {
             let _running = running;
             tokio::select! {
                 biased;
                 () = cancelled.cancelled() => {}
                 () = future => {}
             }
-        });
+        };
+        self.0.tracker.spawn_on(task, &self.0.runtime);
     }
 }
 
@@ -138,6 +144,20 @@ mod tests {
         });
         drop(tasks);
         assert!(receiver.await.is_err(), "the task was dropped");
+    }
+
+    #[test]
+    fn a_task_may_be_started_from_outside_the_runtime() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let tasks = runtime.block_on(async { TaskSet::new() });
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        tasks.spawner().spawn("messenger", async move {
+            let _ = sender.send(7);
+        });
+        assert_eq!(runtime.block_on(receiver), Ok(7));
     }
 
     #[tokio::test]

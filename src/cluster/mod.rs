@@ -1,44 +1,46 @@
 //! The handle that an application holds.
 //!
 //! It only joins the parts: the monitor's picture, the routing over it, and the pools. What it
-//! adds is patience: waiting, bounded, while there is nobody to route to.
+//! adds is patience: waiting, bounded, while there is nobody to route to ([`checkout`]).
+
+mod checkout;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use crate::config::Config;
-use crate::engine::{Engine, Failure};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventSender, Events};
-use crate::id::InstanceId;
 use crate::pool::dialer::Dialer;
-use crate::pool::lease::{Connection, Lease};
 use crate::pool::set::PoolSet;
 use crate::pool::sweep;
 use crate::rng::Rng;
-use crate::routing;
 use crate::task::TaskSet;
-use crate::time::{self, Instant};
+use crate::time;
 use crate::topology::cadence::Cadence;
-use crate::topology::monitor::{Monitor, ProbeFailure, Published};
-use crate::topology::observation::Fault;
+use crate::topology::monitor::{Failures, Monitor, ProbeFailure, Published};
 use crate::topology::{Health, Phase, Topology};
-
-/// How long to wait before an instance that gave no connection is tried again, if no news of the
-/// topology come first.
-const RETRY_DELAY: Duration = Duration::from_millis(10);
 
 /// How long [`Cluster::connect`] waits for the last of the instances to be asked, once the writer
 /// is known.
 const ACQUAINTANCE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long [`Cluster::close`] waits for the last tasks, beyond its own limit.
+const LAST_CALL_PERIOD: Duration = Duration::from_secs(1);
+
+/// Callers' limits are cut to this, as a configuration's are: longer ones mean "for ever", and
+/// would overflow the clock when added to it.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
 /// A handle to one Aurora cluster: cheap to clone, one monitor behind all clones.
 ///
-/// Writes go over [`writer`](Self::writer), reads over [`reader`](Self::reader). When the last
-/// clone is dropped all its tasks end; [`close`](Self::close) waits for that.
+/// Writes go over [`writer`](Self::writer), reads over [`reader`](Self::reader).
+///
+/// When the last clone is dropped its tasks end by themselves. With them end the PostgreSQL
+/// connections that somebody still holds, as a task drives each of them; MySQL connections live
+/// until they are dropped. [`close`](Self::close) waits for the tasks and ends both.
 pub struct Cluster<E: Engine> {
     inner: Arc<Inner<E>>,
 }
@@ -76,7 +78,7 @@ struct Inner<E: Engine> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CloseReport {
-    /// Connections that somebody still held; they work no longer.
+    /// Connections that somebody still held; they were ended.
     pub connections_in_use: usize,
     /// The names of tasks that had not ended.
     pub tasks: Vec<&'static str>,
@@ -168,25 +170,28 @@ impl<E: Engine> Cluster<E> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NoWriter`] with the last obstacle in its message when `within` runs out;
-    /// sooner, [`ErrorKind::Authentication`] when the login is refused, and
-    /// [`ErrorKind::NotAurora`] when the server is something else.
+    /// [`ErrorKind::NoWriter`] with the last obstacle in its message when `within` (at most a
+    /// day) runs out; sooner, where it is so at every seed, [`ErrorKind::Authentication`] when
+    /// the login is refused, and [`ErrorKind::NotAurora`] when the server is something else.
     ///
     /// # Cancellation
     ///
     /// Safe; the search goes on in the background.
     pub async fn ready(&self, within: Duration) -> Result<()> {
-        let deadline = time::now() + within;
+        let deadline = time::now() + within.min(LONGEST_WAIT);
         let mut topology = self.inner.published.topology.clone();
-        let mut failures = self.inner.published.last_failure.clone();
+        let mut failures = self.inner.published.failures.clone();
+        let seeds = self.inner.config.seeds.len();
         let writer_known = async {
             let steady = |topology: &Arc<Topology>| topology.phase() == Phase::Steady;
             topology.wait_for(steady).await.map(drop)
         };
         let hopeless = async {
-            let failed = |failure: &Option<ProbeFailure>| failure.as_ref().is_some_and(is_hopeless);
-            let failure = failures.wait_for(failed).await;
-            failure.ok().and_then(|failure| failure.clone())
+            let failed = |failures: &Failures| all_hopeless(failures, seeds);
+            let failures = failures.wait_for(failed).await;
+            failures
+                .ok()
+                .and_then(|failures| failures.seeds.values().next().cloned())
         };
         tokio::select! {
             biased;
@@ -209,103 +214,6 @@ impl<E: Engine> Cluster<E> {
         Ok(())
     }
 
-    /// A connection to the writer.
-    ///
-    /// During a failover the call waits for the new writer, for at most the `failover_timeout`;
-    /// with the wait for a free connection it takes at most the `checkout_timeout` (both 30 s by
-    /// default). It never gives a connection to an instance that is known to be demoted or in
-    /// doubt.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NoWriter`] when none was confirmed in time, [`ErrorKind::Timeout`] when all
-    /// connections stayed in use, [`ErrorKind::Overloaded`] when too many callers wait,
-    /// [`ErrorKind::Authentication`], [`ErrorKind::Closed`]. Nothing has been sent in any of
-    /// them.
-    ///
-    /// # Cancellation
-    ///
-    /// Safe: the place in the queue is given up, a connect under way is ended.
-    pub async fn writer(&self) -> Result<Connection<E>> {
-        let timing = &self.inner.config.timing;
-        let began = time::now();
-        let deadline = began + timing.checkout_timeout;
-        let mut patience = began + timing.failover_timeout;
-        let mut topology = self.inner.published.topology.clone();
-        loop {
-            self.refuse_if_closed()?;
-            let current = Arc::clone(&topology.borrow_and_update());
-            let Some(writer) = current.writer().map(|writer| writer.id().clone()) else {
-                let give_up = deadline.min(patience);
-                match tokio::time::timeout_at(give_up, topology.changed()).await {
-                    Ok(Ok(())) => continue,
-                    Ok(Err(_)) => return Err(closed()),
-                    Err(_) => return Err(self.no_writer(give_up - began)),
-                }
-            };
-            let still_writer = |topology: &Topology| {
-                topology
-                    .writer()
-                    .is_some_and(|instance| *instance.id() == writer)
-            };
-            let answer = tokio::select! {
-                biased;
-                answer = self.inner.pools.checkout(&writer, deadline) => answer,
-                // Waiting in the queue of an instance that is no longer the writer is in vain.
-                _ = topology.wait_for(|topology| !still_writer(topology)) => continue,
-            };
-            match answer {
-                Ok(lease) if still_writer(&topology.borrow()) && !lease.is_outdated() => {
-                    return Ok(Connection::new(lease));
-                }
-                Ok(_demoted_meanwhile) => {}
-                Err(failure) => {
-                    self.wait_to_retry(failure, &mut topology, deadline).await?;
-                }
-            }
-            patience = time::now() + timing.failover_timeout;
-        }
-    }
-
-    /// A connection to a reader.
-    ///
-    /// Readers take turns, those with fewer connections in use first. With no reader up it is a
-    /// connection to the writer, as Aurora's own reader endpoint would give; with neither the
-    /// call waits as [`writer`](Self::writer) does.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NoReader`] when no instance could be used in time; otherwise as
-    /// [`writer`](Self::writer).
-    ///
-    /// # Cancellation
-    ///
-    /// Safe, as [`writer`](Self::writer).
-    pub async fn reader(&self) -> Result<Connection<E>> {
-        let inner = &self.inner;
-        let began = time::now();
-        let deadline = began + inner.config.timing.checkout_timeout;
-        let mut topology = inner.published.topology.clone();
-        loop {
-            self.refuse_if_closed()?;
-            let current = Arc::clone(&topology.borrow_and_update());
-            let turn = inner.turn.fetch_add(1, Ordering::Relaxed);
-            let candidates =
-                routing::for_read(&current, inner.config.max_reader_lag, turn, |instance| {
-                    inner.pools.in_use(instance)
-                });
-            match self.first_that_gives(&candidates, deadline).await {
-                Ok(Some(lease)) => return Ok(Connection::new(lease)),
-                Ok(None) => match tokio::time::timeout_at(deadline, topology.changed()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) => return Err(closed()),
-                    Err(_) => return Err(self.no_reader(deadline - began)),
-                },
-                Err(failure) => self.wait_to_retry(failure, &mut topology, deadline).await?,
-            }
-        }
-    }
-
     /// The cluster as it is known now.
     pub fn topology(&self) -> Arc<Topology> {
         Arc::clone(&self.inner.published.topology.borrow())
@@ -325,8 +233,10 @@ impl<E: Engine> Cluster<E> {
     }
 
     /// Ends the handle and all its clones: refuses new checkouts, waits for connections to come
-    /// back, then ends every connection and task. Takes at most `within`, and a second more for
-    /// the tasks.
+    /// back, then ends every connection and task. Takes at most `within` (or a day), and a second
+    /// more for the tasks.
+    ///
+    /// Calls on a connection that is still held then fail; a checkout under way fails at once.
     ///
     /// # Cancellation
     ///
@@ -334,9 +244,9 @@ impl<E: Engine> Cluster<E> {
     pub async fn close(&self, within: Duration) -> CloseReport {
         let inner = &self.inner;
         inner.closed.store(true, Ordering::Release);
-        let deadline = time::now() + within;
+        let deadline = time::now() + within.min(LONGEST_WAIT);
         let connections_in_use = inner.pools.close(deadline).await;
-        let last_call = deadline.max(time::now() + Duration::from_secs(1));
+        let last_call = deadline.max(time::now() + LAST_CALL_PERIOD);
         let tasks = inner.tasks.close(last_call).await;
         drop(
             inner
@@ -349,51 +259,6 @@ impl<E: Engine> Cluster<E> {
             connections_in_use,
             tasks,
         }
-    }
-
-    /// The first candidate that gives a connection; the last failure if none does.
-    async fn first_that_gives(
-        &self,
-        candidates: &[InstanceId],
-        deadline: Instant,
-    ) -> Result<Option<Lease<E>>, Failure> {
-        let mut last = None;
-        for candidate in candidates {
-            match self.inner.pools.checkout(candidate, deadline).await {
-                Ok(lease) if lease.is_outdated() => {}
-                Ok(lease) => return Ok(Some(lease)),
-                Err(failure) => last = Some(failure),
-            }
-        }
-        last.map_or(Ok(None), Err)
-    }
-
-    /// Waits for news after a failed checkout, or says that trying again is of no use.
-    async fn wait_to_retry(
-        &self,
-        failure: Failure,
-        topology: &mut watch::Receiver<Arc<Topology>>,
-        deadline: Instant,
-    ) -> Result<()> {
-        let hopeless = match failure.fault {
-            Fault::LoginRefused | Fault::Other => true,
-            Fault::ReadOnly
-            | Fault::Terminated
-            | Fault::Crashed
-            | Fault::Starting
-            | Fault::Refused
-            | Fault::Lost
-            | Fault::TimedOut
-            | Fault::Unresolved
-            | Fault::Full => false,
-        };
-        if hopeless || time::remaining(deadline) == Duration::ZERO {
-            return Err(failure.error);
-        }
-        let retry_at = deadline.min(time::now() + RETRY_DELAY);
-        // Neither news nor silence decides anything here: the caller looks again.
-        let _ = tokio::time::timeout_at(retry_at, topology.changed()).await;
-        Ok(())
     }
 
     fn refuse_if_closed(&self) -> Result<()> {
@@ -419,12 +284,17 @@ impl<E: Engine> Cluster<E> {
 
     fn explain_absence(&self, what: &str, waited: Duration) -> String {
         let topology = self.topology();
-        let obstacle = match &*self.inner.published.last_failure.borrow() {
-            Some(failure) => format!("; the last obstacle was: {}", failure.message),
+        let obstacle = match &self.inner.published.failures.borrow().last {
+            Some((_, failure)) => format!("; the last obstacle was: {}", failure.message),
             None => String::new(),
         };
         format!("{what} within {waited:?} ({topology}){obstacle}")
     }
+}
+
+/// Whether waiting is of no use at any of the seeds.
+fn all_hopeless(failures: &Failures, seeds: usize) -> bool {
+    failures.seeds.len() == seeds && failures.seeds.values().all(is_hopeless)
 }
 
 /// Whether a failed probe means that waiting is of no use: the configuration is wrong.
@@ -437,4 +307,32 @@ fn is_hopeless(failure: &ProbeFailure) -> bool {
 
 fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the cluster handle is closed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::observation::Fault;
+
+    fn failed(kinds: &[ErrorKind]) -> Failures {
+        let failure = |kind: &ErrorKind| ProbeFailure {
+            fault: Fault::Other,
+            kind: *kind,
+            message: String::new(),
+        };
+        Failures {
+            last: None,
+            seeds: kinds.iter().map(failure).enumerate().collect(),
+        }
+    }
+
+    #[test]
+    fn a_search_is_given_up_only_when_every_seed_is_hopeless() {
+        let refused = ErrorKind::Authentication;
+        assert!(all_hopeless(&failed(&[refused]), 1));
+        assert!(all_hopeless(&failed(&[refused, ErrorKind::NotAurora]), 2));
+        assert!(!all_hopeless(&failed(&[refused]), 2), "one is not asked");
+        assert!(!all_hopeless(&failed(&[refused, ErrorKind::Connect]), 2));
+        assert!(!all_hopeless(&failed(&[]), 1));
+    }
 }

@@ -24,6 +24,16 @@ const KEEPALIVE_PROBES: u32 = 5;
 #[cfg(target_os = "linux")]
 const USER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What this process or machine has run out of, where the standard library has no kind for it:
+/// open files (EMFILE, ENFILE) and socket buffers (ENOBUFS).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const OWN_SHORTAGES: [i32; 3] = [24, 23, 105];
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+const OWN_SHORTAGES: [i32; 3] = [24, 23, 55];
+/// The same as Winsock names it: WSAEMFILE, WSAENOBUFS.
+#[cfg(not(unix))]
+const OWN_SHORTAGES: [i32; 2] = [10_024, 10_055];
+
 /// Connects to the first address that takes the connection.
 pub(super) async fn open(
     addresses: &[IpAddr],
@@ -83,10 +93,43 @@ fn failure(target: SocketAddr, error: io::Error) -> Failure {
 
 /// What an I/O error says about the other side.
 pub(super) fn fault_of(error: &io::Error) -> Fault {
+    if error
+        .raw_os_error()
+        .is_some_and(|code| OWN_SHORTAGES.contains(&code))
+    {
+        return Fault::Other;
+    }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Fault::Refused,
         io::ErrorKind::TimedOut => Fault::TimedOut,
+        // This machine has no memory or no port left, which says nothing about the other side.
+        io::ErrorKind::OutOfMemory | io::ErrorKind::AddrNotAvailable => Fault::Other,
         // Unknown I/O errors are news too: whatever it was, the connection is of no more use.
         _ => Fault::Lost,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_process_lacks_is_no_news_of_the_other_side() {
+        for code in OWN_SHORTAGES {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(fault_of(&error), Fault::Other, "{error}");
+        }
+        for kind in [io::ErrorKind::OutOfMemory, io::ErrorKind::AddrNotAvailable] {
+            assert_eq!(fault_of(&kind.into()), Fault::Other, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_reset_or_an_unknown_error_is_a_lost_connection() {
+        for kind in [io::ErrorKind::ConnectionReset, io::ErrorKind::Other] {
+            assert_eq!(fault_of(&kind.into()), Fault::Lost, "{kind}");
+        }
+        let refused = io::ErrorKind::ConnectionRefused.into();
+        assert_eq!(fault_of(&refused), Fault::Refused);
     }
 }

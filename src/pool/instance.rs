@@ -1,10 +1,12 @@
 //! The pool of one instance.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{Pool, PoolError, QueueMode, Timeouts};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::dialer::Dialer;
 use super::lease::Lease;
@@ -29,9 +31,10 @@ impl<E: Backend> InstancePool<E> {
         dialer: Dialer,
         news: News,
         returned: Arc<Notify>,
+        closed: CancellationToken,
     ) -> Result<Self> {
         let size = dialer.config().pool.max;
-        let member = Arc::new(Member::new(id, dialer, news, returned)?);
+        let member = Arc::new(Member::new(id, dialer, news, returned, closed)?);
         let pool = Pool::builder(Manager::new(Arc::clone(&member)))
             .max_size(size)
             // The connection used last is the likeliest to be alive, and the rest may idle out.
@@ -54,64 +57,111 @@ impl<E: Backend> InstancePool<E> {
         status.size.saturating_sub(status.available)
     }
 
+    /// How many callers have a connection, wait for one to be opened, or wait in the queue.
+    pub(super) fn users(&self) -> usize {
+        // `deadpool` counts as waiting all users beyond the connections that are open.
+        let status = self.pool.status();
+        status.size.saturating_sub(status.available) + status.waiting
+    }
+
     /// Checks a connection out, opening one if need be.
     ///
     /// Dropping the future gives its place in the queue back; a connect under way is ended.
     pub(crate) async fn checkout(&self, deadline: Instant) -> Result<Lease<E>, Failure> {
         let limits = &self.member.dialer().config().pool;
-        if self.pool.status().waiting >= limits.max_waiting {
-            return Err(Failure {
-                fault: Fault::Other,
-                error: Error::new(
-                    ErrorKind::Overloaded,
-                    format!(
-                        "{} callers wait already for one of its {} connections: raise pool_max, \
-                         or send less",
-                        limits.max_waiting, limits.max
-                    ),
-                )
-                .with_instance(self.member.id()),
-            });
+        if self.users() >= limits.max.saturating_add(limits.max_waiting) {
+            return Err(self.failure(
+                Fault::Other,
+                ErrorKind::Overloaded,
+                format!(
+                    "{} callers wait already for one of its {} connections: raise pool_max, \
+                     or send less",
+                    limits.max_waiting, limits.max
+                ),
+            ));
         }
+        let lease = self.take(time::remaining(deadline), deadline).await?;
+        lease.ok_or_else(|| self.all_in_use())
+    }
+
+    /// Checks a connection out if one is idle or there is room for another; `None` when all are
+    /// in use. It waits for a connect, but never for another caller.
+    pub(crate) async fn checkout_at_once(
+        &self,
+        deadline: Instant,
+    ) -> Result<Option<Lease<E>>, Failure> {
+        self.take(Duration::ZERO, deadline).await
+    }
+
+    /// `None` when there was no place in the pool within `queueing`.
+    async fn take(
+        &self,
+        queueing: Duration,
+        deadline: Instant,
+    ) -> Result<Option<Lease<E>>, Failure> {
+        // Declared first, so that the count of users is right when it speaks.
+        let _end = EndOfCheckout(&self.member);
         // One deadline covers the wait, the checks of idle connections and the connect.
         let timeouts = Timeouts {
-            wait: Some(time::remaining(deadline)),
+            wait: Some(queueing),
             create: None,
             recycle: None,
         };
-        let asked = self.pool.timeout_get(&timeouts);
-        let answer = tokio::time::timeout_at(deadline, asked).await;
+        let asked = tokio::time::timeout_at(deadline, self.pool.timeout_get(&timeouts));
+        let answer = tokio::select! {
+            biased;
+            () = self.member.closed() => Ok(Err(PoolError::Closed)),
+            answer = asked => answer,
+        };
         match answer {
-            Ok(Ok(object)) => Ok(Lease::new(object, Arc::clone(&self.member))),
+            Ok(Ok(object)) => Ok(Some(Lease::new(object, Arc::clone(&self.member)))),
             Ok(Err(PoolError::Backend(mut failure))) => {
                 failure.error = failure.error.with_instance(self.member.id());
                 Err(failure)
             }
-            Ok(Err(PoolError::Closed)) => Err(Failure {
-                fault: Fault::Other,
-                error: Error::new(ErrorKind::Closed, "its pool is closed")
-                    .with_instance(self.member.id()),
-            }),
-            Ok(Err(PoolError::Timeout(_))) | Err(_) => Err(self.all_in_use()),
+            Ok(Err(PoolError::Closed)) if self.member.is_closed() => {
+                Err(self.failure(Fault::Other, ErrorKind::Closed, "the handle was closed"))
+            }
+            Ok(Err(PoolError::Closed)) => Err(self.failure(
+                Fault::Unresolved,
+                ErrorKind::Connect,
+                "it has left the cluster",
+            )),
+            Ok(Err(PoolError::Timeout(_))) => Ok(None),
+            Err(_) => Err(self.all_in_use()),
             // Neither can be: a runtime is named, and there are no hooks.
-            Ok(Err(PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_))) => Err(Failure {
-                fault: Fault::Other,
-                error: Error::new(ErrorKind::Connect, "its pool is misconfigured")
-                    .with_instance(self.member.id()),
-            }),
+            Ok(Err(PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_))) => Err(self
+                .failure(
+                    Fault::Other,
+                    ErrorKind::Connect,
+                    "its pool is misconfigured",
+                )),
+        }
+    }
+
+    fn failure(
+        &self,
+        fault: Fault,
+        kind: ErrorKind,
+        what: impl Into<std::borrow::Cow<'static, str>>,
+    ) -> Failure {
+        Failure {
+            fault,
+            error: Error::new(kind, what).with_instance(self.member.id()),
         }
     }
 
     fn all_in_use(&self) -> Failure {
-        let status = self.pool.status();
-        let mut failure = Failure::timed_out(format!(
-            "no connection became free in time ({} open, {} in use, {} callers waiting)",
-            status.size,
-            self.in_use(),
-            status.waiting
-        ));
-        failure.error = failure.error.with_instance(self.member.id());
-        failure
+        let (open, in_use) = (self.pool.status().size, self.in_use());
+        self.failure(
+            Fault::TimedOut,
+            ErrorKind::Timeout,
+            format!(
+                "no connection became free in time ({open} open, {in_use} in use, {} callers \
+                 waiting)",
+                self.users().saturating_sub(in_use)
+            ),
+        )
     }
 
     /// Begins a new generation: idle connections of older ones are closed, and those in use too
@@ -159,9 +209,27 @@ impl<E: Backend> InstancePool<E> {
 
     /// Closes idle connections and refuses new checkouts; those in use live till returned.
     pub(super) fn close(&self) {
+        let idle = self.pool.retain(|_, _| false).removed;
         self.pool.close();
-        if let Some(standing) = self.member.take_standing() {
-            E::kill(standing);
+        let standing = self.member.take_standing();
+        for client in idle.into_iter().map(|pooled| pooled.client).chain(standing) {
+            E::kill(client);
+        }
+    }
+
+    /// Ends the connections that are still in use.
+    pub(super) fn end(&self, cause: &'static str) {
+        self.begin_generation(self.member.generation().next(), Some(cause));
+    }
+}
+
+/// Tells whoever waits for the end of all users that a checkout has come to its end.
+struct EndOfCheckout<'a, E: Backend>(&'a Member<E>);
+
+impl<E: Backend> Drop for EndOfCheckout<'_, E> {
+    fn drop(&mut self) {
+        if self.0.is_closed() {
+            self.0.came_back();
         }
     }
 }

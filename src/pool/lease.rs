@@ -45,7 +45,9 @@ impl<E: Engine> Connection<E> {
 
     /// Whether its instance has been demoted, restarted or lost since it was opened.
     ///
-    /// Its calls fail from then on, and it is thrown away when dropped.
+    /// After a demotion or a loss its calls fail from then on. After a restart that was only
+    /// noticed later it may still be one that was opened since, and its calls go on. Either way
+    /// it is thrown away when dropped.
     pub fn is_outdated(&self) -> bool {
         self.lease().is_outdated()
     }
@@ -113,6 +115,10 @@ impl<E: Backend> Lease<E> {
         self.kept
             .as_ref()
             .expect("the connection leaves only in drop")
+    }
+
+    pub(crate) fn instance(&self) -> &InstanceId {
+        self.member.id()
     }
 
     pub(crate) fn is_outdated(&self) -> bool {

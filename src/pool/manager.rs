@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::id::Generation;
 use crate::rng::Rng;
 use crate::time::{self, Instant};
+use crate::topology::observation::Fault;
 
 /// A connection as the pool keeps it.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl<E: Backend> managed::Manager for Manager<E> {
             return Ok(self.pooled(client, generation));
         }
         let _turn = self.gate.acquire().await.map_err(|_| Failure {
-            fault: crate::topology::observation::Fault::Other,
+            fault: Fault::Other,
             error: Error::new(ErrorKind::Closed, "the cluster handle is closed"),
         })?;
         let deadline = time::now() + self.member.dialer().config().timing.connect_timeout;
@@ -115,7 +116,10 @@ impl<E: Backend> managed::Manager for Manager<E> {
             let ping = E::ping(&mut pooled.client);
             tokio::time::timeout(timing.probe_timeout, ping)
                 .await
-                .map_err(|_| RecycleError::Message("it did not answer a ping".into()))?
+                .map_err(|_| {
+                    self.member.reporter().1.trouble(Fault::TimedOut);
+                    RecycleError::Message("it did not answer a ping".into())
+                })?
                 .map_err(RecycleError::Backend)?;
         }
         Ok(())

@@ -4,13 +4,15 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::dialer::Dialer;
 use crate::config::HostPort;
-use crate::engine::Backend;
 use crate::engine::reporter::{GenerationEnd, Reporter};
+use crate::engine::{Backend, Condition};
 use crate::error::Result;
 use crate::id::{Generation, InstanceId};
+use crate::time::{self, Instant};
 use crate::topology::monitor::News;
 
 /// Generations that may still have connections in use after they were retired.
@@ -25,6 +27,8 @@ pub(crate) struct Member<E: Backend> {
     life: Mutex<Life<E>>,
     /// Woken whenever a connection comes back.
     returned: Arc<Notify>,
+    /// The handle was closed: nothing is opened or kept any more.
+    closed: CancellationToken,
 }
 
 struct Life<E: Backend> {
@@ -40,6 +44,8 @@ struct Life<E: Backend> {
 struct Standing<E: Backend> {
     client: E::Client,
     generation: Generation,
+    /// When a probe last had an answer over it.
+    used_at: Instant,
 }
 
 impl<E: Backend> Member<E> {
@@ -48,6 +54,7 @@ impl<E: Backend> Member<E> {
         dialer: Dialer,
         news: News,
         returned: Arc<Notify>,
+        closed: CancellationToken,
     ) -> Result<Self> {
         Ok(Self {
             place: dialer.locate(&id)?,
@@ -62,6 +69,7 @@ impl<E: Backend> Member<E> {
                 unused: true,
             }),
             returned,
+            closed,
         })
     }
 
@@ -129,12 +137,17 @@ impl<E: Backend> Member<E> {
     }
 
     pub(super) fn keep_standing(&self, client: E::Client, generation: Generation) {
+        let answered = Standing {
+            client,
+            generation,
+            used_at: time::now(),
+        };
         let refused = {
             let mut life = self.life();
-            if life.generation == generation {
-                life.standing.replace(Standing { client, generation })
+            if life.generation == generation && !self.is_closed() {
+                life.standing.replace(answered)
             } else {
-                Some(Standing { client, generation })
+                Some(answered)
             }
         };
         if let Some(surplus) = refused {
@@ -144,12 +157,30 @@ impl<E: Backend> Member<E> {
 
     /// The monitor's connection, for the first checkout of a generation: a login saved when it
     /// matters most. The monitor opens itself another one with its next probe.
+    ///
+    /// One that is not known to be sound stays for the next probe to judge.
     pub(super) fn take_standing_for_first_use(&self, generation: Generation) -> Option<E::Client> {
         let mut life = self.life();
         if life.generation != generation || !std::mem::replace(&mut life.unused, false) {
             return None;
         }
-        life.standing.take().map(|standing| standing.client)
+        // An instance that is left alone for longer may have ended it unnoticed.
+        let fresh = self.dialer.config().timing.probe_interval * 2;
+        let now = time::now();
+        let sound = |standing: &mut Standing<E>| {
+            E::condition(&standing.client) == Condition::Clean
+                && now.saturating_duration_since(standing.used_at) <= fresh
+        };
+        life.standing.take_if(sound).map(|standing| standing.client)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+
+    /// Waits until the handle is closed. Cancel-safe.
+    pub(super) async fn closed(&self) {
+        self.closed.cancelled().await;
     }
 
     pub(super) fn came_back(&self) {

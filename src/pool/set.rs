@@ -1,18 +1,20 @@
 //! One pool per instance, following the topology; and the monitor's way to the instances.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::dialer::Dialer;
 use super::instance::InstancePool;
 use super::lease::Lease;
+use super::member::Member;
 use crate::engine::reporter::Reporter;
 use crate::engine::{Backend, Failure, Survey};
 use crate::error::{Error, ErrorKind};
-use crate::id::InstanceId;
+use crate::id::{Generation, InstanceId};
 use crate::time::{self, Instant};
 use crate::topology::Topology;
 use crate::topology::apply::Effect;
@@ -25,9 +27,29 @@ use crate::topology::observation::{Fault, Report};
 pub(crate) struct PoolSet<E: Backend> {
     dialer: Dialer,
     news: News,
-    pools: RwLock<BTreeMap<InstanceId, Arc<InstancePool<E>>>>,
+    pools: RwLock<Pools<E>>,
     /// Woken whenever a connection comes back.
     returned: Arc<Notify>,
+    /// The handle was closed; turned while `pools` is locked, so that none is added after it.
+    closed: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Pools<E: Backend> {
+    present: BTreeMap<InstanceId, Arc<InstancePool<E>>>,
+    /// Of instances that have left the cluster while connections to them were in use.
+    departed: Vec<Arc<InstancePool<E>>>,
+    /// Instances that no host name can be made for; each is complained of once.
+    unreachable: BTreeSet<InstanceId>,
+}
+
+impl<E: Backend> Pools<E> {
+    /// Whether there is nothing to add or to close for this picture.
+    fn fit(&self, topology: &Topology) -> bool {
+        let known = |id| self.present.contains_key(id) || self.unreachable.contains(id);
+        self.present.len() + self.unreachable.len() == topology.instances().len()
+            && topology.instances().all(|instance| known(instance.id()))
+    }
 }
 
 impl<E: Backend> PoolSet<E> {
@@ -35,8 +57,13 @@ impl<E: Backend> PoolSet<E> {
         Self {
             dialer,
             news,
-            pools: RwLock::default(),
+            pools: RwLock::new(Pools {
+                present: BTreeMap::new(),
+                departed: Vec::new(),
+                unreachable: BTreeSet::new(),
+            }),
             returned: Arc::new(Notify::new()),
+            closed: CancellationToken::new(),
         }
     }
 
@@ -46,14 +73,25 @@ impl<E: Backend> PoolSet<E> {
         instance: &InstanceId,
         deadline: Instant,
     ) -> Result<Lease<E>, Failure> {
-        match self.pool(instance) {
-            Some(pool) => pool.checkout(deadline).await,
-            None => Err(Failure {
-                fault: Fault::Unresolved,
-                error: Error::new(ErrorKind::Connect, "it has left the cluster")
-                    .with_instance(instance),
-            }),
-        }
+        self.member_pool(instance)?.checkout(deadline).await
+    }
+
+    /// Checks out a connection to one instance unless all are in use: `None` then.
+    pub(crate) async fn checkout_at_once(
+        &self,
+        instance: &InstanceId,
+        deadline: Instant,
+    ) -> Result<Option<Lease<E>>, Failure> {
+        let pool = self.member_pool(instance)?;
+        pool.checkout_at_once(deadline).await
+    }
+
+    fn member_pool(&self, instance: &InstanceId) -> Result<Arc<InstancePool<E>>, Failure> {
+        self.pool(instance).ok_or_else(|| Failure {
+            fault: Fault::Unresolved,
+            error: Error::new(ErrorKind::Connect, "it has left the cluster")
+                .with_instance(instance),
+        })
     }
 
     /// How many connections to an instance are checked out.
@@ -61,69 +99,100 @@ impl<E: Backend> PoolSet<E> {
         self.pool(instance).map_or(0, |pool| pool.in_use())
     }
 
-    /// Refuses new checkouts, closes what is idle, and waits until `deadline` for what is in
-    /// use; how many connections were still out then.
+    /// Refuses new checkouts, closes what is idle, waits until `deadline` for what is in use,
+    /// and ends the rest; how many connections that were.
     pub(crate) async fn close(&self, deadline: Instant) -> usize {
-        let pools = self.all();
+        let pools = self.shut();
         for pool in &pools {
             pool.close();
         }
+        let mut returned = std::pin::pin!(self.returned.notified());
         loop {
-            let returned = self.returned.notified();
-            let in_use = pools.iter().map(|pool| pool.in_use()).sum();
-            if in_use == 0 || time::remaining(deadline) == Duration::ZERO {
-                return in_use;
+            // Listening begins before the count, so that no return is missed.
+            returned.as_mut().enable();
+            let users: usize = pools.iter().map(|pool| pool.users()).sum();
+            if users == 0 || time::remaining(deadline) == Duration::ZERO {
+                break;
             }
-            // The count is taken anew each time, so a missed wake-up costs nothing.
-            let _ = tokio::time::timeout_at(deadline, returned).await;
+            let _ = tokio::time::timeout_at(deadline, returned.as_mut()).await;
+            returned.set(self.returned.notified());
         }
+        let in_use = pools.iter().map(|pool| pool.in_use()).sum();
+        for pool in &pools {
+            pool.end("the handle was closed");
+        }
+        in_use
+    }
+
+    /// Lets no pool be added from now on; all that there are, also of instances that have left.
+    fn shut(&self) -> Vec<Arc<InstancePool<E>>> {
+        let pools = self.write();
+        self.closed.cancel();
+        let present = pools.present.values();
+        present.chain(&pools.departed).cloned().collect()
     }
 
     /// The pools there are now.
     pub(super) fn all(&self) -> Vec<Arc<InstancePool<E>>> {
-        self.read().values().cloned().collect()
+        self.read().present.values().cloned().collect()
     }
 
     fn pool(&self, instance: &InstanceId) -> Option<Arc<InstancePool<E>>> {
-        self.read().get(instance).cloned()
+        self.read().present.get(instance).cloned()
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<InstanceId, Arc<InstancePool<E>>>> {
+    fn read(&self) -> RwLockReadGuard<'_, Pools<E>> {
         self.pools.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Pools<E>> {
+        self.pools.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes pools for new instances and closes those of instances that are gone.
     fn follow(&self, topology: &Topology) {
-        let unchanged = {
-            let pools = self.read();
-            pools.len() == topology.instances().len()
-                && topology
-                    .instances()
-                    .all(|instance| pools.contains_key(instance.id()))
-        };
-        if unchanged {
+        if self.read().fit(topology) {
             return;
         }
-        let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
-        pools.retain(|id, pool| {
+        let mut pools = self.write();
+        if self.closed.is_cancelled() {
+            return;
+        }
+        let Pools {
+            present,
+            departed,
+            unreachable,
+        } = &mut *pools;
+        unreachable.retain(|id| topology.instance(id).is_some());
+        departed.retain(|pool| pool.users() > 0);
+        present.retain(|id, pool| {
             let stays = topology.instance(id).is_some();
             if !stays {
                 pool.close();
+                departed.push(Arc::clone(pool));
             }
             stays
         });
         for instance in topology.instances() {
-            if pools.contains_key(instance.id()) {
+            let id = instance.id();
+            if present.contains_key(id) || unreachable.contains(id) {
                 continue;
             }
-            let id = instance.id().clone();
-            let news = self.news.clone();
-            let returned = Arc::clone(&self.returned);
-            match InstancePool::new(id.clone(), self.dialer.clone(), news, returned) {
+            let made = InstancePool::new(
+                id.clone(),
+                self.dialer.clone(),
+                self.news.clone(),
+                Arc::clone(&self.returned),
+                self.closed.clone(),
+            );
+            match made {
                 Ok(pool) => {
-                    pools.insert(id, Arc::new(pool));
+                    present.insert(id.clone(), Arc::new(pool));
                 }
-                Err(error) => tracing::warn!(instance = %id, %error, "no pool for an instance"),
+                Err(error) => {
+                    tracing::warn!(instance = %id, %error, "no pool for an instance");
+                    unreachable.insert(id.clone());
+                }
             }
         }
     }
@@ -164,7 +233,7 @@ impl<E: Backend> PoolSet<E> {
         if let Some(mut client) = member.take_standing() {
             match ask::<E>(&mut client, deadline).await {
                 Ok(survey) => {
-                    member.keep_standing(client, generation);
+                    keep_if_it_leads_there(member, client, generation, &survey);
                     return Ok((survey, false));
                 }
                 Err(failure) => {
@@ -180,7 +249,7 @@ impl<E: Backend> PoolSet<E> {
         let mut client = self.dialer.dial::<E>(place, reporter, deadline).await?;
         match ask::<E>(&mut client, deadline).await {
             Ok(survey) => {
-                member.keep_standing(client, generation);
+                keep_if_it_leads_there(member, client, generation, &survey);
                 Ok((survey, kept_was_gone))
             }
             Err(failure) => {
@@ -205,6 +274,20 @@ async fn ask<E: Backend>(client: &mut E::Client, deadline: Instant) -> Result<Su
     match tokio::time::timeout_at(deadline, E::survey(client)).await {
         Ok(answer) => answer,
         Err(_) => Err(Failure::timed_out("no answer to a probe in time")),
+    }
+}
+
+/// A name may lead to another instance for a while: what was opened then is nobody's.
+fn keep_if_it_leads_there<E: Backend>(
+    member: &Member<E>,
+    client: E::Client,
+    generation: Generation,
+    survey: &Survey,
+) {
+    if survey.identity == *member.id() {
+        member.keep_standing(client, generation);
+    } else {
+        E::kill(client);
     }
 }
 

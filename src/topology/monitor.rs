@@ -3,6 +3,7 @@
 //! It decides nothing. Whom to ask and when is [`Cadence`]'s, what an answer means is
 //! [`apply`]'s, and how to ask is the [`Prober`]'s.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -57,8 +58,31 @@ impl News {
 #[derive(Debug, Clone)]
 pub(crate) struct Published {
     pub(crate) topology: watch::Receiver<Arc<Topology>>,
-    /// The most recent failed probe, for errors that must say why there is no writer.
-    pub(crate) last_failure: watch::Receiver<Option<ProbeFailure>>,
+    /// For errors that must say why there is no writer.
+    pub(crate) failures: watch::Receiver<Failures>,
+}
+
+/// The failed probes that no answer has made worthless yet.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Failures {
+    /// The most recent one.
+    pub(crate) last: Option<(Target, ProbeFailure)>,
+    /// The most recent one of each seed; none once an instance has answered.
+    pub(crate) seeds: BTreeMap<usize, ProbeFailure>,
+}
+
+impl Failures {
+    fn add(&mut self, target: &Target, failure: ProbeFailure) {
+        if let Target::Seed(seed) = target {
+            self.seeds.insert(*seed, failure.clone());
+        }
+        self.last = Some((target.clone(), failure));
+    }
+
+    fn answered(&mut self, target: &Target) {
+        self.seeds.clear();
+        self.last.take_if(|(failed, _)| failed == target);
+    }
 }
 
 /// The monitor before it runs.
@@ -68,24 +92,24 @@ pub(crate) struct Monitor {
     events: EventSender,
     mailbox: mpsc::Receiver<Observation>,
     publisher: watch::Sender<Arc<Topology>>,
-    last_failure: watch::Sender<Option<ProbeFailure>>,
+    failures: watch::Sender<Failures>,
 }
 
 impl Monitor {
     pub(crate) fn new(cadence: Cadence, events: EventSender) -> (Self, News, Published) {
         let (sender, mailbox) = mpsc::channel(MAILBOX_CAPACITY);
         let (publisher, topology) = watch::channel(Arc::new(Topology::empty()));
-        let (failures, last_failure) = watch::channel(None);
+        let (failures, listener) = watch::channel(Failures::default());
         let monitor = Self {
             cadence,
             events,
             mailbox,
             publisher,
-            last_failure: failures,
+            failures,
         };
         let published = Published {
             topology,
-            last_failure,
+            failures: listener,
         };
         (monitor, News(sender), published)
     }
@@ -127,6 +151,10 @@ impl Monitor {
         asked_at: Instant,
         answer: Result<Report, ProbeFailure>,
     ) {
+        self.failures.send_modify(|failures| match &answer {
+            Ok(_) => failures.answered(target),
+            Err(failure) => failures.add(target, failure.clone()),
+        });
         match (answer, target) {
             (Ok(report), Target::Instance(asked)) if report.identity != *asked => {
                 // The name leads to another instance: nothing was heard of the one asked.
@@ -145,12 +173,9 @@ impl Monitor {
                     fault: failure.fault,
                     asked_at,
                 };
-                self.last_failure.send_replace(Some(failure));
                 self.take_in(prober, &silence);
             }
-            (Err(failure), Target::Seed(_)) => {
-                self.last_failure.send_replace(Some(failure));
-            }
+            (Err(_), Target::Seed(_)) => {}
         }
     }
 

@@ -13,6 +13,7 @@ on_both_engines!(
     a_cancelled_call_never_answers_the_next_one,
     a_lost_connection_leaves_a_lone_write_unknown,
     no_more_connections_are_opened_than_the_pool_allows,
+    only_callers_beyond_the_pool_count_as_waiting,
     a_minimum_of_connections_is_kept_ready_and_the_rest_idles_out,
 );
 
@@ -136,6 +137,30 @@ async fn no_more_connections_are_opened_than_the_pool_allows<E: Database>() {
     assert!(simulated.counters(&id).unwrap().open_sessions <= 11);
     held.pop();
     cluster.writer().await.expect("a place became free");
+}
+
+async fn only_callers_beyond_the_pool_count_as_waiting<E: Database>() {
+    let (simulated, _wide) = start::<E>().await;
+    for max_waiting in [0, 3] {
+        let mut config = aurora_driver::Config::from_url(&simulated.url()).unwrap();
+        config.pool.max = 4;
+        config.pool.max_waiting = max_waiting;
+        let cluster = Cluster::<E>::new(config).unwrap();
+        cluster.ready(Duration::from_secs(30)).await.unwrap();
+        // None is open yet: opening one is not waiting.
+        let calls = (0..4).map(|_| cluster.writer());
+        let held = futures_util::future::try_join_all(calls).await.unwrap();
+        let mut waiting: Vec<_> = (0..max_waiting)
+            .map(|_| Box::pin(cluster.writer()))
+            .collect();
+        for call in &mut waiting {
+            let early = tokio::time::timeout(Duration::from_millis(5), call).await;
+            assert!(early.is_err(), "there is room to wait");
+        }
+        let refused = cluster.writer().await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Overloaded, "{refused}");
+        drop(held);
+    }
 }
 
 async fn a_minimum_of_connections_is_kept_ready_and_the_rest_idles_out<E: Database>() {

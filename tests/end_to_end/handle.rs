@@ -10,6 +10,10 @@ use crate::database::{Database, PATIENCE, eventually, insert, on_both_engines, s
 on_both_engines!(
     closing_leaves_nothing_open,
     closing_reports_a_connection_that_is_still_held,
+    a_connection_that_is_still_held_is_ended_by_closing,
+    a_checkout_under_way_is_refused_by_closing,
+    no_connection_is_given_that_outlives_the_handle,
+    a_limit_of_for_ever_is_a_long_time_and_no_panic,
     a_wrong_password_is_said_at_once,
     a_handle_for_another_engine_is_refused,
     a_server_that_is_not_there_is_named_in_the_error,
@@ -39,6 +43,96 @@ async fn closing_reports_a_connection_that_is_still_held<E: Database>() {
     assert_eq!(report.connections_in_use, 1);
     let refused = cluster.reader().await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Closed);
+}
+
+async fn a_connection_that_is_still_held_is_ended_by_closing<E: Database>() {
+    let (_simulated, cluster) = start::<E>().await;
+    let mut held = cluster.writer().await.unwrap();
+    let report = cluster.close(Duration::from_millis(10)).await;
+    assert_eq!(report.connections_in_use, 1);
+    let refused = E::run(&mut held, "INSERT INTO t (n) VALUES (1)").await;
+    let error = refused.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
+    assert!(error.to_string().contains("closed"), "{error}");
+}
+
+async fn a_checkout_under_way_is_refused_by_closing<E: Database>() {
+    let (simulated, wide) = start::<E>().await;
+    wide.close(PATIENCE).await;
+    let url = format!("{}&pool_max=1", simulated.url());
+    let cluster = Cluster::<E>::connect(&url).await.unwrap();
+    let _held = cluster.writer().await.unwrap();
+    let mut waiting = Box::pin(cluster.writer());
+    let early = tokio::time::timeout(Duration::from_millis(20), &mut waiting).await;
+    assert!(early.is_err(), "it waits for the only connection");
+    let (refused, report) = tokio::join!(waiting, cluster.close(Duration::from_millis(50)));
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(report.connections_in_use, 1);
+}
+
+async fn no_connection_is_given_that_outlives_the_handle<E: Database>() {
+    let (simulated, _cluster) = start::<E>().await;
+    for _ in 0..5 {
+        let cluster = Cluster::<E>::connect(&simulated.url()).await.unwrap();
+        drop(cluster.writer().await.unwrap());
+        let calls: Vec<_> = (0..8)
+            .map(|_| {
+                let cluster = cluster.clone();
+                tokio::spawn(async move { cluster.writer().await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        cluster.close(Duration::from_millis(50)).await;
+        for call in calls {
+            if let Ok(mut writer) = call.await.unwrap() {
+                let insert = E::run(&mut writer, "INSERT INTO t (n) VALUES (1)").await;
+                insert.expect_err("the handle is closed");
+            }
+        }
+    }
+}
+
+async fn a_limit_of_for_ever_is_a_long_time_and_no_panic<E: Database>() {
+    let (_simulated, cluster) = start::<E>().await;
+    cluster.ready(Duration::MAX).await.unwrap();
+    assert!(cluster.close(Duration::MAX).await.is_clean());
+}
+
+fn drop_in_a_transaction_outside_the_runtime<E: Database>() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (simulated, cluster, writer) = runtime.block_on(async {
+        let (simulated, cluster) = start::<E>().await;
+        let mut writer = cluster.writer().await.unwrap();
+        E::run(&mut writer, "BEGIN").await.unwrap();
+        E::run(&mut writer, "INSERT INTO t (n) VALUES (1)")
+            .await
+            .unwrap();
+        (simulated, cluster, writer)
+    });
+    drop(writer);
+    runtime.block_on(async {
+        let report = cluster.close(PATIENCE).await;
+        assert!(
+            report.is_clean(),
+            "it was cleaned and came back: {report:?}"
+        );
+        simulated.stop().await;
+    });
+}
+
+#[test]
+fn a_postgres_transaction_may_be_dropped_outside_the_runtime() {
+    drop_in_a_transaction_outside_the_runtime::<aurora_driver::Postgres>();
+}
+
+#[test]
+fn a_mysql_transaction_may_be_dropped_outside_the_runtime() {
+    drop_in_a_transaction_outside_the_runtime::<aurora_driver::MySql>();
 }
 
 async fn a_wrong_password_is_said_at_once<E: Database>() {

@@ -1,14 +1,17 @@
 //! Who gets writes and reads.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use aurora_driver::{InstanceId, Role};
+use aurora_driver::{Cluster, InstanceId, Role};
 
-use crate::database::{Database, eventually, insert, on_both_engines, start, start_with};
+use crate::database::{Database, PATIENCE, eventually, insert, on_both_engines, start, start_with};
 
 on_both_engines!(
     writes_go_to_the_writer_and_reads_are_spread_over_the_readers,
     without_a_reader_reads_go_to_the_writer,
+    a_read_takes_whichever_reader_becomes_free_first,
+    a_long_wait_in_the_queue_leaves_the_whole_patience_for_a_failover,
     an_added_reader_gets_reads_and_a_removed_one_gets_no_more,
     a_steady_cluster_is_asked_at_most_once_a_second_whatever_the_pool_size,
 );
@@ -41,6 +44,39 @@ async fn without_a_reader_reads_go_to_the_writer<E: Database>() {
     let (simulated, cluster) = start_with::<E>(|builder| builder.readers(0)).await;
     let reader = cluster.reader().await.unwrap();
     assert_eq!(Some(reader.instance()), simulated.writer().as_ref());
+}
+
+async fn a_read_takes_whichever_reader_becomes_free_first<E: Database>() {
+    let (simulated, wide) = start::<E>().await;
+    wide.close(PATIENCE).await;
+    let url = format!("{}&pool_max=1", simulated.url());
+    let cluster = Cluster::<E>::connect(&url).await.unwrap();
+    for round in 0..2 {
+        let mut held = vec![
+            cluster.reader().await.unwrap(),
+            cluster.reader().await.unwrap(),
+        ];
+        let mut waiting = Box::pin(cluster.reader());
+        let early = tokio::time::timeout(Duration::from_millis(20), &mut waiting).await;
+        assert!(early.is_err(), "both readers are in use");
+        let returned = held.remove(round).instance().clone();
+        let given = tokio::time::timeout(Duration::from_secs(5), waiting).await;
+        assert_eq!(given.unwrap().unwrap().instance(), &returned);
+    }
+}
+
+async fn a_long_wait_in_the_queue_leaves_the_whole_patience_for_a_failover<E: Database>() {
+    let (simulated, wide) = start::<E>().await;
+    wide.close(PATIENCE).await;
+    let url = format!("{}&pool_max=1&failover_timeout=2s", simulated.url());
+    let cluster = Cluster::<E>::connect(&url).await.unwrap();
+    let _held = cluster.writer().await.unwrap();
+    let mut waiting = Box::pin(cluster.writer());
+    let early = tokio::time::timeout(Duration::from_millis(2_200), &mut waiting).await;
+    assert!(early.is_err(), "the only connection is in use");
+    let old_writer = simulated.crash_writer().unwrap();
+    let given = waiting.await.expect("the new writer is waited for");
+    assert_ne!(given.instance(), &old_writer);
 }
 
 async fn an_added_reader_gets_reads_and_a_removed_one_gets_no_more<E: Database>() {
