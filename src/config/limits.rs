@@ -22,8 +22,11 @@ pub struct PoolLimits {
     /// It keeps a restarted instance from being met by the whole pool at once. Raise it only for
     /// large pools on large instances.
     pub max_connecting: usize,
-    /// The most callers that may wait for one instance's pool. Default: 1024; the next one gets
-    /// [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded) at once.
+    /// The most callers that may wait for one instance's pool while all its connections are in
+    /// use or being opened. Default: 1024; the next one gets
+    /// [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded) at once. With 0 nobody waits.
+    ///
+    /// A read waits at all readers at once, and is refused only when all of them refuse it.
     ///
     /// Lower it where a request that cannot be served soon is better refused.
     pub max_waiting: usize,

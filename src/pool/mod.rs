@@ -21,3 +21,5 @@ mod member;
 mod queryable;
 pub(crate) mod set;
 pub(crate) mod sweep;
+#[cfg(test)]
+mod tests;
