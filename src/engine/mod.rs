@@ -56,6 +56,9 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
     /// Rolls back what is open, so that the connection can be shared again.
     fn clean(client: &mut Self::Client) -> impl Future<Output = Result<(), Failure>> + Send;
 
+    /// What the connection was opened with: whose it is.
+    fn reporter(client: &Self::Client) -> &Reporter;
+
     /// Closes at once, whatever is under way; nothing lingers.
     fn kill(client: Self::Client);
 }

@@ -71,6 +71,13 @@ impl Reporter {
         self.identity.as_ref().map(|identity| &identity.instance)
     }
 
+    /// Whether the connection was opened for this life of this instance.
+    pub(crate) fn belongs_to(&self, instance: &InstanceId, generation: Generation) -> bool {
+        self.identity.as_ref().is_some_and(|identity| {
+            identity.instance == *instance && identity.generation == generation
+        })
+    }
+
     pub(crate) fn generation_end(&self) -> &GenerationEnd {
         &self.generation_end
     }

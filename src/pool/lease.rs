@@ -131,8 +131,12 @@ impl<E: Backend> Drop for Lease<E> {
         let Some(mut kept) = self.kept.take() else {
             return;
         };
-        let usable = E::condition(&kept.client) == Condition::Clean
-            && kept.generation == self.member.generation();
+        let generation = self.member.generation();
+        // Two connections' clients can be swapped through their mutable references; a stranger's
+        // must not stay in this pool.
+        let own = E::reporter(&kept.client).belongs_to(self.member.id(), generation);
+        let clean = E::condition(&kept.client) == Condition::Clean;
+        let usable = own && clean && kept.generation == generation;
         if usable {
             kept.used_at = time::now();
             drop(kept);

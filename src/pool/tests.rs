@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::dialer::Dialer;
 use super::set::PoolSet;
 use crate::config::{Config, PoolLimits};
+use crate::engine::reporter::Reporter;
 use crate::engine::{Backend, Condition, Dial, Failure, Survey};
 use crate::error::ErrorKind;
 use crate::event::EventSender;
@@ -25,9 +26,10 @@ use crate::topology::observation::{Observation, Report, Row};
 #[derive(Debug)]
 struct OneServer;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Client {
     is_broken: Arc<AtomicBool>,
+    reporter: Reporter,
 }
 
 impl Backend for OneServer {
@@ -35,8 +37,11 @@ impl Backend for OneServer {
 
     type Client = Client;
 
-    async fn connect(_: Dial) -> Result<Client, Failure> {
-        Ok(Client::default())
+    async fn connect(dial: Dial) -> Result<Client, Failure> {
+        Ok(Client {
+            is_broken: Arc::default(),
+            reporter: dial.reporter,
+        })
     }
 
     async fn survey(_: &mut Client) -> Result<Survey, Failure> {
@@ -62,6 +67,10 @@ impl Backend for OneServer {
 
     async fn clean(_: &mut Client) -> Result<(), Failure> {
         Ok(())
+    }
+
+    fn reporter(client: &Client) -> &Reporter {
+        &client.reporter
     }
 
     fn kill(client: Client) {
@@ -184,7 +193,13 @@ async fn closed_pools_open_keep_and_add_nothing() {
     assert_eq!(bench.checkout("9", deadline).await, Ok(()));
     assert_eq!(bench.pools.close(deadline).await, 0);
     let member = bench.member("9");
-    member.keep_standing(Client::default(), member.generation());
+    member.keep_standing(
+        Client {
+            is_broken: Arc::default(),
+            reporter: Reporter::silent(),
+        },
+        member.generation(),
+    );
     assert!(bench.standing("9").is_none());
     let refused = bench.checkout("9", deadline).await;
     assert_eq!(refused, Err(ErrorKind::Closed));

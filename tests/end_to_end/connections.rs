@@ -15,6 +15,7 @@ on_both_engines!(
     no_more_connections_are_opened_than_the_pool_allows,
     only_callers_beyond_the_pool_count_as_waiting,
     a_minimum_of_connections_is_kept_ready_and_the_rest_idles_out,
+    connections_that_were_swapped_do_not_stay_in_each_others_pools,
 );
 
 /// A handle whose pools hold one connection, so that the next checkout must get the same one,
@@ -183,4 +184,15 @@ async fn a_minimum_of_connections_is_kept_ready_and_the_rest_idles_out<E: Databa
     drop(held);
     // The monitor holds one more.
     eventually("the end of the idle ones", || open(&writer) <= 3).await;
+}
+
+async fn connections_that_were_swapped_do_not_stay_in_each_others_pools<E: Database>() {
+    let (_simulated, cluster) = start_narrow::<E>().await;
+    let mut writer = cluster.writer().await.unwrap();
+    let mut reader = cluster.reader().await.unwrap();
+    std::mem::swap(&mut *writer, &mut *reader);
+    drop((writer, reader));
+    let mut writer = cluster.writer().await.unwrap();
+    let written = E::run(&mut writer, "INSERT INTO t (n) VALUES (1)").await;
+    assert!(written.is_ok(), "{written:?}");
 }

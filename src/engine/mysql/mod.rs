@@ -29,6 +29,7 @@ pub use transaction::Transaction;
 
 use mysql_async::prelude::Queryable;
 
+use super::reporter::Reporter;
 use super::{Backend, Condition, Dial, Engine, Failure, Survey};
 use crate::id::EngineKind;
 
@@ -61,6 +62,10 @@ impl Backend for MySql {
 
     async fn clean(client: &mut Client) -> Result<(), Failure> {
         client.clean().await.map_err(explain::failure)
+    }
+
+    fn reporter(client: &Client) -> &Reporter {
+        client.watch.reporter()
     }
 
     fn kill(client: Client) {

@@ -30,6 +30,10 @@ pub(super) enum LastWord {
 }
 
 impl Watch {
+    pub(super) fn reporter(&self) -> &Reporter {
+        &self.reporter
+    }
+
     pub(super) fn new(reporter: Reporter) -> Self {
         Self {
             reporter,

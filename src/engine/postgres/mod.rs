@@ -20,6 +20,7 @@ mod transaction;
 pub use client::Client;
 pub use transaction::Transaction;
 
+use super::reporter::Reporter;
 use super::{Backend, Condition, Dial, Engine, Failure, Survey};
 use crate::id::EngineKind;
 
@@ -54,6 +55,10 @@ impl Backend for Postgres {
     async fn clean(client: &mut Client) -> Result<(), Failure> {
         let answer = client.native().batch_execute("ROLLBACK").await;
         answer.map_err(|error| client.failure(error))
+    }
+
+    fn reporter(client: &Client) -> &Reporter {
+        client.link().reporter()
     }
 
     fn kill(client: Client) {
