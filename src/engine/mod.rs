@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
-use crate::id::{EngineKind, InstanceId};
+use crate::id::{EngineKind, Generation, InstanceId};
 use crate::task::Spawner;
 use crate::time::Instant;
 use crate::topology::observation::{Fault, Row};
@@ -56,8 +56,8 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
     /// Rolls back what is open, so that the connection can be shared again.
     fn clean(client: &mut Self::Client) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// What the connection was opened with: whose it is.
-    fn reporter(client: &Self::Client) -> &Reporter;
+    /// Whether the connection was opened for this life of this instance.
+    fn belongs_to(client: &Self::Client, instance: &InstanceId, generation: Generation) -> bool;
 
     /// Closes at once, whatever is under way; nothing lingers.
     fn kill(client: Self::Client);

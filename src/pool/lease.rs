@@ -134,7 +134,7 @@ impl<E: Backend> Drop for Lease<E> {
         let generation = self.member.generation();
         // Two connections' clients can be swapped through their mutable references; a stranger's
         // must not stay in this pool.
-        let own = E::reporter(&kept.client).belongs_to(self.member.id(), generation);
+        let own = E::belongs_to(&kept.client, self.member.id(), generation);
         let clean = E::condition(&kept.client) == Condition::Clean;
         let usable = own && clean && kept.generation == generation;
         if usable {

@@ -12,7 +12,7 @@ use crate::engine::reporter::Reporter;
 use crate::engine::{Backend, Condition, Dial, Failure, Survey};
 use crate::error::ErrorKind;
 use crate::event::EventSender;
-use crate::id::{EngineKind, InstanceId};
+use crate::id::{EngineKind, Generation, InstanceId};
 use crate::rng::Rng;
 use crate::task::TaskSet;
 use crate::time::{self, Instant};
@@ -69,8 +69,8 @@ impl Backend for OneServer {
         Ok(())
     }
 
-    fn reporter(client: &Client) -> &Reporter {
-        &client.reporter
+    fn belongs_to(client: &Client, instance: &InstanceId, generation: Generation) -> bool {
+        client.reporter.belongs_to(instance, generation)
     }
 
     fn kill(client: Client) {

@@ -29,9 +29,8 @@ pub use transaction::Transaction;
 
 use mysql_async::prelude::Queryable;
 
-use super::reporter::Reporter;
 use super::{Backend, Condition, Dial, Engine, Failure, Survey};
-use crate::id::EngineKind;
+use crate::id::{EngineKind, Generation, InstanceId};
 
 /// The engine of Aurora MySQL.
 #[derive(Debug, Clone, Copy)]
@@ -64,8 +63,8 @@ impl Backend for MySql {
         client.clean().await.map_err(explain::failure)
     }
 
-    fn reporter(client: &Client) -> &Reporter {
-        client.watch.reporter()
+    fn belongs_to(client: &Client, instance: &InstanceId, generation: Generation) -> bool {
+        client.watch.reporter().belongs_to(instance, generation)
     }
 
     fn kill(client: Client) {

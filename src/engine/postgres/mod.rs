@@ -20,9 +20,8 @@ mod transaction;
 pub use client::Client;
 pub use transaction::Transaction;
 
-use super::reporter::Reporter;
 use super::{Backend, Condition, Dial, Engine, Failure, Survey};
-use crate::id::EngineKind;
+use crate::id::{EngineKind, Generation, InstanceId};
 
 /// The engine of Aurora PostgreSQL.
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +56,8 @@ impl Backend for Postgres {
         answer.map_err(|error| client.failure(error))
     }
 
-    fn reporter(client: &Client) -> &Reporter {
-        client.link().reporter()
+    fn belongs_to(client: &Client, instance: &InstanceId, generation: Generation) -> bool {
+        client.link().reporter().belongs_to(instance, generation)
     }
 
     fn kill(client: Client) {
