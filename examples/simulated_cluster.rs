@@ -18,10 +18,10 @@ const NEWS_INTERVAL: Duration = Duration::from_millis(50);
 /// Run a simulated Aurora cluster and crash its writer at will.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The engine, and so the wire protocol.
+    /// The engine, and so the wire protocol: postgres or mysql.
     #[arg(long, default_value = "postgres")]
     engine: EngineKind,
-    /// How many readers the cluster has.
+    /// How many readers the cluster has, 0 to 15.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=15))]
     readers: u8,
     /// The TCP port of every instance; 0 lets the system choose one.
@@ -126,6 +126,6 @@ async fn serve(cluster: &SimCluster) -> anyhow::Result<()> {
 fn crash(cluster: &SimCluster) {
     match cluster.crash_writer() {
         Ok(writer) => println!("{writer} crashes"),
-        Err(error) => println!("nothing to crash: {error}"),
+        Err(error) => println!("{error}"),
     }
 }

@@ -50,7 +50,8 @@ pub enum EventKind {
         instance: InstanceId,
         /// The promotion count of this process.
         epoch: Epoch,
-        /// How long there was no writer; `None` for the first one.
+        /// How long this process knew of no writer; `None` for the first one. The outage itself may
+        /// have begun up to a `probe_interval` earlier.
         after: Option<Duration>,
     },
     /// The writer is gone or demoted: writes wait.

@@ -35,7 +35,7 @@ const RUN_TIMEOUT: Duration = Duration::from_secs(180);
 /// Watch an application live through the loss of its writer.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The engine, and so the wire protocol.
+    /// The engine, and so the wire protocol: postgres or mysql.
     #[arg(long, default_value = "postgres")]
     engine: EngineKind,
     /// What happens to the writer: it crashes, or a failover is requested.
@@ -44,7 +44,7 @@ struct Arguments {
     /// How long the phases of a failover take: some 0.3 s, or the seconds of a real cluster.
     #[arg(long, value_enum, default_value_t = Pace::Fast)]
     timeline: Pace,
-    /// How many readers the cluster has.
+    /// How many readers the cluster has, 1 to 15: one of them is promoted.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=15))]
     readers: u8,
     /// Fixes the simulator's random choices.

@@ -36,7 +36,8 @@ impl Tls {
             RootCertificates::Pem(text) => text.clone(),
             RootCertificates::PemFile(path) => std::fs::read(path).map_err(|error| {
                 invalid(format!(
-                    "the root certificates in {} cannot be read",
+                    "the root certificates in {} cannot be read ({error}): give the path of a PEM file \
+                     such as Amazon's global-bundle.pem",
                     path.display()
                 ))
                 .with_source(error)

@@ -140,11 +140,11 @@ impl Resolver {
         let source = self.0.source;
         let message = match absent {
             Absent::Name => format!(
-                "the host name `{host}` does not exist, says {source}: check its spelling; a \
+                "the host name `{host}` does not exist according to {source}: check its spelling; a \
                  deleted instance loses its name at once"
             ),
             Absent::Address => format!(
-                "the host name `{host}` has neither an IPv4 nor an IPv6 address, says {source}: \
+                "the host name `{host}` has neither an IPv4 nor an IPv6 address according to {source}: \
                  check that it names a database endpoint"
             ),
         };

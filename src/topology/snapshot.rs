@@ -234,7 +234,11 @@ impl fmt::Display for Topology {
             Phase::Steady => "steady",
             Phase::Reconfiguring => "reconfiguring",
         };
-        write!(f, "epoch {}, {phase}:", self.epoch)?;
+        write!(f, "epoch {}, {phase}", self.epoch)?;
+        if self.instances.is_empty() {
+            return f.write_str(": no instance is known");
+        }
+        f.write_str(":")?;
         for (position, instance) in self.instances().enumerate() {
             let role = match instance.role {
                 Role::Reader => "reader",

@@ -137,7 +137,10 @@ where
     };
     let cause = match result {
         Ok(()) => "the server closed it".to_owned(),
-        Err(error) => error.to_string(),
+        Err(error) => match error.as_db_error() {
+            Some(answer) => format!("{}, code {}", answer.message(), answer.code().code()),
+            None => error.to_string(),
+        },
     };
     // First the news: it is held back for a connection already condemned.
     link.lost();

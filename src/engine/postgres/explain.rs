@@ -62,7 +62,16 @@ pub(super) fn failure(error: tokio_postgres::Error, link: &Link) -> Failure {
             .and_then(|source| source.downcast_ref::<io::Error>())
             .map_or(Fault::Lost, socket::fault_of),
     };
-    let explained = explain(error, link, Phase::InTransaction).with_outcome(Outcome::NotSent);
+    let closed = error.as_db_error().is_none() && error.is_closed();
+    let explained = if closed {
+        Error::new(
+            ErrorKind::Connect,
+            "the server closed the connection during the login or a probe: is it PostgreSQL?",
+        )
+        .with_source(error)
+    } else {
+        explain(error, link, Phase::InTransaction).with_outcome(Outcome::NotSent)
+    };
     Failure {
         fault,
         error: explained,
@@ -98,8 +107,22 @@ fn condemns_outcome(fault: Fault) -> bool {
     matches!(fault, Fault::Crashed | Fault::Lost | Fault::Terminated)
 }
 
+/// `tokio-postgres` keeps the cause out of its messages.
+fn with_cause(error: &tokio_postgres::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
 fn of_client(error: &tokio_postgres::Error, link: &Link, phase: Phase) -> Error {
-    let text = error.to_string();
+    let text = with_cause(error);
+    if text.starts_with("invalid configuration") {
+        return Error::new(
+            ErrorKind::Config,
+            format!("the login cannot be made ({text}): is a password given in the URL?"),
+        );
+    }
     // Found out before anything of the statement was sent. `tokio-postgres` tells these kinds
     // apart in words only.
     let never_sent = [
