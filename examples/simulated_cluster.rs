@@ -10,7 +10,7 @@ use anyhow::Context;
 use aurora_driver::EngineKind;
 use aurora_driver::sim::{SimCluster, Timeline};
 use clap::Parser;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::mpsc;
 
 /// How often the cluster is looked at for news to print.
 const NEWS_INTERVAL: Duration = Duration::from_millis(50);
@@ -98,7 +98,7 @@ fn command_line(cluster: &SimCluster, instance: &aurora_driver::InstanceId) -> S
 
 /// Crashes the writer at each Enter and prints what becomes of it, until Ctrl-C.
 async fn serve(cluster: &SimCluster) -> anyhow::Result<()> {
-    let mut keys = BufReader::new(tokio::io::stdin()).lines();
+    let mut keys = listen_to_keyboard();
     let mut keys_open = true;
     let mut told = cluster.events().len();
     let mut news = tokio::time::interval(NEWS_INTERVAL);
@@ -108,8 +108,8 @@ async fn serve(cluster: &SimCluster) -> anyhow::Result<()> {
         tokio::select! {
             result = &mut stop => return result.context("Ctrl-C cannot be awaited"),
             // Without a keyboard the cluster still runs until it is stopped.
-            key = keys.next_line(), if keys_open => match key? {
-                Some(_) => crash(cluster),
+            key = keys.recv(), if keys_open => match key {
+                Some(()) => crash(cluster),
                 None => keys_open = false,
             },
             _ = news.tick() => {
@@ -121,6 +121,20 @@ async fn serve(cluster: &SimCluster) -> anyhow::Result<()> {
             }
         }
     }
+}
+
+/// One message for each Enter. A thread of its own reads: tokio's standard input would keep the
+/// program from ending until the next Enter.
+fn listen_to_keyboard() -> mpsc::Receiver<()> {
+    let (pressed, keys) = mpsc::channel(8);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines() {
+            if line.is_err() || pressed.blocking_send(()).is_err() {
+                return;
+            }
+        }
+    });
+    keys
 }
 
 fn crash(cluster: &SimCluster) {
