@@ -3,6 +3,7 @@
 pub(crate) mod certificates;
 pub(crate) mod cluster;
 pub(crate) mod dns;
+pub(crate) mod fault;
 pub(crate) mod front;
 pub(crate) mod host;
 pub(crate) mod sql;
@@ -12,5 +13,6 @@ pub(crate) mod world;
 pub use cluster::{
     ClusterState, Counters, InstanceStatus, Promotion, SimCluster, SimClusterBuilder, SimError, Tls,
 };
+pub use fault::ListenerState;
 pub use volume::LedgerEntry;
 pub use world::{ClusterEvent, InstanceState, Role, Timeline, ViewOptions};

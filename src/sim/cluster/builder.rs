@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use crate::id::{EngineKind, InstanceId};
+use crate::sim::fault::Limits;
 use crate::sim::world::Timeline;
 
 use super::tls::Tls;
@@ -46,6 +48,7 @@ pub struct SimClusterBuilder {
     pub(super) placed: Vec<(String, Ipv4Addr)>,
     pub(super) tiers: BTreeMap<InstanceId, u8>,
     pub(super) tls: Tls,
+    pub(super) limits: Limits,
 }
 
 impl std::fmt::Debug for SimClusterBuilder {
@@ -76,6 +79,7 @@ impl SimClusterBuilder {
             placed: Vec::new(),
             tiers: BTreeMap::new(),
             tls: Tls::Off,
+            limits: Limits::default(),
         }
     }
 
@@ -149,6 +153,35 @@ impl SimClusterBuilder {
     #[must_use]
     pub fn promotion_tier(mut self, id: impl Into<InstanceId>, tier: u8) -> Self {
         self.tiers.insert(id.into(), tier);
+        self
+    }
+
+    /// How many connections each instance serves at a time; further ones are turned away with
+    /// MySQL's 1040 or PostgreSQL's 53300. At least 1; no limit but that of sockets (4096) if not
+    /// set. Aurora's own depends on the instance class: 1000 for a MySQL `large`.
+    ///
+    /// PostgreSQL's reserved slots are not modelled: all of these are for any user.
+    #[must_use]
+    pub fn max_connections(mut self, count: usize) -> Self {
+        self.limits.connections = Some(count);
+        self
+    }
+
+    /// How long each login keeps an instance's one processor busy, so that a storm of logins
+    /// queues; nothing if not set.
+    #[must_use]
+    pub fn login_cost(mut self, cost: Duration) -> Self {
+        self.limits.login_cost = cost;
+        self
+    }
+
+    /// How many logins per second each instance begins; at least 1, any number if not set. Those
+    /// in excess wait their turn, evenly spaced, and fail only if that outlasts the time that a
+    /// login may take: 10 s for MySQL (`connect_timeout`), 60 s for PostgreSQL
+    /// (`authentication_timeout`). Aurora advises fewer than 200 a second for IAM logins.
+    #[must_use]
+    pub fn login_rate(mut self, per_second: u32) -> Self {
+        self.limits.logins_per_second = Some(per_second);
         self
     }
 

@@ -44,7 +44,8 @@ impl Serving {
 
 /// A listening socket. Dropping it makes the port refuse at once.
 pub(super) struct Listener {
-    socket: Socket,
+    /// None once it has become a black hole.
+    socket: Option<Socket>,
     closed: CancellationToken,
     door: watch::Sender<Door>,
 }
@@ -59,7 +60,7 @@ impl Listener {
         let tasks = serving.tasks.clone();
         tasks.spawn(accept(accepting, doors, closed.clone(), serving));
         Ok(Self {
-            socket,
+            socket: Some(socket),
             closed,
             door,
         })
@@ -69,16 +70,67 @@ impl Listener {
     pub(super) fn replace_door(&self, door: Door) {
         self.door.send_replace(door);
     }
+
+    /// Stops accepting without ever refusing.
+    pub(super) fn into_black_hole(mut self) -> io::Result<BlackHole> {
+        self.closed.cancel();
+        self.socket
+            .take()
+            .map_or_else(|| Err(io::ErrorKind::NotConnected.into()), BlackHole::open)
+    }
+}
+
+/// A port that neither accepts nor refuses: a connect to it hangs until the client gives up.
+///
+/// Linux drops the first packet of a connect when the backlog is full (tcp(7), listen(2)), so a
+/// backlog of nobody is kept full. Dropping it resets those who wait in it, and the port refuses.
+pub(super) struct BlackHole {
+    socket: Socket,
+    /// What fills the backlog; the second one itself waits to get in, in case the first was
+    /// accepted just before.
+    _fillers: [Socket; 2],
+}
+
+impl BlackHole {
+    /// Opens one on a bound socket, listening already or not.
+    pub(super) fn open(socket: Socket) -> io::Result<Self> {
+        socket.listen(0)?;
+        let address = socket.local_addr()?;
+        let fill = || -> io::Result<Socket> {
+            let filler = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+            filler.set_nonblocking(true)?;
+            // Why: it is under way, and nobody waits for it, whatever this says.
+            let _ = filler.connect(&address);
+            Ok(filler)
+        };
+        let fillers = [fill()?, fill()?];
+        Ok(Self {
+            socket,
+            _fillers: fillers,
+        })
+    }
+}
+
+impl Drop for BlackHole {
+    fn drop(&mut self) {
+        stop_listening(&self.socket);
+    }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         self.closed.cancel();
-        // Why: the accept task lets go of its copy of the socket only when it runs next. Shutting
-        // a listening socket down ends the listening now, and resets what waits in its backlog.
-        if let Err(error) = self.socket.shutdown(std::net::Shutdown::Both) {
-            tracing::debug!(%error, "a listening socket could not be shut down");
+        if let Some(socket) = &self.socket {
+            stop_listening(socket);
         }
+    }
+}
+
+fn stop_listening(socket: &Socket) {
+    // Why: the accept task lets go of its copy of the socket only when it runs next. Shutting
+    // a listening socket down ends the listening now, and resets what waits in its backlog.
+    if let Err(error) = socket.shutdown(std::net::Shutdown::Both) {
+        tracing::debug!(%error, "a listening socket could not be shut down");
     }
 }
 

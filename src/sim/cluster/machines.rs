@@ -8,12 +8,13 @@ use socket2::Socket;
 use tokio::sync::watch;
 
 use crate::id::InstanceId;
-use crate::sim::front::{Ending, Sessions};
+use crate::sim::fault::{Gate, Limits};
+use crate::sim::front::{Door, Ending, Sessions};
 use crate::sim::world::{ClusterEvent, Opening};
 
 use super::address::Addresses;
 use super::boot::{Boot, Tally};
-use super::listener::Listener;
+use super::listener::{BlackHole, Listener};
 use super::state::{Counters, Promotion};
 
 /// How many events are kept.
@@ -29,14 +30,24 @@ pub(super) struct Machines {
     pub(super) last_promotion: Option<Promotion>,
     /// Boots whose port was not free: not lost, tried again.
     pub(super) unopened: Vec<Opening>,
+    /// What each instance allows its clients.
+    limits: Limits,
+    /// Changes whenever an instance has one connection more or less.
+    pub(super) connections: watch::Sender<()>,
 }
 
 /// One instance, over all its boots; kept when it is gone, for its counters.
-#[derive(Default)]
 pub(super) struct Machine {
+    pub(super) gate: Arc<Gate>,
     pub(super) tally: Arc<Tally>,
     pub(super) listener: Option<Listener>,
     pub(super) boot: Option<Running>,
+    /// What the boot's connections are served with, also while the port refuses.
+    pub(super) door: Option<Door>,
+    /// What stands in for the listener of a silent host.
+    pub(super) black_hole: Option<BlackHole>,
+    /// Holds the silent connections of a silent host.
+    pub(super) silent: Vec<watch::Sender<Option<Ending>>>,
 }
 
 /// The boot that an instance's connections belong to.
@@ -47,7 +58,11 @@ pub(super) struct Running {
 }
 
 impl Machines {
-    pub(super) fn new(addresses: Addresses, reserved: BTreeMap<Ipv4Addr, Socket>) -> Self {
+    pub(super) fn new(
+        addresses: Addresses,
+        reserved: BTreeMap<Ipv4Addr, Socket>,
+        limits: Limits,
+    ) -> Self {
         Self {
             addresses,
             reserved,
@@ -55,7 +70,22 @@ impl Machines {
             events: VecDeque::new(),
             last_promotion: None,
             unopened: Vec::new(),
+            limits,
+            connections: watch::Sender::new(()),
         }
+    }
+
+    /// What stands for an instance, new if there is nothing yet.
+    pub(super) fn machine(&mut self, id: &InstanceId) -> &mut Machine {
+        self.instances.entry(id.clone()).or_insert_with(|| Machine {
+            gate: Arc::new(Gate::new(self.limits.clone(), self.connections.clone())),
+            tally: Arc::default(),
+            listener: None,
+            boot: None,
+            door: None,
+            black_hole: None,
+            silent: Vec::new(),
+        })
     }
 
     pub(super) fn running(&self, id: &InstanceId) -> Option<&Running> {
@@ -66,6 +96,7 @@ impl Machines {
         self.unopened.retain(|opening| opening.instance != *id);
         if let Some(machine) = self.instances.get_mut(id) {
             machine.listener = None;
+            machine.door = None;
         }
     }
 
@@ -75,6 +106,9 @@ impl Machines {
         };
         if let Some(running) = machine.boot.take() {
             running.ending.send_replace(Some(ending));
+            if ending == Ending::Silence {
+                machine.silent.push(running.ending);
+            }
         }
     }
 

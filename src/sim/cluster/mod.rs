@@ -8,6 +8,7 @@
 //! | `shell` | carries out what the world decides |
 //! | `machines` | the sockets, boots and counters of the instances |
 //! | `listener` | one instance's listening socket |
+//! | `listeners` | what an instance does with connections, by request |
 //! | `boot` | one boot of one instance, as its sessions see it |
 //! | `names`, `address` | the names and places of the instances |
 //! | `tls` | its certificate |
@@ -21,6 +22,7 @@ mod boot;
 mod builder;
 mod error;
 mod listener;
+mod listeners;
 mod machines;
 mod names;
 mod operations;
@@ -201,7 +203,7 @@ impl SimCluster {
 
     /// The cluster as it is now.
     pub fn state(&self) -> ClusterState {
-        self.shared.state.borrow().clone()
+        self.shared.snapshot(&self.shared.machines())
     }
 
     /// All instances, by name.

@@ -86,13 +86,20 @@ impl SimCluster {
     /// It waits as long as it takes: put a `tokio::time::timeout` around it.
     pub async fn wait_for(&self, mut condition: impl FnMut(&ClusterState) -> bool) -> ClusterState {
         let mut states = self.shared.state.subscribe();
+        let mut connections = self.shared.machines().connections.subscribe();
         loop {
+            connections.mark_unchanged();
             // Cloned, so that the condition may ask the cluster more without waiting for itself.
-            let state = states.borrow_and_update().clone();
+            states.mark_unchanged();
+            let state = self.state();
             if condition(&state) {
                 return state;
             }
-            if states.changed().await.is_err() {
+            let changed = tokio::select! {
+                changed = states.changed() => changed,
+                changed = connections.changed() => changed,
+            };
+            if changed.is_err() {
                 // Why: the sender lives in `self`, so this is not reached; waiting on is the
                 // honest answer to a condition that was not fulfilled.
                 std::future::pending::<()>().await;

@@ -118,7 +118,7 @@ impl Shared {
     }
 
     /// Carries out effects in their order. Nothing here waits.
-    fn apply(&self, machines: &mut Machines, effects: Vec<Effect>) {
+    pub(super) fn apply(&self, machines: &mut Machines, effects: Vec<Effect>) {
         if effects.is_empty() || self.serving.stopped.is_cancelled() {
             return;
         }
@@ -126,7 +126,7 @@ impl Shared {
             match effect {
                 Effect::Added { instance } => {
                     machines.addresses.give(&instance);
-                    machines.instances.entry(instance).or_default();
+                    machines.machine(&instance);
                 }
                 Effect::Fence { instance } => {
                     if let Some(running) = machines.running(&instance) {
@@ -148,7 +148,10 @@ impl Shared {
                         accepting_at: self.clock.now(),
                     });
                 }
-                Effect::Gone { instance } => machines.close(&instance),
+                Effect::Gone { instance } => {
+                    machines.close(&instance);
+                    machines.machine(&instance).black_hole = None;
+                }
                 Effect::Dns(records) => self.update_zone(machines, &records),
                 Effect::Event(event) => machines.note(event),
             }
@@ -159,7 +162,9 @@ impl Shared {
     fn open(&self, machines: &mut Machines, opening: Opening) {
         let id = opening.instance.clone();
         let address = machines.addresses.give(&id);
-        let tally = Arc::clone(&machines.instances.entry(id.clone()).or_default().tally);
+        let machine = machines.machine(&id);
+        let gate = Arc::clone(&machine.gate);
+        let tally = Arc::clone(&machine.tally);
         let boot = Arc::new(Boot {
             engine: self.engine,
             address: SocketAddr::from((address, self.port)),
@@ -187,19 +192,23 @@ impl Shared {
             starting: opening.starting,
             ending: ending.subscribe(),
             sessions: Arc::clone(&sessions),
+            gate,
         };
         let running = Running {
             boot,
             ending,
             sessions,
         };
-        if let Some(machine) = machines.instances.get_mut(&id) {
-            machine.boot = Some(running);
-            if let Some(listener) = &machine.listener {
-                // It was starting: the socket stays, what is behind it changes.
-                listener.replace_door(door);
-                return;
-            }
+        let machine = machines.machine(&id);
+        machine.boot = Some(running);
+        machine.door = Some(door.clone());
+        if let Some(listener) = &machine.listener {
+            // It was starting: the socket stays, what is behind it changes.
+            listener.replace_door(door);
+            return;
+        }
+        if machine.gate.state().has_no_listener() {
+            return;
         }
         match self.listen(machines, address, door) {
             Ok(listener) => {
@@ -214,7 +223,7 @@ impl Shared {
         }
     }
 
-    fn listen(
+    pub(super) fn listen(
         &self,
         machines: &mut Machines,
         address: Ipv4Addr,
@@ -236,7 +245,7 @@ impl Shared {
         }
     }
 
-    fn snapshot(&self, machines: &Machines) -> ClusterState {
+    pub(super) fn snapshot(&self, machines: &Machines) -> ClusterState {
         let world = self.world();
         ClusterState {
             epoch: world.epoch(),
@@ -245,11 +254,14 @@ impl Shared {
             instances: world
                 .instances()
                 .filter_map(|(id, role, state)| {
+                    let gate = &machines.instances.get(id)?.gate;
                     Some(InstanceStatus {
                         id: id.clone(),
                         role,
                         state,
                         address: machines.addresses.of(id)?,
+                        listener: gate.state(),
+                        connections: gate.open(),
                     })
                 })
                 .collect(),
@@ -264,6 +276,8 @@ impl Shared {
         machines.reserved.clear();
         for machine in machines.instances.values_mut() {
             machine.listener = None;
+            machine.door = None;
+            machine.black_hole = None;
             if let Some(running) = &machine.boot {
                 running.boot.fence();
             }

@@ -69,7 +69,7 @@ impl SimClusterBuilder {
             changed: Notify::new(),
             state: watch::Sender::new(ClusterState::default()),
             world: Arc::new(Mutex::new(world)),
-            machines: Mutex::new(Machines::new(addresses, reserved)),
+            machines: Mutex::new(Machines::new(addresses, reserved, self.limits.clone())),
         });
         shared.tick();
         let clock_task = Arc::clone(&shared).run_clock();
@@ -115,6 +115,11 @@ impl SimClusterBuilder {
 
     fn check(&self) -> Result<(), SimError> {
         let refuse = |message: String| Err(SimError::Config(message));
+        if self.limits.connections == Some(0) || self.limits.logins_per_second == Some(0) {
+            return refuse(
+                "max_connections or login_rate is 0: nobody could log in; use 1 or more".into(),
+            );
+        }
         if self.readers > READERS_MAX {
             return refuse(format!(
                 "{} readers: a cluster has at most {READERS_MAX}",

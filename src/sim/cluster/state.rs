@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::id::InstanceId;
+use crate::sim::fault::ListenerState;
 use crate::sim::world::{InstanceState, Role};
 
 /// A simulated cluster at one moment.
@@ -47,6 +48,10 @@ pub struct InstanceStatus {
     pub state: InstanceState,
     /// Its own IP address; all instances have the same port.
     pub address: Ipv4Addr,
+    /// What it does with connections, whatever its `state`.
+    pub listener: ListenerState,
+    /// Its connections, from the greeting (PostgreSQL: the startup packet) to the end.
+    pub connections: usize,
 }
 
 /// A reader became the writer.

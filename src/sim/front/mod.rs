@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
+use super::fault::Gate;
 use super::host::Host;
 use super::volume::Volume;
 
@@ -30,6 +31,8 @@ pub(crate) struct Door {
     /// Turns from `None` once, when this boot of the instance ends its connections.
     pub(crate) ending: watch::Receiver<Option<Ending>>,
     pub(crate) sessions: Arc<Sessions>,
+    /// Who is let in.
+    pub(crate) gate: Arc<Gate>,
 }
 
 /// How an instance's connections end.

@@ -17,6 +17,10 @@ pub(crate) enum Command {
     Failover(Option<InstanceId>),
     /// An orderly restart in the same role.
     Restart(InstanceId),
+    /// The host falls silent, which for the control plane is a crash.
+    Silence(InstanceId),
+    /// A silent host is back: its engine starts anew.
+    EndSilence(InstanceId),
     AddReader,
     Remove(InstanceId),
 }

@@ -60,9 +60,10 @@ impl World {
             .is_some_and(|failover| failover.target.as_ref() == Some(id))
     }
 
-    pub(super) fn crash_writer(&mut self, id: &InstanceId, now: Duration) {
+    /// The writer is gone without a word: crashed, or silent.
+    pub(super) fn lose_writer(&mut self, id: &InstanceId, ending: Ending, now: Duration) {
         self.begin_outage(Some(id.clone()), Ending::Reset, now);
-        self.stop(id, Ending::Reset, now);
+        self.stop(id, ending, now);
         let detected_at = now.saturating_add(self.timeline.detection);
         self.queue.push(detected_at, Due::Detected(self.failovers));
     }

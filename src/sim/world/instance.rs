@@ -33,7 +33,7 @@ impl fmt::Display for Role {
 pub enum InstanceState {
     /// Accepts connections and logins.
     Up,
-    /// Refuses connections: its engine is down.
+    /// Serves nobody: its engine is down, or its host has fallen silent.
     Refusing,
     /// Accepts connections and answers each login with 57P03. PostgreSQL only.
     Starting,
@@ -69,6 +69,10 @@ pub(super) struct Instance {
     pub(super) view: View,
     /// It was the writer, and its copy of the table still says so when it comes back.
     pub(super) demoted: bool,
+    /// Its host does not answer. It cannot boot until it does again.
+    pub(super) silent: bool,
+    /// A boot that was due during the silence.
+    pub(super) boot_put_off: bool,
 }
 
 impl Instance {

@@ -25,7 +25,7 @@ impl World {
             (Role::Writer, InstanceState::Refusing) if !self.is_being_promoted(id) => {
                 return Err(Refusal::NotRunning(id.clone(), InstanceState::Refusing));
             }
-            (Role::Writer, _) => self.crash_writer(id, now),
+            (Role::Writer, _) => self.lose_writer(id, Ending::Reset, now),
             (Role::Reader, InstanceState::Up | InstanceState::Starting) => {
                 self.stop(id, Ending::Reset, now);
                 self.boot_at(id, now.saturating_add(self.timeline.restart), now);
@@ -38,6 +38,47 @@ impl World {
             (Role::Reader, InstanceState::Refusing) => {
                 return Err(Refusal::NotRunning(id.clone(), InstanceState::Refusing));
             }
+        }
+        Ok(())
+    }
+
+    /// The host falls silent: fenced and given up at once, though nobody knows until it is noticed.
+    pub(super) fn silence(&mut self, id: &InstanceId, now: Duration) -> Result<(), Refusal> {
+        let instance = self
+            .instances
+            .get(id)
+            .ok_or_else(|| Refusal::Unknown(id.clone()))?;
+        if instance.silent {
+            return Ok(());
+        }
+        match (instance.role, instance.state) {
+            (_, InstanceState::Refusing | InstanceState::Draining)
+                if !self.is_being_promoted(id) =>
+            {
+                return Err(Refusal::NotRunning(id.clone(), instance.state));
+            }
+            (Role::Writer, _) => self.lose_writer(id, Ending::Silence, now),
+            (Role::Reader, _) => {
+                self.stop(id, Ending::Silence, now);
+                self.check_health_later(now);
+            }
+        }
+        if let Some(instance) = self.instances.get_mut(id) {
+            instance.silent = true;
+            instance.boot_put_off = instance.role == Role::Reader;
+        }
+        Ok(())
+    }
+
+    /// The host is back; what it was to boot as meanwhile, it boots as now.
+    pub(super) fn end_silence(&mut self, id: &InstanceId, now: Duration) -> Result<(), Refusal> {
+        let instance = self
+            .instances
+            .get_mut(id)
+            .ok_or_else(|| Refusal::Unknown(id.clone()))?;
+        instance.silent = false;
+        if std::mem::take(&mut instance.boot_put_off) {
+            self.boot_at(id, now.saturating_add(self.timeline.restart), now);
         }
         Ok(())
     }
@@ -192,9 +233,14 @@ impl World {
 
     /// Schedules the boot that ends with the engine accepting logins at `up_at`.
     pub(super) fn boot_at(&mut self, id: &InstanceId, up_at: Duration, now: Duration) {
-        let Some(boot) = self.instances.get(id).map(|instance| instance.boot) else {
+        let Some(booting) = self.instances.get_mut(id) else {
             return;
         };
+        if booting.silent {
+            booting.boot_put_off = true;
+            return;
+        }
+        let boot = booting.boot;
         let instance = id.clone();
         if self.engine == EngineKind::Postgres && !self.timeline.starting.is_zero() {
             let starting_at = up_at.saturating_sub(self.timeline.starting).max(now);

@@ -170,6 +170,8 @@ impl World {
             lag_millis: typical * (0.5 + self.random.f64()),
             view: View::Following,
             demoted: false,
+            silent: false,
+            boot_put_off: false,
         }
     }
 
@@ -186,6 +188,8 @@ impl World {
             Command::Crash(id) => self.crash(&id, now)?,
             Command::Failover(target) => self.request_failover(target, now)?,
             Command::Restart(id) => self.restart(&id, now)?,
+            Command::Silence(id) => self.silence(&id, now)?,
+            Command::EndSilence(id) => self.end_silence(&id, now)?,
             Command::AddReader => self.add_reader(now)?,
             Command::Remove(id) => self.remove(&id, now)?,
         }

@@ -76,6 +76,7 @@ impl<'a> Client<'a> {
             Err(Unanswered::Refused(error)) => return Err(Failure::Fatal(error)),
             Err(Unanswered::Failed(failure)) => return Err(failure),
         }
+        self.door.gate.hold_back().await;
         self.wire.flush().await
     }
 

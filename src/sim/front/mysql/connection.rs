@@ -12,6 +12,7 @@ use super::fault::{self, Failure};
 use super::greeting;
 use super::packet;
 use super::wire::Wire;
+use crate::sim::fault::Turned;
 use crate::sim::front::{Door, Ending, Registration};
 use crate::sim::host::Count;
 use crate::sim::sql::{Done, Session, SqlError};
@@ -63,6 +64,10 @@ impl Connection {
             return self.wire.reset();
         }
         self.door.host.count(Count::Connect);
+        let _place = match self.door.gate.enter() {
+            Ok(place) => place,
+            Err(turned) => return turn_away(self.wire, turned).await,
+        };
         let mut ending = self.door.ending.clone();
         let handle = self.registration.handle.clone();
         // Cancelling the conversation here is what drops its SQL session, whatever comes next.
@@ -142,6 +147,19 @@ async fn end(
         Ending::Reset => wire.reset(),
         Ending::Goodbye if running => close_saying(wire, &fault::shutdown_in_progress()).await,
         Ending::Goodbye | Ending::Silence => wire.close().await,
+    }
+}
+
+/// Ends a connection that is not let in: with an error where the greeting would be.
+async fn turn_away(mut wire: Wire, turned: Turned) {
+    let error = match turned {
+        Turned::Starting => return wire.reset(),
+        Turned::Draining => fault::shutdown_in_progress(),
+        Turned::Full => fault::too_many_connections(),
+    };
+    let told = timeout(CONNECT_TIMEOUT, wire.send(&packet::early_error(&error))).await;
+    if matches!(told, Ok(Ok(()))) {
+        wire.close().await;
     }
 }
 

@@ -21,6 +21,10 @@ impl From<io::Error> for Failure {
     }
 }
 
+pub(super) fn too_many_connections() -> SqlError {
+    SqlError::new("08004", 1040, "Too many connections")
+}
+
 pub(super) fn bad_handshake() -> SqlError {
     SqlError::new("08S01", 1043, "Bad handshake")
 }

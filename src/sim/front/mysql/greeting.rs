@@ -37,6 +37,7 @@ pub(super) async fn greet(
     peer: &str,
 ) -> Result<Login, Failure> {
     let nonce = Nonce::fresh();
+    door.gate.hold_back().await;
     wire.send(&greeting(id, nonce, capabilities(door))).await?;
     let mut packet = wire.read().await?;
     if let Some(tls) = door.tls.as_ref().filter(|_| asks_for_tls(&packet)) {
@@ -55,6 +56,7 @@ pub(super) async fn greet(
         plugin: response.auth_plugin().cloned(),
         proof: Some((nonce, response.scramble_buf().to_vec())),
     };
+    door.gate.take_turn(door.host.elapsed_micros()).await;
     let (user, database) = login::admit(wire, door, attempt, peer).await?;
     Ok(Login {
         user,

@@ -49,6 +49,15 @@ pub(super) fn error(error: &SqlError) -> Vec<u8> {
     packet
 }
 
+/// An ERR packet in place of the greeting. There the SQLSTATE is left out: nobody has said yet
+/// that they speak protocol 4.1.
+pub(super) fn early_error(error: &SqlError) -> Vec<u8> {
+    let mut packet = vec![0xFF];
+    packet.extend_from_slice(&error.number.to_le_bytes());
+    packet.extend_from_slice(error.message.as_bytes());
+    packet
+}
+
 /// The head of the answer to COM_STMT_PREPARE.
 pub(super) fn prepared(id: u32, columns: u16, parameters: u16) -> Vec<u8> {
     let mut packet = vec![0x00];

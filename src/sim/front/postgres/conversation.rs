@@ -8,9 +8,11 @@ use super::login::tell_parameters;
 use super::message::{Frame, Message, session_limit};
 use super::script;
 use super::wire::Wire;
+use crate::sim::front::Door;
 use crate::sim::sql::TransactionState;
 
 pub(super) struct Conversation<'a> {
+    door: &'a Door,
     wire: &'a mut Wire,
     engine: Engine,
     prepared: Prepared,
@@ -19,8 +21,9 @@ pub(super) struct Conversation<'a> {
 }
 
 impl<'a> Conversation<'a> {
-    pub(super) fn new(wire: &'a mut Wire, engine: Engine) -> Self {
+    pub(super) fn new(wire: &'a mut Wire, engine: Engine, door: &'a Door) -> Self {
         Self {
+            door,
             wire,
             engine,
             prepared: Prepared::default(),
@@ -77,7 +80,10 @@ impl<'a> Conversation<'a> {
                 prepared.execute(wire, engine, &portal, max_rows).await
             }
             Message::Close(target) => Ok(prepared.close(wire, &target)?),
-            Message::Flush => Ok(wire.flush().await?),
+            Message::Flush => {
+                self.door.gate.hold_back().await;
+                Ok(wire.flush().await?)
+            }
             Message::Sync => {
                 self.skipping = false;
                 self.ready().await
@@ -98,6 +104,7 @@ impl<'a> Conversation<'a> {
         }
         tell_parameters(self.wire, self.engine.session())?;
         self.wire.put(&ready_for_query(state))?;
+        self.door.gate.hold_back().await;
         Ok(self.wire.flush().await?)
     }
 }

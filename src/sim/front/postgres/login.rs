@@ -14,6 +14,7 @@ use super::scram;
 use super::settings;
 use super::startup::{NEWEST_MINOR, Startup};
 use super::wire::Wire;
+use crate::sim::fault::{Place, Turned};
 use crate::sim::front::{Door, Registration};
 use crate::sim::host::Count;
 use crate::sim::sql::{Session, SqlError};
@@ -22,6 +23,7 @@ use crate::sim::sql::{Session, SqlError};
 pub(super) struct Guest {
     pub(super) engine: Engine,
     pub(super) registration: Registration,
+    pub(super) place: Place,
 }
 
 /// Lets a client in, or says why not.
@@ -43,10 +45,10 @@ pub(super) async fn log_in(
 async fn admit(wire: &mut Wire, door: &Door, startup: Startup) -> Result<Guest, Failure> {
     // PostgreSQL says this before it asks who is there.
     if door.starting {
-        return Err(error("57P03", "the database system is starting up")
-            .fatal()
-            .into());
+        return Err(turned_away(Turned::Starting).into());
     }
+    let place = door.gate.enter().map_err(turned_away)?;
+    door.gate.hold_back().await;
     negotiate_version(wire, &startup)?;
     let mut parameters = startup.parameters;
     let user = parameters
@@ -72,6 +74,7 @@ async fn admit(wire: &mut Wire, door: &Door, startup: Startup) -> Result<Guest, 
             .into());
     }
 
+    door.gate.take_turn(door.host.elapsed_micros()).await;
     scram::authenticate(wire, &door.users, &user).await?;
     wire.put(&PgWireBackendMessage::Authentication(Authentication::Ok))?;
     if database != door.users.database {
@@ -101,7 +104,18 @@ async fn admit(wire: &mut Wire, door: &Door, startup: Startup) -> Result<Guest, 
     Ok(Guest {
         engine,
         registration,
+        place,
     })
+}
+
+/// Why a client is not let in (PostgreSQL manual, appendix A, and `postmaster.c`).
+fn turned_away(turned: Turned) -> SqlError {
+    let (sqlstate, message) = match turned {
+        Turned::Starting => ("57P03", "the database system is starting up"),
+        Turned::Draining => ("57P03", "the database system is shutting down"),
+        Turned::Full => ("53300", "sorry, too many clients already"),
+    };
+    error(sqlstate, message).fatal()
 }
 
 /// Tells the client of session parameters that have changed.

@@ -95,11 +95,12 @@ async fn converse(
     let Some(Guest {
         engine,
         registration,
+        place: _place,
     }) = guest
     else {
         return Ok(());
     };
-    let conversation = Conversation::new(wire, engine);
+    let conversation = Conversation::new(wire, engine, door);
     tokio::select! {
         biased;
         () = registration.handle.kill.notified() => Err(admin_shutdown().into()),

@@ -121,6 +121,7 @@ impl Server {
             starting: false,
             ending: ending_receiver,
             sessions: sessions.clone(),
+            gate: Arc::default(),
         };
         change(&mut door);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -125,6 +125,7 @@ impl Server {
             starting: setup.starting,
             ending: watched,
             sessions: Arc::new(Sessions::default()),
+            gate: Arc::default(),
         };
         let served = Arc::new(AtomicUsize::new(0));
         let listening = tokio::spawn({

@@ -1,0 +1,13 @@
+//! Faults of one instance as its clients meet them, and the limits it sets them.
+//!
+//! - `listener_state`: what becomes of connections and logins as a whole;
+//! - `gate`: who is let in, how many, and how fast.
+//!
+//! Not here: which instance is up, and as what (`sim::world`); sockets (`sim::cluster`); how a
+//! refusal is worded (`sim::front`).
+
+mod gate;
+mod listener_state;
+
+pub(crate) use gate::{Gate, Limits, Place, Turned};
+pub use listener_state::ListenerState;
