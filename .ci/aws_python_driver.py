@@ -52,7 +52,7 @@ DIALECT = {"postgres": "AuroraPgDialect", "mysql": "AuroraMysqlDialect"}
 class Cluster:
     """A simulated cluster in a process of its own."""
 
-    def __init__(self, server, engine, domain):
+    def __init__(self, server, engine, hosts_file):
         placed = [f"--instance={name}@{NETWORK}{name}" for name in INSTANCES]
         command = [server, "--engine", engine, *placed]
         self.process = subprocess.Popen(
@@ -69,7 +69,14 @@ class Cluster:
                 break
         if self.port is None:
             raise SystemExit("the simulated cluster did not start:\n" + "".join(self.lines))
-        self.domain = domain and self.endpoint.split(".cluster-", 1)[1]
+        self.domain = None
+        if hosts_file:
+            self.domain = self.endpoint.split(".cluster-", 1)[1]
+            with open(hosts_file, "w") as hosts:
+                # The cluster endpoint stays with its first writer, as in a stale DNS cache.
+                hosts.write(f"127.0.0.1 localhost\n{NETWORK}21 {self.endpoint}\n")
+                for name in INSTANCES:
+                    hosts.write(f"{NETWORK}{name} {self.host(name)}\n")
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
@@ -229,10 +236,14 @@ def main():
     parser.add_argument("--server", required=True, help="the program that runs a cluster")
     parser.add_argument("--engine", required=True, choices=sorted(SELF))
     parser.add_argument("--plugins", nargs="*", default=list(PLUGINS), choices=list(PLUGINS))
-    parser.add_argument("--names", action="store_true", help="names of RDS instead of addresses")
+    parser.add_argument(
+        "--hosts",
+        metavar="FILE",
+        help="use names in the shape of RDS, written to this hosts file, instead of addresses",
+    )
     arguments = parser.parse_args()
     for plugins in arguments.plugins:
-        cluster = Cluster(arguments.server, arguments.engine, arguments.names)
+        cluster = Cluster(arguments.server, arguments.engine, arguments.hosts)
         began = time.monotonic()
         try:
             Scenario(cluster, arguments.engine, plugins).run()

@@ -10,8 +10,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Context;
-use aurora_driver::{EngineKind, InstanceId};
 use aurora_driver::sim::{SimCluster, Timeline};
+use aurora_driver::{EngineKind, InstanceId};
 use clap::Parser;
 use tokio::sync::mpsc;
 
