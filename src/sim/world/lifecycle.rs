@@ -250,7 +250,7 @@ impl World {
         }));
     }
 
-    fn check_health_later(&mut self, now: Duration) {
+    pub(super) fn check_health_later(&mut self, now: Duration) {
         let at = now.saturating_add(self.timeline.dns_health_check);
         self.queue.push(at, Due::ReaderRecord);
     }
