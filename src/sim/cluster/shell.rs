@@ -255,6 +255,7 @@ impl Shared {
                         id: id.clone(),
                         role,
                         state,
+                        tier: world.tier(id)?,
                         address: machines.addresses.of(id)?,
                         lag: world.lag_of(id, now),
                     })

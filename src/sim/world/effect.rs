@@ -27,6 +27,8 @@ pub(crate) enum Command {
     /// Nothing new reaches the reader.
     PauseReplication(InstanceId),
     ResumeReplication(InstanceId),
+    /// The promotion tier, 0 to 15; the lowest is promoted first.
+    SetTier(InstanceId, u8),
 }
 
 /// Something for the shell to do, in the order given.
@@ -131,4 +133,6 @@ pub(crate) enum Refusal {
     },
     #[error("instance `{0}` is the only one of the cluster and cannot be removed")]
     LastInstance(InstanceId),
+    #[error("promotion tier {0}: a tier is from 0 to 15")]
+    NoSuchTier(u8),
 }
