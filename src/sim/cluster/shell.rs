@@ -249,6 +249,7 @@ impl Shared {
                         id: id.clone(),
                         role,
                         state,
+                        tier: world.tier(id)?,
                         address: machines.addresses.of(id)?,
                     })
                 })

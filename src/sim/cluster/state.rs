@@ -45,6 +45,8 @@ pub struct InstanceStatus {
     pub role: Role,
     /// Whether it accepts connections.
     pub state: InstanceState,
+    /// Its promotion tier, 0 to 15; the lowest is promoted first.
+    pub tier: u8,
     /// Its own IP address; all instances have the same port.
     pub address: Ipv4Addr,
 }

@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Restart(InstanceId),
     AddReader,
     Remove(InstanceId),
+    /// The promotion tier, 0 to 15; the lowest is promoted first.
+    SetTier(InstanceId, u8),
 }
 
 /// Something for the shell to do, in the order given.
@@ -106,4 +108,6 @@ pub(crate) enum Refusal {
     TooManyReaders,
     #[error("instance `{0}` is the only one of the cluster and cannot be removed")]
     LastInstance(InstanceId),
+    #[error("promotion tier {0}: a tier is from 0 to 15")]
+    NoSuchTier(u8),
 }

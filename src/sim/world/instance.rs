@@ -37,6 +37,9 @@ pub enum InstanceState {
     Refusing,
     /// Accepts connections and answers each login with 57P03. PostgreSQL only.
     Starting,
+    /// Cut off from the storage: its connections, and new ones, stay open in silence until its
+    /// engine restarts.
+    Fenced,
     /// Deleted: refuses new connections, those it has live on for a while.
     Draining,
 }
@@ -47,6 +50,7 @@ impl fmt::Display for InstanceState {
             Self::Up => "up",
             Self::Refusing => "refusing",
             Self::Starting => "starting",
+            Self::Fenced => "fenced",
             Self::Draining => "draining",
         })
     }
@@ -69,11 +73,18 @@ pub(super) struct Instance {
     pub(super) view: View,
     /// It was the writer, and its copy of the table still says so when it comes back.
     pub(super) demoted: bool,
+    /// It is down because the writer is, and boots when a writer accepts again.
+    pub(super) waits_for_writer: bool,
 }
 
 impl Instance {
     pub(super) fn is_up(&self) -> bool {
         self.state == InstanceState::Up
+    }
+
+    /// Whether the control plane could make it the writer now.
+    pub(super) fn is_candidate(&self) -> bool {
+        self.role == Role::Reader && (self.is_up() || self.waits_for_writer)
     }
 }
 

@@ -41,7 +41,7 @@ pub use effect::ClusterEvent;
 pub(crate) use effect::{Command, Effect, Opening, Records, Refusal};
 pub(crate) use instance::Placement;
 pub use instance::{InstanceState, Role};
-pub(crate) use lifecycle::{DEFAULT_TIER, READERS_MAX};
+pub(crate) use lifecycle::{DEFAULT_TIER, READERS_MAX, TIER_MAX};
 pub use timeline::{Timeline, ViewOptions};
 
 use std::collections::BTreeMap;
@@ -170,6 +170,7 @@ impl World {
             lag_millis: typical * (0.5 + self.random.f64()),
             view: View::Following,
             demoted: false,
+            waits_for_writer: false,
         }
     }
 
@@ -188,6 +189,7 @@ impl World {
             Command::Restart(id) => self.restart(&id, now)?,
             Command::AddReader => self.add_reader(now)?,
             Command::Remove(id) => self.remove(&id, now)?,
+            Command::SetTier(id, tier) => self.set_tier(id, tier)?,
         }
         Ok(std::mem::take(&mut self.effects))
     }
@@ -221,6 +223,7 @@ impl World {
             Due::Completed(failover) => self.completed(failover, now),
             Due::FormerRows(rows) => self.former_rows(rows, now),
             Due::OldWriterRowGone(rows) => self.old_writer_row_gone(rows, now),
+            Due::HoldOver { instance, boot } => self.hold_over(&instance, boot, now),
             Due::Starting { instance, boot } => self.starting(&instance, boot),
             Due::Up { instance, boot } => self.up(&instance, boot, now),
             Due::Listed { instance, boot } => self.listed(&instance, boot, now),
@@ -254,6 +257,11 @@ impl World {
         self.instances
             .iter()
             .map(|(id, instance)| (id, instance.role, instance.state))
+    }
+
+    /// The promotion tier of an instance, if it exists.
+    pub(crate) fn tier(&self, id: &InstanceId) -> Option<u8> {
+        self.instances.get(id).map(|instance| instance.tier)
     }
 
     fn publish(&mut self, at: Duration, id: &'static str, instance: &InstanceId, message: String) {

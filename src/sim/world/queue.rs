@@ -24,6 +24,8 @@ pub(super) enum Due {
     FormerRows(FormerRows),
     /// The old writer's row is gone again.
     OldWriterRowGone(FormerRows),
+    /// A fenced old writer's engine is told to restart.
+    HoldOver { instance: InstanceId, boot: u64 },
     /// The engine accepts sockets but no logins (PostgreSQL).
     Starting { instance: InstanceId, boot: u64 },
     /// The engine accepts logins.
