@@ -56,7 +56,7 @@ const MEMORY_MAP_BYTES: i64 = 256 * 1024 * 1024;
 
 /// Each connection's own page cache. Pages that a transaction has changed live here until they
 /// spill; all others are read through the map.
-const PAGE_CACHE_KIB: i64 = 256;
+const PAGE_CACHE_KIB: i64 = 32;
 
 /// SQLite's own waiting for its locks. Sessions queue on the write lock, so that this covers
 /// only the moments in which the WAL is recovered or reset.
@@ -223,6 +223,9 @@ fn open(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "mmap_size", MEMORY_MAP_BYTES)?;
     connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "memory")?;
+    // Why: the first of these statements reads the schema, for which SQLite allocates as many
+    // pages at once as its default cache size allows. Once freed, ours counts.
+    connection.execute_batch("PRAGMA shrink_memory")?;
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)?;
     Ok(connection)
 }
