@@ -45,10 +45,10 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let timeline = if arguments.slow {
-        Timeline::aurora(arguments.engine)
-    } else {
-        Timeline::fast()
+    let timeline = match (arguments.slow, arguments.engine) {
+        (false, _) => Timeline::fast(),
+        (true, EngineKind::Postgres) => Timeline::aurora_postgres(),
+        (true, EngineKind::MySql) => Timeline::aurora_mysql(),
     };
     let mut builder = SimCluster::builder(arguments.engine)
         .readers(usize::from(arguments.readers))

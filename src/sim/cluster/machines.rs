@@ -73,7 +73,12 @@ impl Machines {
         let Some(machine) = self.instances.get_mut(id) else {
             return;
         };
-        if let Some(running) = machine.boot.take() {
+        if ending == Ending::Silence {
+            // Its connections, and those that are still accepted, wait for another ending.
+            if let Some(running) = &machine.boot {
+                running.ending.send_replace(Some(ending));
+            }
+        } else if let Some(running) = machine.boot.take() {
             running.ending.send_replace(Some(ending));
         }
     }

@@ -81,6 +81,16 @@ impl SimCluster {
         Ok(self.shared.perform(Command::Restart(id.into()))?)
     }
 
+    /// Changes an instance's promotion tier, 0 to 15: the lowest is promoted first, among equals
+    /// the seed chooses. It does not start a failover.
+    ///
+    /// # Errors
+    ///
+    /// There is no such instance, or the tier is above 15.
+    pub fn set_promotion_tier(&self, id: impl Into<InstanceId>, tier: u8) -> Result<(), SimError> {
+        Ok(self.shared.perform(Command::SetTier(id.into(), tier))?)
+    }
+
     /// Waits until the cluster's state fulfils a condition, and returns that state.
     ///
     /// It waits as long as it takes: put a `tokio::time::timeout` around it.

@@ -12,7 +12,7 @@ use crate::id::InstanceId;
 use crate::sim::dns::{DnsServer, Zone};
 use crate::sim::front::Users;
 use crate::sim::volume::Volume;
-use crate::sim::world::{DEFAULT_TIER, Placement, READERS_MAX, World, WorldOptions};
+use crate::sim::world::{DEFAULT_TIER, Placement, READERS_MAX, TIER_MAX, World, WorldOptions};
 
 use super::address::Addresses;
 use super::boot::Clock;
@@ -27,9 +27,6 @@ use super::{SimCluster, SimClusterBuilder};
 
 /// How many blocks of addresses are tried.
 const BLOCK_ATTEMPTS: u64 = 16;
-
-/// The highest promotion tier.
-const TIER_MAX: u8 = 15;
 
 impl SimClusterBuilder {
     /// Starts the cluster in the runtime of the caller. All instances accept connections when it

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::id::InstanceId;
 
+use super::replication::Following;
 use super::table::Table;
 
 /// What an instance is in its cluster.
@@ -37,6 +38,9 @@ pub enum InstanceState {
     Refusing,
     /// Accepts connections and answers each login with 57P03. PostgreSQL only.
     Starting,
+    /// Cut off from the storage: its connections, and new ones, stay open in silence until its
+    /// engine restarts.
+    Fenced,
     /// Deleted: refuses new connections, those it has live on for a while.
     Draining,
 }
@@ -47,6 +51,7 @@ impl fmt::Display for InstanceState {
             Self::Up => "up",
             Self::Refusing => "refusing",
             Self::Starting => "starting",
+            Self::Fenced => "fenced",
             Self::Draining => "draining",
         })
     }
@@ -66,14 +71,22 @@ pub(super) struct Instance {
     /// The `SESSION_ID` of this boot as a reader.
     pub(super) session: Arc<str>,
     pub(super) lag_millis: f64,
+    pub(super) following: Following,
     pub(super) view: View,
     /// It was the writer, and its copy of the table still says so when it comes back.
     pub(super) demoted: bool,
+    /// It is down because the writer is, and boots when a writer accepts again.
+    pub(super) waits_for_writer: bool,
 }
 
 impl Instance {
     pub(super) fn is_up(&self) -> bool {
         self.state == InstanceState::Up
+    }
+
+    /// Whether the control plane could make it the writer now.
+    pub(super) fn is_candidate(&self) -> bool {
+        self.role == Role::Reader && (self.is_up() || self.waits_for_writer)
     }
 }
 

@@ -15,6 +15,9 @@ pub(crate) const READERS_MAX: usize = 15;
 /// The promotion tier of an instance whose tier nobody chose (RDS's default).
 pub(crate) const DEFAULT_TIER: u8 = 1;
 
+/// The highest promotion tier.
+pub(crate) const TIER_MAX: u8 = 15;
+
 impl World {
     pub(super) fn crash(&mut self, id: &InstanceId, now: Duration) -> Result<(), Refusal> {
         let instance = self
@@ -35,9 +38,20 @@ impl World {
                 self.stop(id, Ending::Reset, now);
                 self.forget(id);
             }
-            (Role::Reader, InstanceState::Refusing) => {
-                return Err(Refusal::NotRunning(id.clone(), InstanceState::Refusing));
+            (Role::Reader, state @ (InstanceState::Refusing | InstanceState::Fenced)) => {
+                return Err(Refusal::NotRunning(id.clone(), state));
             }
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_tier(&mut self, id: InstanceId, tier: u8) -> Result<(), Refusal> {
+        if tier > TIER_MAX {
+            return Err(Refusal::NoSuchTier(tier));
+        }
+        match self.instances.get_mut(&id) {
+            Some(instance) => instance.tier = tier,
+            None => return Err(Refusal::Unknown(id)),
         }
         Ok(())
     }
@@ -131,7 +145,10 @@ impl World {
                 };
                 self.queue.push(over_at, over);
             }
-            (Role::Reader, InstanceState::Refusing | InstanceState::Starting) => {
+            (
+                Role::Reader,
+                InstanceState::Refusing | InstanceState::Starting | InstanceState::Fenced,
+            ) => {
                 self.stop(id, Ending::Goodbye, now);
                 self.retire(id, now);
                 self.forget(id);
@@ -167,13 +184,8 @@ impl World {
 
     /// Ends the current boot: fenced first, then closed, then its connections end.
     pub(super) fn stop(&mut self, id: &InstanceId, ending: Ending, now: Duration) {
-        if self.writer() == Some(id) {
-            self.commit_right = None;
-            self.effects.push(Effect::Fence {
-                instance: id.clone(),
-            });
-            self.stop_following(now);
-        }
+        let was_writer = self.writer() == Some(id);
+        self.fence(id, now);
         self.freeze_row(id, now);
         self.effects.push(Effect::Close {
             instance: id.clone(),
@@ -182,11 +194,102 @@ impl World {
             instance: id.clone(),
             ending,
         });
+        self.end_boot(id, InstanceState::Refusing);
+        if was_writer {
+            self.stop_readers(ending, now);
+        }
+    }
+
+    /// Cuts the writer off from the storage and leaves its sockets open, in silence.
+    pub(super) fn hold(&mut self, id: &InstanceId, hold: Duration, now: Duration) {
+        self.fence(id, now);
+        self.freeze_row(id, now);
+        self.effects.push(Effect::End {
+            instance: id.clone(),
+            ending: Ending::Silence,
+        });
+        self.end_boot(id, InstanceState::Fenced);
+        if let Some(boot) = self.instances.get(id).map(|instance| instance.boot) {
+            let instance = id.clone();
+            let over = Due::HoldOver { instance, boot };
+            self.queue.push(now.saturating_add(hold), over);
+        }
+        self.stop_readers(Ending::Goodbye, now);
+    }
+
+    /// The fenced engine stops. What is scheduled for its next boot stays.
+    pub(super) fn hold_over(&mut self, id: &InstanceId, boot: u64, now: Duration) {
+        if !self.is_boot(id, boot) {
+            return;
+        }
+        self.set_state(id, InstanceState::Refusing);
+        self.effects.push(Effect::Close {
+            instance: id.clone(),
+        });
+        self.effects.push(Effect::End {
+            instance: id.clone(),
+            ending: Ending::Reset,
+        });
+        self.publish(now, "RDS-EVENT-0004", id, "DB instance shutdown".into());
+    }
+
+    /// If it is the writer, the storage takes no more commits from it.
+    fn fence(&mut self, id: &InstanceId, now: Duration) {
+        if self.writer() == Some(id) {
+            self.commit_right = None;
+            self.effects.push(Effect::Fence {
+                instance: id.clone(),
+            });
+            self.stop_following(now);
+        }
+    }
+
+    fn end_boot(&mut self, id: &InstanceId, state: InstanceState) {
         let session = self.uuid();
         if let Some(instance) = self.instances.get_mut(id) {
             instance.boot += 1;
-            instance.state = InstanceState::Refusing;
+            instance.state = state;
             instance.session = session;
+            instance.waits_for_writer = false;
+        }
+    }
+
+    /// The readers that do not survive their writer go down with it.
+    fn stop_readers(&mut self, ending: Ending, now: Duration) {
+        if self.timeline.survivable_readers {
+            return;
+        }
+        let readers: Vec<InstanceId> = self
+            .instances
+            .iter()
+            .filter(|(_, instance)| {
+                let running = matches!(instance.state, InstanceState::Up | InstanceState::Starting);
+                instance.role == Role::Reader && running
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in readers {
+            self.stop(&id, ending, now);
+            if let Some(reader) = self.instances.get_mut(&id) {
+                reader.waits_for_writer = true;
+            }
+        }
+        self.check_health_later(now);
+    }
+
+    /// A writer accepts: the readers that went down with the last one are next.
+    pub(super) fn boot_waiting_readers(&mut self, now: Duration) {
+        let waiting: Vec<InstanceId> = self
+            .instances
+            .iter()
+            .filter(|(_, instance)| instance.waits_for_writer)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in waiting {
+            if let Some(reader) = self.instances.get_mut(&id) {
+                reader.waits_for_writer = false;
+            }
+            self.boot_at(&id, now.saturating_add(self.timeline.starting), now);
         }
     }
 
@@ -250,7 +353,7 @@ impl World {
         }));
     }
 
-    fn check_health_later(&mut self, now: Duration) {
+    pub(super) fn check_health_later(&mut self, now: Duration) {
         let at = now.saturating_add(self.timeline.dns_health_check);
         self.queue.push(at, Due::ReaderRecord);
     }

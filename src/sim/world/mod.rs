@@ -23,6 +23,7 @@
 //! | `queue` | what is going to happen |
 //! | `failover` | from a fault of the writer to the next writer |
 //! | `lifecycle` | an instance's boots, and readers that come and go |
+//! | `replication` | how far readers are behind |
 //! | `table`, `views` | the replica-status table, and what each instance believes of it |
 
 mod effect;
@@ -30,6 +31,7 @@ mod failover;
 mod instance;
 mod lifecycle;
 mod queue;
+mod replication;
 mod table;
 mod timeline;
 mod views;
@@ -41,7 +43,7 @@ pub use effect::ClusterEvent;
 pub(crate) use effect::{Command, Effect, Opening, Records, Refusal};
 pub(crate) use instance::Placement;
 pub use instance::{InstanceState, Role};
-pub(crate) use lifecycle::{DEFAULT_TIER, READERS_MAX};
+pub(crate) use lifecycle::{DEFAULT_TIER, READERS_MAX, TIER_MAX};
 pub use timeline::{Timeline, ViewOptions};
 
 use std::collections::BTreeMap;
@@ -168,8 +170,10 @@ impl World {
             boot: 1,
             session: self.uuid(),
             lag_millis: typical * (0.5 + self.random.f64()),
+            following: replication::Following::default(),
             view: View::Following,
             demoted: false,
+            waits_for_writer: false,
         }
     }
 
@@ -188,6 +192,10 @@ impl World {
             Command::Restart(id) => self.restart(&id, now)?,
             Command::AddReader => self.add_reader(now)?,
             Command::Remove(id) => self.remove(&id, now)?,
+            Command::SetLag { instance, lag } => self.set_lag(&instance, lag, now)?,
+            Command::PauseReplication(id) => self.pause_replication(&id, now)?,
+            Command::ResumeReplication(id) => self.resume_replication(&id, now)?,
+            Command::SetTier(id, tier) => self.set_tier(id, tier)?,
         }
         Ok(std::mem::take(&mut self.effects))
     }
@@ -221,12 +229,17 @@ impl World {
             Due::Completed(failover) => self.completed(failover, now),
             Due::FormerRows(rows) => self.former_rows(rows, now),
             Due::OldWriterRowGone(rows) => self.old_writer_row_gone(rows, now),
+            Due::HoldOver { instance, boot } => self.hold_over(&instance, boot, now),
             Due::Starting { instance, boot } => self.starting(&instance, boot),
             Due::Up { instance, boot } => self.up(&instance, boot, now),
             Due::Listed { instance, boot } => self.listed(&instance, boot, now),
             Due::CaughtUp { instance, boot } => self.caught_up(&instance, boot),
             Due::DrainOver { instance, boot } => self.drain_over(&instance, boot, now),
             Due::RowForgotten { instance } => self.row_forgotten(&instance, now),
+            Due::TooFarBehind {
+                instance,
+                paused_at,
+            } => self.too_far_behind(&instance, paused_at, now),
             Due::WriterRecord => self.writer_record(),
             Due::ReaderRecord => self.reader_record(),
         }
@@ -254,6 +267,11 @@ impl World {
         self.instances
             .iter()
             .map(|(id, instance)| (id, instance.role, instance.state))
+    }
+
+    /// The promotion tier of an instance, if it exists.
+    pub(crate) fn tier(&self, id: &InstanceId) -> Option<u8> {
+        self.instances.get(id).map(|instance| instance.tier)
     }
 
     fn publish(&mut self, at: Duration, id: &'static str, instance: &InstanceId, message: String) {
@@ -292,5 +310,6 @@ fn reader_row(instance: &Instance, since: Duration) -> Row {
         since,
         frozen_at: None,
         lag_millis: instance.lag_millis,
+        following: instance.following,
     }
 }

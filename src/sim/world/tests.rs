@@ -119,6 +119,7 @@ impl Stage {
                     fault_at,
                 } => self.promotions.push((instance, epoch, fault_at)),
                 Effect::Dns(records) => self.records = records,
+                Effect::Replication { .. } => {}
                 Effect::Event(event) => self.events.push(event),
             }
             assert!(
@@ -377,6 +378,70 @@ fn a_planned_failover_whose_only_reader_dies_is_called_off() {
 }
 
 #[test]
+fn a_fenced_old_writer_keeps_its_sockets_in_silence_until_it_restarts() {
+    let mut timeline = steady();
+    timeline.fenced_hold = ms(400);
+    let mut stage = Stage::with(EngineKind::MySql, 1, 1, timeline, |_| DEFAULT_TIER);
+    stage.order(Command::Failover(None)).expect("accepted");
+    stage.at(ms(50));
+    assert_eq!(stage.writer(), None, "it is fenced");
+    assert_eq!(stage.endings[0], (id(1), Ending::Silence));
+    assert!(stage.accepts(1), "its port is open");
+    stage.at(ms(250));
+    assert_eq!(stage.writer(), Some(id(2)), "the new writer is up first");
+    stage.at(ms(449));
+    assert!(stage.accepts(1));
+    stage.at(ms(450));
+    assert_eq!(stage.endings.last(), Some(&(id(1), Ending::Reset)));
+    assert!(!stage.accepts(1));
+    stage.at(ms(750));
+    assert!(stage.accepts(1), "back as a reader");
+    assert_eq!(stage.writer(), Some(id(2)));
+}
+
+#[test]
+fn readers_that_do_not_survive_their_writer_restart_with_it() {
+    for command in [
+        Command::Crash(id(1)),
+        Command::Failover(Some(id(2))),
+        Command::Restart(id(1)),
+        Command::Remove(id(1)),
+    ] {
+        let mut timeline = steady();
+        timeline.survivable_readers = false;
+        let mut stage = Stage::with(EngineKind::Postgres, 2, 1, timeline, |_| DEFAULT_TIER);
+        stage.order(command.clone()).expect("accepted");
+        stage.at(ms(60));
+        assert!(
+            !stage.accepts(2) && !stage.accepts(3),
+            "{command:?}: both readers are down"
+        );
+        while stage.writer().is_none() {
+            assert!(!stage.accepts(2) && !stage.accepts(3), "{command:?}");
+            stage.at(stage.now + ms(10));
+        }
+        stage.at(ms(3000));
+        assert!(
+            stage.accepts(2) && stage.accepts(3),
+            "{command:?}: they are back after it"
+        );
+    }
+}
+
+#[test]
+fn a_promotion_tier_can_be_changed() {
+    let mut stage = Stage::new(EngineKind::MySql, 3, 1);
+    stage.order(Command::SetTier(id(4), 0)).expect("accepted");
+    assert_eq!(stage.world.tier(&id(4)), Some(0));
+    stage.crash(1).at(ms(500));
+    assert_eq!(stage.writer(), Some(id(4)));
+    assert_eq!(
+        stage.order(Command::SetTier(id(4), 16)),
+        Err(Refusal::NoSuchTier(16))
+    );
+}
+
+#[test]
 fn operations_that_do_not_fit_are_refused_with_a_reason() {
     let mut stage = Stage::new(EngineKind::MySql, 1, 1);
     let nobody = InstanceId::new("nobody");
@@ -594,8 +659,8 @@ fn zero_lengths_switch_the_anomalies_off() {
 
 #[test]
 fn the_published_timelines_take_their_published_seconds() {
-    let outage = |engine, expected: std::ops::RangeInclusive<u64>| {
-        let mut stage = Stage::with(engine, 1, 3, Timeline::aurora(engine), |_| DEFAULT_TIER);
+    let outage = |engine, timeline, expected: std::ops::RangeInclusive<u64>| {
+        let mut stage = Stage::with(engine, 1, 3, timeline, |_| DEFAULT_TIER);
         stage.order(Command::Failover(None)).expect("accepted");
         let step = ms(100);
         while stage.writer().is_some() {
@@ -611,14 +676,14 @@ fn the_published_timelines_take_their_published_seconds() {
         assert_eq!(stage.records.writer, Some(id(2)));
         assert_eq!(stage.believes(1), (names(&[2]), names(&[1])));
     };
-    outage(EngineKind::Postgres, 6..=8);
-    outage(EngineKind::MySql, 5..=7);
+    outage(EngineKind::Postgres, Timeline::aurora_postgres(), 6..=8);
+    outage(EngineKind::MySql, Timeline::aurora_mysql(), 5..=7);
 }
 
 #[test]
 fn on_aurora_postgres_the_old_writer_may_be_back_before_the_new_one() {
     let engine = EngineKind::Postgres;
-    let mut stage = Stage::with(engine, 1, 3, Timeline::aurora(engine), |_| DEFAULT_TIER);
+    let mut stage = Stage::with(engine, 1, 3, Timeline::aurora_postgres(), |_| DEFAULT_TIER);
     stage.order(Command::Failover(None)).expect("accepted");
     stage.at(ms(11_500));
     assert!(stage.accepts(1));
