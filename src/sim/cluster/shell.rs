@@ -181,6 +181,11 @@ impl Shared {
                     });
                 }
                 Effect::Gone { instance } => machines.close(&instance),
+                Effect::Replication {
+                    instance,
+                    lag,
+                    paused,
+                } => self.set_replication(&instance, lag, paused),
                 Effect::Dns(records) => self.update_zone(machines, &records),
                 Effect::Event(event) => machines.note(event),
             }
@@ -269,6 +274,7 @@ impl Shared {
     }
 
     fn snapshot(&self, machines: &Machines) -> ClusterState {
+        let now = self.clock.now();
         let world = self.world();
         ClusterState {
             epoch: world.epoch(),
@@ -283,6 +289,7 @@ impl Shared {
                         state,
                         tier: world.tier(id)?,
                         address: machines.addresses.of(id)?,
+                        lag: world.lag_of(id, now),
                     })
                 })
                 .collect(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::id::InstanceId;
 
 use super::anomaly::ViewAnomaly;
+use super::replication::Following;
 use super::table::Table;
 
 /// What an instance is in its cluster.
@@ -71,6 +72,7 @@ pub(super) struct Instance {
     /// The `SESSION_ID` of this boot as a reader.
     pub(super) session: Arc<str>,
     pub(super) lag_millis: f64,
+    pub(super) following: Following,
     pub(super) view: View,
     /// It was the writer, and its copy of the table still says so when it comes back.
     pub(super) demoted: bool,

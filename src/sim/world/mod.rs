@@ -26,6 +26,7 @@
 //! | `membership` | instances that come and go |
 //! | `rename`, `upgrade` | an instance under another name, all with another version |
 //! | `anomaly` | what one instance's answer gets wrong on top of that |
+//! | `replication` | how far readers are behind |
 //! | `table`, `views` | the replica-status table, and what each instance believes of it |
 
 mod anomaly;
@@ -36,6 +37,7 @@ mod lifecycle;
 mod membership;
 mod queue;
 mod rename;
+mod replication;
 mod table;
 mod timeline;
 mod upgrade;
@@ -185,6 +187,7 @@ impl World {
             boot: 1,
             session: self.uuid(),
             lag_millis: typical * (0.5 + self.random.f64()),
+            following: replication::Following::default(),
             view: View::Following,
             demoted: false,
             waits_for_writer: false,
@@ -211,6 +214,9 @@ impl World {
             Command::Restart(id) => self.restart(&id, now)?,
             Command::AddReader => self.add_reader(now)?,
             Command::Remove(id) => self.remove(&id, now)?,
+            Command::SetLag { instance, lag } => self.set_lag(&instance, lag, now)?,
+            Command::PauseReplication(id) => self.pause_replication(&id, now)?,
+            Command::ResumeReplication(id) => self.resume_replication(&id, now)?,
             Command::SetTier(id, tier) => self.set_tier(id, tier)?,
             Command::Rename { old, new } => self.rename(&old, &new, now)?,
             Command::ScaleOut(count) => self.scale_out(count, now)?,
@@ -258,6 +264,10 @@ impl World {
             Due::CaughtUp { instance, boot } => self.caught_up(&instance, boot),
             Due::DrainOver { instance, boot } => self.drain_over(&instance, boot, now),
             Due::RowForgotten { instance } => self.row_forgotten(&instance, now),
+            Due::TooFarBehind {
+                instance,
+                paused_at,
+            } => self.too_far_behind(&instance, paused_at, now),
             Due::WriterRecord => self.writer_record(),
             Due::ReaderRecord => self.reader_record(),
         }
@@ -338,5 +348,6 @@ fn reader_row(instance: &Instance, since: Duration) -> Row {
         since,
         frozen_at: None,
         lag_millis: instance.lag_millis,
+        following: instance.following,
     }
 }

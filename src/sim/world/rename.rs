@@ -32,6 +32,8 @@ impl World {
         if role == Role::Writer {
             self.begin_outage(Some(new.clone()), Ending::Goodbye, now);
         }
+        // A lag that was set goes by the name: it ends with it.
+        self.forget_lag(old, now);
         self.stop(old, Ending::Goodbye, now);
         self.publish(now, "RDS-EVENT-0004", old, "DB instance shutdown".into());
         self.retire(old, now);

@@ -22,7 +22,7 @@ fn anomaly(random: &mut fastrand::Rng) -> ViewAnomaly {
 
 fn command(random: &mut fastrand::Rng) -> Command {
     let target = id(random.usize(1..8));
-    match random.usize(..13) {
+    match random.usize(..16) {
         0..=2 => Command::Crash(target),
         3 => Command::Failover(random.bool().then_some(target)),
         4 => Command::Restart(target),
@@ -36,6 +36,12 @@ fn command(random: &mut fastrand::Rng) -> Command {
         9 => Command::ScaleOut(random.usize(..3)),
         10 => Command::ScaleIn(random.usize(..3)),
         11 => Command::Upgrade(format!("3.0{}.0", random.u8(4..9))),
+        12 => Command::PauseReplication(target),
+        13 => Command::ResumeReplication(target),
+        14 => Command::SetLag {
+            instance: target,
+            lag: ms(random.u64(0..500)),
+        },
         _ => Command::SetView(target, anomaly(random)),
     }
 }
