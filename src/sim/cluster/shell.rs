@@ -149,6 +149,11 @@ impl Shared {
                     });
                 }
                 Effect::Gone { instance } => machines.close(&instance),
+                Effect::Replication {
+                    instance,
+                    lag,
+                    paused,
+                } => self.set_replication(&instance, lag, paused),
                 Effect::Dns(records) => self.update_zone(machines, &records),
                 Effect::Event(event) => machines.note(event),
             }
@@ -237,6 +242,7 @@ impl Shared {
     }
 
     fn snapshot(&self, machines: &Machines) -> ClusterState {
+        let now = self.clock.now();
         let world = self.world();
         ClusterState {
             epoch: world.epoch(),
@@ -251,6 +257,7 @@ impl Shared {
                         state,
                         tier: world.tier(id)?,
                         address: machines.addresses.of(id)?,
+                        lag: world.lag_of(id, now),
                     })
                 })
                 .collect(),

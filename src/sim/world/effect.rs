@@ -19,6 +19,18 @@ pub(crate) enum Command {
     Restart(InstanceId),
     AddReader,
     Remove(InstanceId),
+    /// A reader's data is to be that old; zero: it sees each commit at once.
+    SetLag {
+        instance: InstanceId,
+        lag: Duration,
+    },
+    /// Nothing new reaches the reader.
+    PauseReplication(InstanceId),
+    ResumeReplication(InstanceId),
+    /// The storage goes back in time: all connections end, all instances restart.
+    Backtrack {
+        to: Duration,
+    },
     /// The promotion tier, 0 to 15; the lowest is promoted first.
     SetTier(InstanceId, u8),
 }
@@ -47,6 +59,12 @@ pub(crate) enum Effect {
     },
     /// The instance is gone for good.
     Gone { instance: InstanceId },
+    /// How a reader's data follows from now on.
+    Replication {
+        instance: InstanceId,
+        lag: Duration,
+        paused: bool,
+    },
     /// The DNS records are these now.
     Dns(Records),
     /// Something that RDS publishes as an event.
@@ -83,7 +101,7 @@ pub(crate) struct Records {
 pub struct ClusterEvent {
     /// When, since the simulated cluster started.
     pub at: Duration,
-    /// RDS's id for this kind of event, such as `RDS-EVENT-0071`.
+    /// RDS's id for this kind of event, such as `RDS-EVENT-0071`; empty where none is published.
     pub id: &'static str,
     /// The instance that the event is about.
     pub instance: InstanceId,
@@ -106,6 +124,17 @@ pub(crate) enum Refusal {
     NoReader,
     #[error("a cluster has at most 15 readers")]
     TooManyReaders,
+    #[error("instance `{0}` is the writer, which has no lag: name a reader")]
+    WriterHasNoLag(InstanceId),
+    #[error(
+        "a reader restarts when it is {limit:?} behind, so `{instance}` cannot lag by {lag:?}: \
+         ask for less, or raise the timeline's `lag_limit`"
+    )]
+    LagBeyondLimit {
+        instance: InstanceId,
+        lag: Duration,
+        limit: Duration,
+    },
     #[error("instance `{0}` is the only one of the cluster and cannot be removed")]
     LastInstance(InstanceId),
     #[error("promotion tier {0}: a tier is from 0 to 15")]

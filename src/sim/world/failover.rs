@@ -223,6 +223,7 @@ impl World {
             instance.role = Role::Writer;
             instance.demoted = false;
         }
+        self.forget_lag(&target, now);
         let jitter = self.up_to(self.timeline.promotion_jitter);
         let accepts_at = now
             .saturating_add(self.timeline.promotion)

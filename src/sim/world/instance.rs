@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::id::InstanceId;
 
+use super::replication::Following;
 use super::table::Table;
 
 /// What an instance is in its cluster.
@@ -70,6 +71,7 @@ pub(super) struct Instance {
     /// The `SESSION_ID` of this boot as a reader.
     pub(super) session: Arc<str>,
     pub(super) lag_millis: f64,
+    pub(super) following: Following,
     pub(super) view: View,
     /// It was the writer, and its copy of the table still says so when it comes back.
     pub(super) demoted: bool,

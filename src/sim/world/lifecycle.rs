@@ -7,6 +7,7 @@ use crate::sim::front::Ending;
 
 use super::instance::{InstanceState, Role, View};
 use super::queue::Due;
+use super::replication::Following;
 use super::{Effect, Opening, Refusal, World};
 
 /// The number of readers that Aurora allows in a cluster.
@@ -169,7 +170,14 @@ impl World {
     }
 
     pub(super) fn forget(&mut self, id: &InstanceId) {
-        self.instances.remove(id);
+        let gone = self.instances.remove(id);
+        if gone.is_some_and(|instance| instance.following != Following::default()) {
+            self.effects.push(Effect::Replication {
+                instance: id.clone(),
+                lag: Duration::ZERO,
+                paused: false,
+            });
+        }
         self.effects.push(Effect::Gone {
             instance: id.clone(),
         });
@@ -353,7 +361,7 @@ impl World {
         }));
     }
 
-    fn check_health_later(&mut self, now: Duration) {
+    pub(super) fn check_health_later(&mut self, now: Duration) {
         let at = now.saturating_add(self.timeline.dns_health_check);
         self.queue.push(at, Due::ReaderRecord);
     }

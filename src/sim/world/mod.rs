@@ -23,6 +23,7 @@
 //! | `queue` | what is going to happen |
 //! | `failover` | from a fault of the writer to the next writer |
 //! | `lifecycle` | an instance's boots, and readers that come and go |
+//! | `replication` | how far readers are behind |
 //! | `table`, `views` | the replica-status table, and what each instance believes of it |
 
 mod effect;
@@ -30,6 +31,7 @@ mod failover;
 mod instance;
 mod lifecycle;
 mod queue;
+mod replication;
 mod table;
 mod timeline;
 mod views;
@@ -168,6 +170,7 @@ impl World {
             boot: 1,
             session: self.uuid(),
             lag_millis: typical * (0.5 + self.random.f64()),
+            following: replication::Following::default(),
             view: View::Following,
             demoted: false,
             waits_for_writer: false,
@@ -189,6 +192,10 @@ impl World {
             Command::Restart(id) => self.restart(&id, now)?,
             Command::AddReader => self.add_reader(now)?,
             Command::Remove(id) => self.remove(&id, now)?,
+            Command::SetLag { instance, lag } => self.set_lag(&instance, lag, now)?,
+            Command::PauseReplication(id) => self.pause_replication(&id, now)?,
+            Command::Backtrack { to } => self.backtrack(to, now)?,
+            Command::ResumeReplication(id) => self.resume_replication(&id, now)?,
             Command::SetTier(id, tier) => self.set_tier(id, tier)?,
         }
         Ok(std::mem::take(&mut self.effects))
@@ -230,6 +237,10 @@ impl World {
             Due::CaughtUp { instance, boot } => self.caught_up(&instance, boot),
             Due::DrainOver { instance, boot } => self.drain_over(&instance, boot, now),
             Due::RowForgotten { instance } => self.row_forgotten(&instance, now),
+            Due::TooFarBehind {
+                instance,
+                paused_at,
+            } => self.too_far_behind(&instance, paused_at, now),
             Due::WriterRecord => self.writer_record(),
             Due::ReaderRecord => self.reader_record(),
         }
@@ -300,5 +311,6 @@ fn reader_row(instance: &Instance, since: Duration) -> Row {
         since,
         frozen_at: None,
         lag_millis: instance.lag_millis,
+        following: instance.following,
     }
 }

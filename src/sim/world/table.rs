@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::id::{EngineKind, InstanceId};
 use crate::sim::host::{MASTER_SESSION_ID, StatusRow};
 
+use super::replication::Following;
+
 /// The lag that Aurora shows for an instance that was deleted or stopped.
 pub(super) const LINGERING_LAG_MILLIS: f64 = 900_000.0;
 
@@ -29,6 +31,8 @@ pub(super) struct Row {
     /// When the row was renewed for the last time, if that is over.
     pub(super) frozen_at: Option<Duration>,
     pub(super) lag_millis: f64,
+    /// What goes before `lag_millis` where somebody has meddled with the lag.
+    pub(super) following: Following,
 }
 
 impl Row {
@@ -38,6 +42,7 @@ impl Row {
             since,
             frozen_at: None,
             lag_millis: 0.0,
+            following: Following::default(),
         }
     }
 
@@ -92,6 +97,10 @@ fn render_row(id: &InstanceId, row: &Row, with: Rendering<'_>) -> StatusRow {
         (true, EngineKind::Postgres) => None,
         (true, EngineKind::MySql) => Some(0.0),
         (false, _) if row.lag_millis >= LINGERING_LAG_MILLIS => Some(row.lag_millis),
+        (false, _) if row.following != Following::default() => {
+            let lag = row.following.lag_at(renewed).unwrap_or_default();
+            Some((lag.as_secs_f64() * 1000.0).round())
+        }
         (false, _) => Some((row.lag_millis * (0.5 + wobble)).round()),
     };
     StatusRow {

@@ -119,6 +119,7 @@ impl Stage {
                     fault_at,
                 } => self.promotions.push((instance, epoch, fault_at)),
                 Effect::Dns(records) => self.records = records,
+                Effect::Replication { .. } => {}
                 Effect::Event(event) => self.events.push(event),
             }
             assert!(

@@ -60,6 +60,9 @@ pub struct Timeline {
     pub status_interval: Duration,
     /// The replica lag that a healthy reader reports, give or take a half.
     pub replica_lag: Duration,
+    /// How old the data of a reader with paused replication may get before it restarts: 60 s in
+    /// all timelines. Aurora's own limit is not published.
+    pub lag_limit: Duration,
     /// What the instances' own copies of the replica-status table get wrong, and for how long.
     pub views: ViewOptions,
 }
@@ -126,6 +129,7 @@ impl Timeline {
             removal_grace: millis(500),
             status_interval: seconds(1),
             replica_lag: millis(16),
+            lag_limit: seconds(60),
             views: ViewOptions {
                 propagation: millis(10),
                 one_row: millis(100),
@@ -196,6 +200,7 @@ impl Timeline {
             removal_grace: seconds(180),
             status_interval: seconds(1),
             replica_lag: millis(16),
+            lag_limit: seconds(60),
             views: ViewOptions {
                 propagation: seconds(1),
                 one_row: seconds(2),
@@ -233,6 +238,7 @@ impl Timeline {
             &mut self.removal_grace,
             &mut self.status_interval,
             &mut self.replica_lag,
+            &mut self.lag_limit,
             &mut views.propagation,
             &mut views.one_row,
             &mut views.two_writers,

@@ -46,7 +46,7 @@ impl World {
     }
 
     /// Changes the writer's table, if there is a writer to keep it.
-    fn edit_table(&mut self, now: Duration, edit: impl FnOnce(&mut Table)) {
+    pub(super) fn edit_table(&mut self, now: Duration, edit: impl FnOnce(&mut Table)) {
         if self.commit_right.is_some() {
             let mut table = (*self.history.newest()).clone();
             edit(&mut table);

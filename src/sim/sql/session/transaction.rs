@@ -239,6 +239,13 @@ impl Session {
     pub(super) fn commit(&mut self) -> Result<(), SqlError> {
         let result = match self.transaction.storage {
             Storage::Nothing => Ok(()),
+            Storage::Writing {
+                _guard: Some(_), ..
+            } => {
+                let now = Duration::from_micros(self.context.host.elapsed_micros());
+                let volume = std::sync::Arc::clone(&self.volume);
+                volume.commit(now, || self.sqlite("COMMIT"))
+            }
             _ => self.sqlite("COMMIT"),
         };
         match result {
@@ -352,7 +359,7 @@ impl Session {
         error
     }
 
-    fn has_storage(&self) -> bool {
+    pub(super) fn has_storage(&self) -> bool {
         !matches!(self.transaction.storage, Storage::Nothing)
     }
 
