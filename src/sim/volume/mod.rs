@@ -5,6 +5,7 @@
 //! readers are shown. Not here: SQL, roles, and who may write; a session asks its
 //! [`Host`](super::host::Host) for that.
 
+mod backtrack;
 mod ledger;
 mod past;
 mod replication;
@@ -45,6 +46,8 @@ pub(crate) struct Volume {
     last_session: AtomicU64,
     sequences: Sequences,
     replication: Replication,
+    /// What was applied and undone by going back.
+    undone: std::sync::Mutex<Vec<LedgerEntry>>,
 }
 
 /// The right to write to the volume; held from a transaction's first write to its end.
@@ -76,6 +79,7 @@ impl Volume {
         Ok(Self {
             _directory: directory,
             replication: Replication::new(&path),
+            undone: std::sync::Mutex::default(),
             path,
             write_lock: Arc::default(),
             schema_generation: AtomicU64::new(1),

@@ -43,6 +43,11 @@ impl Sequences {
         self.lock().retain(|key, _| !key.starts_with(&prefix));
     }
 
+    /// Forgets all counters: each starts anew from what its column holds.
+    pub(crate) fn forget_all(&self) {
+        self.lock().clear();
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, i64>> {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -29,6 +29,10 @@ pub(crate) enum Command {
     /// Nothing new reaches the reader.
     PauseReplication(InstanceId),
     ResumeReplication(InstanceId),
+    /// The storage goes back in time: all connections end, all instances restart.
+    Backtrack {
+        to: Duration,
+    },
     /// The promotion tier, 0 to 15; the lowest is promoted first.
     SetTier(InstanceId, u8),
     /// Restarts an instance under another name.

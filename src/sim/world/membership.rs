@@ -8,6 +8,7 @@ use crate::sim::front::Ending;
 use super::instance::{InstanceState, Role, View};
 use super::lifecycle::{DEFAULT_TIER, TIER_MAX};
 use super::queue::Due;
+use super::replication::Following;
 use super::{Effect, Refusal, World};
 
 /// The number of readers that Aurora allows in a cluster.
@@ -149,7 +150,14 @@ impl World {
     }
 
     pub(super) fn forget(&mut self, id: &InstanceId, now: Duration) {
-        self.instances.remove(id);
+        let gone = self.instances.remove(id);
+        if gone.is_some_and(|instance| instance.following != Following::default()) {
+            self.effects.push(Effect::Replication {
+                instance: id.clone(),
+                lag: Duration::ZERO,
+                paused: false,
+            });
+        }
         self.effects.push(Effect::Gone {
             instance: id.clone(),
         });

@@ -216,6 +216,7 @@ impl World {
             Command::Remove(id) => self.remove(&id, now)?,
             Command::SetLag { instance, lag } => self.set_lag(&instance, lag, now)?,
             Command::PauseReplication(id) => self.pause_replication(&id, now)?,
+            Command::Backtrack { to } => self.backtrack(to, now)?,
             Command::ResumeReplication(id) => self.resume_replication(&id, now)?,
             Command::SetTier(id, tier) => self.set_tier(id, tier)?,
             Command::Rename { old, new } => self.rename(&old, &new, now)?,
