@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::id::{EngineKind, InstanceId};
+use crate::sim::volume::Origin;
 use crate::sim::world::Timeline;
 
 use super::tls::Tls;
@@ -48,6 +49,8 @@ pub struct SimClusterBuilder {
     pub(super) tiers: BTreeMap<InstanceId, u8>,
     pub(super) tls: Tls,
     pub(super) backtrack_window: Option<Duration>,
+    /// What the storage begins with, if it is not empty.
+    pub(super) origin: Option<std::sync::Arc<Origin>>,
 }
 
 impl std::fmt::Debug for SimClusterBuilder {
@@ -79,6 +82,7 @@ impl SimClusterBuilder {
             tiers: BTreeMap::new(),
             tls: Tls::Off,
             backtrack_window: None,
+            origin: None,
         }
     }
 

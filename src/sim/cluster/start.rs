@@ -41,7 +41,11 @@ impl SimClusterBuilder {
         let setup = |what| move |source| SimError::Setup { what, source };
         let zone = Zone::new(&names).map_err(setup("DNS names"))?;
         let zone = Arc::new(RwLock::new(zone));
-        let volume = Volume::create().map_err(setup("storage"))?;
+        let mut volume = Volume::create().map_err(setup("storage"))?;
+        if let Some(origin) = &self.origin {
+            let copied = volume.begin_as(origin).map_err(io::Error::other);
+            copied.map_err(setup("storage"))?;
+        }
         if let Some(window) = self.backtrack_window {
             let kept = volume.keep_window(window).map_err(io::Error::other);
             kept.map_err(setup("storage"))?;

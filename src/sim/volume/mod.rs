@@ -6,6 +6,7 @@
 //! [`Host`](super::host::Host) for that.
 
 mod backtrack;
+mod clone;
 mod ledger;
 mod past;
 mod replication;
@@ -13,6 +14,7 @@ mod sequences;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use clone::Origin;
 pub use ledger::LedgerEntry;
 pub(crate) use ledger::{EntryOrigin, LEDGER_TABLE, append as append_to_ledger};
 pub(crate) use past::OldState;

@@ -52,7 +52,7 @@ pub(crate) struct OldState {
 }
 
 impl Moment {
-    fn catch(volume: &Path, version: Version) -> rusqlite::Result<Self> {
+    pub(super) fn catch(volume: &Path, version: Version) -> rusqlite::Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(volume, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;

@@ -48,6 +48,13 @@ impl Sequences {
         self.lock().clear();
     }
 
+    /// Counters of another volume that stand where these stand.
+    pub(super) fn duplicate(&self) -> Self {
+        Self {
+            next: Mutex::new(self.lock().clone()),
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, i64>> {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
