@@ -5,6 +5,8 @@
 //! readers are shown. Not here: SQL, roles, and who may write; a session asks its
 //! [`Host`](super::host::Host) for that.
 
+mod backtrack;
+mod clone;
 mod ledger;
 mod past;
 mod replication;
@@ -12,6 +14,7 @@ mod sequences;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use clone::Origin;
 pub use ledger::LedgerEntry;
 pub(crate) use ledger::{EntryOrigin, LEDGER_TABLE, append as append_to_ledger};
 pub(crate) use past::OldState;
@@ -45,6 +48,8 @@ pub(crate) struct Volume {
     last_session: AtomicU64,
     sequences: Sequences,
     replication: Replication,
+    /// What was applied and undone by going back.
+    undone: std::sync::Mutex<Vec<LedgerEntry>>,
 }
 
 /// The right to write to the volume; held from a transaction's first write to its end.
@@ -76,6 +81,7 @@ impl Volume {
         Ok(Self {
             _directory: directory,
             replication: Replication::new(&path),
+            undone: std::sync::Mutex::default(),
             path,
             write_lock: Arc::default(),
             schema_generation: AtomicU64::new(1),

@@ -34,7 +34,7 @@ pub(super) struct Version {
 }
 
 /// A state of the volume.
-pub(super) struct Moment {
+pub(crate) struct Moment {
     pub(super) version: Version,
     holder: Mutex<Holder>,
 }
@@ -52,7 +52,7 @@ pub(crate) struct OldState {
 }
 
 impl Moment {
-    fn catch(volume: &Path, version: Version) -> rusqlite::Result<Self> {
+    pub(super) fn catch(volume: &Path, version: Version) -> rusqlite::Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(volume, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -92,7 +92,7 @@ impl Moment {
     }
 }
 
-fn failure(message: &str) -> rusqlite::Error {
+pub(super) fn failure(message: &str) -> rusqlite::Error {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
     rusqlite::Error::SqliteFailure(code, Some(message.to_owned()))
 }
@@ -182,6 +182,17 @@ impl Past {
             self.moments.push_back(Arc::new(moment));
         }
         Ok(())
+    }
+
+    /// Whether the state of a moment in the past may still be kept.
+    pub(super) fn reaches(&self, at: Duration, now: Duration) -> bool {
+        at <= now && now - at <= self.reach
+    }
+
+    /// Forgets the states that came after one.
+    pub(super) fn forget_after(&mut self, version: Version) {
+        self.moments
+            .retain(|it| it.version.commits <= version.commits);
     }
 
     #[cfg(test)]

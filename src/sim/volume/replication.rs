@@ -17,24 +17,27 @@ use crate::id::InstanceId;
 
 /// The lagging readers, and the states that are kept for them.
 pub(super) struct Replication {
-    volume: PathBuf,
+    pub(super) volume: PathBuf,
     /// Whether there is any lagging reader; asked before each statement of a reader.
     active: AtomicBool,
     inner: Mutex<Inner>,
 }
 
 #[derive(Default)]
-struct Inner {
+pub(super) struct Inner {
     /// The volume's present state.
-    version: Version,
-    past: Option<Past>,
-    followers: BTreeMap<InstanceId, Follower>,
+    pub(super) version: Version,
+    /// What lagging readers are shown.
+    pub(super) past: Option<Past>,
+    /// What the volume can go back to.
+    pub(super) window: Option<Past>,
+    pub(super) followers: BTreeMap<InstanceId, Follower>,
 }
 
-struct Follower {
+pub(super) struct Follower {
     lag: Duration,
     paused: bool,
-    shown: Option<Arc<Moment>>,
+    pub(super) shown: Option<Arc<Moment>>,
 }
 
 impl std::fmt::Debug for Replication {
@@ -54,7 +57,7 @@ impl Replication {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -66,16 +69,13 @@ impl Replication {
     pub(super) fn commit<T>(&self, now: Duration, commit: impl FnOnce() -> T) -> T {
         let mut inner = self.lock();
         let version = inner.version;
-        if let Some(past) = &mut inner.past {
-            let caught = past.before_commit(now, version, &self.volume);
-            if let Err(error) = caught {
-                tracing::warn!(%error, "a lagging reader will miss a state of the volume");
+        let Inner { past, window, .. } = &mut *inner;
+        for kept in [past, window].into_iter().flatten() {
+            if let Err(error) = kept.before_commit(now, version, &self.volume) {
+                tracing::warn!(%error, "a state of the simulated volume could not be kept");
             }
         }
-        inner.version = Version {
-            commits: version.commits + 1,
-            since: now.max(version.since),
-        };
+        inner.next_version(now);
         commit()
     }
 
@@ -132,6 +132,13 @@ impl Replication {
 }
 
 impl Inner {
+    pub(super) fn next_version(&mut self, now: Duration) {
+        self.version = Version {
+            commits: self.version.commits + 1,
+            since: now.max(self.version.since),
+        };
+    }
+
     fn shown_to(
         &mut self,
         reader: &InstanceId,

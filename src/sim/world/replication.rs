@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::id::{EngineKind, InstanceId};
 use crate::sim::front::Ending;
 
-use super::instance::{Instance, Role};
+use super::instance::{Instance, InstanceState, Role};
 use super::queue::Due;
 use super::{Effect, Refusal, World};
 
@@ -114,7 +114,7 @@ impl World {
             };
             self.publish(
                 now,
-                LOG_ENTRY,
+                NO_ID,
                 id,
                 format!("Read Replica has fallen behind the master too much. Restarting {engine}"),
             );
@@ -123,6 +123,37 @@ impl World {
             self.check_health_later(now);
         }
         self.follow_as(id, following, now);
+    }
+
+    /// Ends all connections and restarts all instances, while the storage goes back.
+    pub(super) fn backtrack(&mut self, to: Duration, now: Duration) -> Result<(), Refusal> {
+        let Some(writer) = self.writer().cloned() else {
+            return Err(Refusal::FailoverInProgress);
+        };
+        self.restart_writer(&writer, now)?;
+        let readers: Vec<(InstanceId, InstanceState)> = self
+            .instances()
+            .filter(|(_, role, _)| *role == Role::Reader)
+            .map(|(id, _, state)| (id.clone(), state))
+            .collect();
+        for (id, state) in readers {
+            match state {
+                InstanceState::Up | InstanceState::Starting => {
+                    self.stop(&id, Ending::Goodbye, now);
+                    self.boot_at(&id, now.saturating_add(self.timeline.restart), now);
+                    self.check_health_later(now);
+                }
+                InstanceState::Draining => {
+                    self.stop(&id, Ending::Goodbye, now);
+                    self.forget(&id, now);
+                }
+                // It is on its way to a restart.
+                InstanceState::Refusing | InstanceState::Fenced => {}
+            }
+        }
+        let message = format!("The DB cluster was backtracked to {to:?} after its start");
+        self.publish(now, NO_ID, &writer, message);
+        Ok(())
     }
 
     fn reader(&self, id: &InstanceId) -> Result<&Instance, Refusal> {
@@ -165,6 +196,5 @@ impl World {
     }
 }
 
-/// Aurora writes this into the reader's error log and publishes it among the events; its event
-/// id is not published.
-const LOG_ENTRY: &str = "";
+/// The id of events whose id is not published.
+const NO_ID: &str = "";

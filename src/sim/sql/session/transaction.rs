@@ -187,6 +187,18 @@ impl Session {
         Ok(())
     }
 
+    /// Whether another session holds the write lock.
+    pub(super) fn would_wait(&self) -> bool {
+        let holds = matches!(
+            self.transaction.storage,
+            Storage::Writing {
+                _guard: Some(_),
+                ..
+            }
+        );
+        !holds && self.volume.try_lock_for_writing().is_none()
+    }
+
     async fn wait_for_lock(&mut self, no_wait: bool) -> Result<WriteGuard, SqlError> {
         if let Some(guard) = self.volume.try_lock_for_writing() {
             return Ok(guard);
