@@ -3,12 +3,15 @@
 //! ```text
 //! cargo run --example simulated_cluster -- --engine postgres
 //! ```
+//!
+//! Enter crashes the writer; `crash ID`, `failover` and `failover ID` say what else may happen.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Context;
-use aurora_driver::EngineKind;
 use aurora_driver::sim::{SimCluster, Timeline};
+use aurora_driver::{EngineKind, InstanceId};
 use clap::Parser;
 use tokio::sync::mpsc;
 
@@ -27,6 +30,10 @@ struct Arguments {
     /// The TCP port of every instance; 0 lets the system choose one.
     #[arg(long, default_value_t = 0)]
     port: u16,
+    /// Names and places an instance, such as `21@127.0.0.21`; the first one is the writer, and
+    /// `--readers` no longer counts.
+    #[arg(long, value_name = "NAME@ADDRESS", value_parser = placed)]
+    instance: Vec<(String, Ipv4Addr)>,
     /// Fixes the simulator's random choices.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -38,16 +45,20 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let timeline = if arguments.slow {
-        Timeline::aurora(arguments.engine)
-    } else {
-        Timeline::fast()
+    let timeline = match (arguments.slow, arguments.engine) {
+        (false, _) => Timeline::fast(),
+        (true, EngineKind::Postgres) => Timeline::aurora_postgres(),
+        (true, EngineKind::MySql) => Timeline::aurora_mysql(),
     };
-    let cluster = SimCluster::builder(arguments.engine)
+    let mut builder = SimCluster::builder(arguments.engine)
         .readers(usize::from(arguments.readers))
         .timeline(timeline)
         .seed(arguments.seed)
-        .port(arguments.port)
+        .port(arguments.port);
+    for (name, address) in arguments.instance {
+        builder = builder.instance(name, address);
+    }
+    let cluster = builder
         .start()
         .await
         .context("the simulated cluster did not start")?;
@@ -55,6 +66,16 @@ async fn main() -> anyhow::Result<()> {
     serve(&cluster).await?;
     cluster.stop().await;
     Ok(())
+}
+
+fn placed(text: &str) -> Result<(String, Ipv4Addr), String> {
+    let (name, address) = text
+        .split_once('@')
+        .ok_or("expected NAME@ADDRESS, such as 21@127.0.0.21")?;
+    let address = address
+        .parse()
+        .map_err(|_| format!("`{address}` is no IPv4 address"))?;
+    Ok((name.to_owned(), address))
 }
 
 fn introduce(cluster: &SimCluster) {
@@ -80,7 +101,7 @@ fn introduce(cluster: &SimCluster) {
     println!("Press Enter to crash the writer, Ctrl-C to stop.\n");
 }
 
-fn command_line(cluster: &SimCluster, instance: &aurora_driver::InstanceId) -> String {
+fn command_line(cluster: &SimCluster, instance: &InstanceId) -> String {
     let Some(address) = cluster.address_of(instance) else {
         return "it has no address any more".to_owned();
     };
@@ -96,7 +117,7 @@ fn command_line(cluster: &SimCluster, instance: &aurora_driver::InstanceId) -> S
     }
 }
 
-/// Crashes the writer at each Enter and prints what becomes of it, until Ctrl-C.
+/// Obeys each line and prints what becomes of it, until Ctrl-C.
 async fn serve(cluster: &SimCluster) -> anyhow::Result<()> {
     let mut keys = listen_to_keyboard();
     let mut keys_open = true;
@@ -109,7 +130,7 @@ async fn serve(cluster: &SimCluster) -> anyhow::Result<()> {
             result = &mut stop => return result.context("Ctrl-C cannot be awaited"),
             // Without a keyboard the cluster still runs until it is stopped.
             key = keys.recv(), if keys_open => match key {
-                Some(()) => crash(cluster),
+                Some(line) => obey(cluster, &line),
                 None => keys_open = false,
             },
             _ = news.tick() => {
@@ -123,13 +144,14 @@ async fn serve(cluster: &SimCluster) -> anyhow::Result<()> {
     }
 }
 
-/// One message for each Enter. A thread of its own reads: tokio's standard input would keep the
+/// The lines that are typed. A thread of its own reads: tokio's standard input would keep the
 /// program from ending until the next Enter.
-fn listen_to_keyboard() -> mpsc::Receiver<()> {
+fn listen_to_keyboard() -> mpsc::Receiver<String> {
     let (pressed, keys) = mpsc::channel(8);
     std::thread::spawn(move || {
         for line in std::io::stdin().lines() {
-            if line.is_err() || pressed.blocking_send(()).is_err() {
+            let Ok(line) = line else { return };
+            if pressed.blocking_send(line).is_err() {
                 return;
             }
         }
@@ -137,9 +159,23 @@ fn listen_to_keyboard() -> mpsc::Receiver<()> {
     keys
 }
 
-fn crash(cluster: &SimCluster) {
-    match cluster.crash_writer() {
-        Ok(writer) => println!("{writer} crashes"),
+fn obey(cluster: &SimCluster, line: &str) {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let told = match words.as_slice() {
+        [] => cluster
+            .crash_writer()
+            .map(|writer| format!("{writer} crashes")),
+        ["crash", id] => cluster.crash(*id).map(|()| format!("{id} crashes")),
+        ["failover"] => cluster
+            .failover(None)
+            .map(|()| "a failover begins".to_owned()),
+        ["failover", id] => cluster
+            .failover(Some(&InstanceId::from(*id)))
+            .map(|()| format!("a failover to {id} begins")),
+        _ => Ok("not understood: press Enter, or type crash ID or failover [ID]".to_owned()),
+    };
+    match told {
+        Ok(told) => println!("{told}"),
         Err(error) => println!("{error}"),
     }
 }

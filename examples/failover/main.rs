@@ -104,10 +104,17 @@ async fn main() -> anyhow::Result<ExitCode> {
     })
 }
 
+fn aurora(engine: EngineKind) -> Timeline {
+    match engine {
+        EngineKind::Postgres => Timeline::aurora_postgres(),
+        EngineKind::MySql => Timeline::aurora_mysql(),
+    }
+}
+
 async fn run<E: Database>(arguments: &Arguments) -> anyhow::Result<Report> {
     let timeline = match arguments.timeline {
         Pace::Fast => Timeline::fast(),
-        Pace::Aurora => Timeline::aurora(arguments.engine),
+        Pace::Aurora => aurora(arguments.engine),
     };
     let began = Instant::now();
     let simulated = SimCluster::builder(arguments.engine)

@@ -15,4 +15,4 @@ pub use cluster::{
 };
 pub use fault::ListenerState;
 pub use volume::LedgerEntry;
-pub use world::{ClusterEvent, InstanceState, Role, Timeline, ViewOptions};
+pub use world::{ClusterEvent, InstanceState, Role, Timeline, ViewAnomaly, ViewOptions};

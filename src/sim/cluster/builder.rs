@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::id::{EngineKind, InstanceId};
 use crate::sim::fault::Limits;
+use crate::sim::volume::Origin;
 use crate::sim::world::Timeline;
 
 use super::tls::Tls;
@@ -49,6 +50,9 @@ pub struct SimClusterBuilder {
     pub(super) tiers: BTreeMap<InstanceId, u8>,
     pub(super) tls: Tls,
     pub(super) limits: Limits,
+    pub(super) backtrack_window: Option<Duration>,
+    /// What the storage begins with, if it is not empty.
+    pub(super) origin: Option<std::sync::Arc<Origin>>,
 }
 
 impl std::fmt::Debug for SimClusterBuilder {
@@ -80,6 +84,8 @@ impl SimClusterBuilder {
             tiers: BTreeMap::new(),
             tls: Tls::Off,
             limits: Limits::default(),
+            backtrack_window: None,
+            origin: None,
         }
     }
 
@@ -182,6 +188,17 @@ impl SimClusterBuilder {
     #[must_use]
     pub fn login_rate(mut self, per_second: u32) -> Self {
         self.limits.logins_per_second = Some(per_second);
+        self
+    }
+
+    /// How far back [`backtrack`](super::SimCluster::backtrack) can go; not at all if not set,
+    /// which costs nothing. MySQL only.
+    ///
+    /// Within the window, some 64 states of the storage are held, and its write-ahead log grows
+    /// by all that is written. Aurora's longest window is 72 hours.
+    #[must_use]
+    pub fn backtrack_window(mut self, window: Duration) -> Self {
+        self.backtrack_window = Some(window);
         self
     }
 

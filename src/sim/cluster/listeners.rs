@@ -13,6 +13,9 @@ use super::machines::Machines;
 use super::shell::Shared;
 use super::{SimCluster, SimError};
 
+#[cfg(test)]
+mod tests;
+
 impl SimCluster {
     /// Sets what an instance does with connections. It outlasts the instance's restarts and
     /// changes of role; see [`InstanceStatus::listener`](super::InstanceStatus::listener).

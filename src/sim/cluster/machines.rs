@@ -100,11 +100,24 @@ impl Machines {
         }
     }
 
+    /// The instance keeps its address and its counters.
+    pub(super) fn rename(&mut self, from: &InstanceId, to: &InstanceId) {
+        self.addresses.rename(from, to);
+        if let Some(machine) = self.instances.remove(from) {
+            self.instances.insert(to.clone(), machine);
+        }
+    }
+
     pub(super) fn end(&mut self, id: &InstanceId, ending: Ending) {
         let Some(machine) = self.instances.get_mut(id) else {
             return;
         };
-        if let Some(running) = machine.boot.take() {
+        if ending == Ending::Silence {
+            // Its connections, and those that are still accepted, wait for another ending.
+            if let Some(running) = &machine.boot {
+                running.ending.send_replace(Some(ending));
+            }
+        } else if let Some(running) = machine.boot.take() {
             running.ending.send_replace(Some(ending));
             if ending == Ending::Silence {
                 machine.silent.push(running.ending);

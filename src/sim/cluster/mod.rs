@@ -5,6 +5,9 @@
 //! | `builder` | how a cluster is described |
 //! | `start` | from the description to a running cluster |
 //! | `operations` | what can be done to it, and waited for |
+//! | `clone` | a second cluster on a copy of the storage |
+//! | `backtrack` | the way back to an earlier state |
+//! | `replication` | readers that lag |
 //! | `shell` | carries out what the world decides |
 //! | `machines` | the sockets, boots and counters of the instances |
 //! | `listener` | one instance's listening socket |
@@ -18,14 +21,17 @@
 //! Not here: what happens when and why (`sim::world`), the wire protocols (`sim::front`).
 
 mod address;
+mod backtrack;
 mod boot;
 mod builder;
+mod clone;
 mod error;
 mod listener;
 mod listeners;
 mod machines;
 mod names;
 mod operations;
+mod replication;
 mod shell;
 mod start;
 mod state;

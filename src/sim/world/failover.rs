@@ -36,7 +36,7 @@ pub(super) struct Failover {
 
 impl World {
     /// Begins an outage; whatever an earlier one had scheduled no longer counts.
-    fn begin_outage(&mut self, old: Option<InstanceId>, ending: Ending, now: Duration) {
+    pub(super) fn begin_outage(&mut self, old: Option<InstanceId>, ending: Ending, now: Duration) {
         self.failovers += 1;
         self.failover = Some(Failover {
             id: self.failovers,
@@ -88,7 +88,7 @@ impl World {
         self.begin_outage(None, Ending::Goodbye, now);
         self.stop(id, Ending::Goodbye, now);
         self.retire(id, now);
-        self.forget(id);
+        self.forget(id, now);
         self.promote(target, now);
         Ok(())
     }
@@ -146,16 +146,27 @@ impl World {
         let (Some(old), Some(target)) = (old, target) else {
             self.failover = None;
             if let Some(writer) = self.writer().cloned() {
-                let message = "The attempt to fail over failed: no reader is available".into();
+                let message = "Cluster failover failed, check the health of your cluster instances and try again"
+                    .into();
                 self.publish(now, "RDS-EVENT-0069", &writer, message);
             }
+            self.upgrade_step(now);
             return;
         };
         if let Some(failover) = &mut self.failover {
             failover.cut_at = now;
         }
-        self.stop(&old, Ending::Goodbye, now);
-        self.publish(now, "RDS-EVENT-0004", &old, "DB instance shutdown".into());
+        // The engine of a fenced writer is stopped before its next boot begins.
+        let hold = self
+            .timeline
+            .fenced_hold
+            .min(self.timeline.rejoin.saturating_sub(self.timeline.starting));
+        if hold.is_zero() {
+            self.stop(&old, Ending::Goodbye, now);
+            self.publish(now, "RDS-EVENT-0004", &old, "DB instance shutdown".into());
+        } else {
+            self.hold(&old, hold, now);
+        }
         self.promote(target, now);
     }
 
@@ -179,7 +190,7 @@ impl World {
         let ready: Vec<(&InstanceId, u8)> = self
             .instances
             .iter()
-            .filter(|(_, instance)| instance.role == Role::Reader && instance.is_up())
+            .filter(|(_, instance)| instance.is_candidate())
             .map(|(id, instance)| (id, instance.tier))
             .collect();
         let lowest = ready.iter().map(|(_, tier)| *tier).min()?;
@@ -214,6 +225,7 @@ impl World {
             instance.role = Role::Writer;
             instance.demoted = false;
         }
+        self.forget_lag(&target, now);
         let jitter = self.up_to(self.timeline.promotion_jitter);
         let accepts_at = now
             .saturating_add(self.timeline.promotion)
@@ -273,6 +285,7 @@ impl World {
         } else {
             self.views_after_restart(id, now);
         }
+        self.boot_waiting_readers(now);
         if !failover.flips {
             // The flip of an earlier promotion may have found no writer.
             self.flip_records(failover.cut_at, now);

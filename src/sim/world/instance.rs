@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::id::InstanceId;
 
+use super::anomaly::ViewAnomaly;
+use super::replication::Following;
 use super::table::Table;
 
 /// What an instance is in its cluster.
@@ -37,6 +39,9 @@ pub enum InstanceState {
     Refusing,
     /// Accepts connections and answers each login with 57P03. PostgreSQL only.
     Starting,
+    /// Cut off from the storage: its connections, and new ones, stay open in silence until its
+    /// engine restarts.
+    Fenced,
     /// Deleted: refuses new connections, those it has live on for a while.
     Draining,
 }
@@ -47,6 +52,7 @@ impl fmt::Display for InstanceState {
             Self::Up => "up",
             Self::Refusing => "refusing",
             Self::Starting => "starting",
+            Self::Fenced => "fenced",
             Self::Draining => "draining",
         })
     }
@@ -66,6 +72,7 @@ pub(super) struct Instance {
     /// The `SESSION_ID` of this boot as a reader.
     pub(super) session: Arc<str>,
     pub(super) lag_millis: f64,
+    pub(super) following: Following,
     pub(super) view: View,
     /// It was the writer, and its copy of the table still says so when it comes back.
     pub(super) demoted: bool,
@@ -73,11 +80,28 @@ pub(super) struct Instance {
     pub(super) silent: bool,
     /// A boot that was due during the silence.
     pub(super) boot_put_off: bool,
+    /// It is down because the writer is, and boots when a writer accepts again.
+    pub(super) waits_for_writer: bool,
+    /// Scaling made it, so scaling may delete it.
+    pub(super) autoscaled: bool,
+    /// The engine version of its boot, if the cluster was ever upgraded.
+    pub(super) version: Option<Arc<str>>,
+    /// What its answers get wrong about the topology.
+    pub(super) anomalies: Vec<ViewAnomaly>,
+    /// A copy that names another writer, kept as it was at that time.
+    pub(super) claim: Option<(Duration, Arc<Table>)>,
+    /// How far its copy is behind the writer's table.
+    pub(super) propagation: Duration,
 }
 
 impl Instance {
     pub(super) fn is_up(&self) -> bool {
         self.state == InstanceState::Up
+    }
+
+    /// Whether the control plane could make it the writer now.
+    pub(super) fn is_candidate(&self) -> bool {
+        self.role == Role::Reader && (self.is_up() || self.waits_for_writer)
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::id::EngineKind;
-
 /// The phase lengths of a simulated cluster: what happens after a fault, and how much later.
 ///
 /// All phases are plain values that may be changed one by one:
@@ -36,6 +34,15 @@ pub struct Timeline {
     pub starting: Duration,
     /// From the cut until the old writer accepts logins as a reader.
     pub rejoin: Duration,
+    /// In a planned failover, how long the old writer is *fenced* before its engine stops: the
+    /// storage takes no commits from it, and its sockets stay open in silence, new ones too, with
+    /// neither FIN nor RST. Then they are reset. Zero, as in [`fast`](Self::fast): its
+    /// connections end at the cut, with a goodbye. It ends before the rejoin's `starting` begins.
+    pub fenced_hold: Duration,
+    /// Whether the other readers keep their connections when the writer stops, as on Aurora
+    /// MySQL 2.10, 3 and above and Aurora PostgreSQL 12.14, 13.10, 14.7, 15.2 and above. Without,
+    /// they all restart with the writer and are back after it.
+    pub survivable_readers: bool,
     /// From a crash or restart until the same instance accepts logins in the same role.
     pub restart: Duration,
     /// From the cut until the cluster and reader endpoints' DNS records follow the promotion.
@@ -53,6 +60,9 @@ pub struct Timeline {
     pub status_interval: Duration,
     /// The replica lag that a healthy reader reports, give or take a half.
     pub replica_lag: Duration,
+    /// How old the data of a reader with paused replication may get before it restarts: 60 s in
+    /// all timelines. Aurora's own limit is not published.
+    pub lag_limit: Duration,
     /// What the instances' own copies of the replica-status table get wrong, and for how long.
     pub views: ViewOptions,
 }
@@ -65,6 +75,10 @@ pub struct Timeline {
 pub struct ViewOptions {
     /// How far a reader's copy is behind the writer's.
     pub propagation: Duration,
+    /// Up to this much is added to `propagation`, instance by instance, by the seed.
+    pub propagation_spread: Duration,
+    /// After the writer stopped serving, the readers list no writer at all for so long.
+    pub no_writer: Duration,
     /// After its promotion the new writer lists nobody but itself for so long.
     pub one_row: Duration,
     /// Then it lists the old writer's `MASTER_SESSION_ID` row beside its own for so long, or
@@ -76,6 +90,14 @@ pub struct ViewOptions {
     pub stale_old_writer: Duration,
     /// How long the row of a deleted instance stays, with a lag of 900000 ms.
     pub lingering: Duration,
+    /// PostgreSQL: the row of the instance that is asked has no timestamp, as on versions with
+    /// improved read availability (12.14, 13.10, 14.7, 15.2 and above).
+    pub own_timestamp_null: bool,
+    /// The writer's row shows a lag of 18446744949882880 ms, as on Aurora MySQL before 1.23 and
+    /// 2.09.
+    pub garbage_writer_lag: bool,
+    /// The rows of another cluster are there too, as in a clone or a restored cluster.
+    pub foreign_rows: bool,
 }
 
 /// Longer than any test runs; sums of such lengths do not overflow.
@@ -109,6 +131,8 @@ impl Timeline {
             promotion_jitter: millis(30),
             starting: millis(60),
             rejoin: millis(700),
+            fenced_hold: Duration::ZERO,
+            survivable_readers: true,
             restart: millis(300),
             dns_flip: millis(600),
             dns_health_check: millis(200),
@@ -117,6 +141,7 @@ impl Timeline {
             removal_grace: millis(500),
             status_interval: seconds(1),
             replica_lag: millis(16),
+            lag_limit: seconds(60),
             views: ViewOptions {
                 propagation: millis(10),
                 one_row: millis(100),
@@ -124,42 +149,75 @@ impl Timeline {
                 stale_readers: millis(200),
                 stale_old_writer: millis(150),
                 lingering: seconds(24 * 3600),
+                propagation_spread: Duration::ZERO,
+                no_writer: Duration::ZERO,
+                own_timestamp_null: true,
+                garbage_writer_lag: false,
+                foreign_rows: false,
             },
         }
     }
 
-    /// The published seconds.
+    /// Aurora MySQL's seconds, as the event logs of two failovers show them.
     ///
-    /// Aurora PostgreSQL follows a failover observed from outside second by second: the old
-    /// writer is cut 5 to 7 s after the request, refuses for a second, answers 57P03 for three,
-    /// and accepts as a reader 5 s after the cut; the new writer accepts 7 s after the cut, DNS
-    /// follows after 10 s and the event "Completed failover" after 18 s. Aurora MySQL follows
-    /// the event logs of two failovers: the new writer restarted 10.9 s after the start and the
-    /// old one between 21 and 23 s, DNS between 15 and 20 s. A deleted instance's connections
-    /// have three minutes (Aurora User Guide, "Replication with Aurora").
+    /// | after the request | |
+    /// |---|---|
+    /// | 6 s | the old writer is fenced and falls silent; the successor's connections drop |
+    /// | 11 to 13 s | the new writer accepts (logs: 10.9 and 11.0 s) |
+    /// | 14 s | the old writer is told to restart, its sockets are reset (logs: 14.4 and 14.1 s) |
+    /// | 18 s | the DNS records follow (15 to 20 s, AWS JDBC driver's failover guide) |
+    /// | 22 s | the old writer accepts as a reader (logs: 23.2 and 21.4 s) |
+    /// | 23 s | "Completed failover" (logs: 20.2 and 23.7 s) |
     ///
-    /// Not modelled yet: an old writer that keeps its fenced connections open in silence until
-    /// it restarts.
-    pub fn aurora(engine: EngineKind) -> Self {
-        let (promotion, rejoin, dns_flip, completion) = match engine {
-            EngineKind::Postgres => (seconds(6), seconds(5), seconds(10), seconds(18)),
-            EngineKind::MySql => (seconds(5), seconds(16), seconds(12), seconds(17)),
-        };
+    /// The logs are of the same control plane with other engines (Aurora PostgreSQL 16 in 2026,
+    /// and DocumentDB in the AWS CLI's reference); Aurora MySQL's own are not published. A
+    /// deleted instance's connections have three minutes (Aurora User Guide, "Replication with
+    /// Aurora").
+    pub fn aurora_mysql() -> Self {
+        Self {
+            promotion: seconds(5),
+            fenced_hold: seconds(8),
+            rejoin: seconds(16),
+            dns_flip: seconds(12),
+            completion: seconds(17),
+            ..Self::aurora_postgres()
+        }
+    }
+
+    /// Aurora PostgreSQL's seconds, after a failover observed from outside second by second
+    /// (zatoima, "Aurora failover time test", 2020).
+    ///
+    /// | after the request | |
+    /// |---|---|
+    /// | 6 s | the old writer's connections end (observed: 5 to 7 s) |
+    /// | 8 to 11 s | it answers 57P03 |
+    /// | 11 s | the old writer accepts as a reader, before there is a writer |
+    /// | 12 to 14 s | the new writer accepts (observed: 7 s after the cut) |
+    /// | 16 s | the DNS records follow (observed: 17 s) |
+    /// | 24 s | "Completed failover" (observed: 25 s) |
+    ///
+    /// In another one the old writer was fenced first and restarted after the new one was up; for
+    /// that order set [`fenced_hold`](Self::fenced_hold) to 8 s and [`rejoin`](Self::rejoin) to
+    /// 17 s.
+    pub fn aurora_postgres() -> Self {
         Self {
             detection: seconds(3),
             drain: seconds(6),
-            promotion,
+            promotion: seconds(6),
             promotion_jitter: seconds(2),
             starting: seconds(3),
-            rejoin,
+            rejoin: seconds(5),
+            fenced_hold: Duration::ZERO,
+            survivable_readers: true,
             restart: seconds(10),
-            dns_flip,
+            dns_flip: seconds(10),
             dns_health_check: seconds(5),
-            completion,
+            completion: seconds(18),
             creation: seconds(240),
             removal_grace: seconds(180),
             status_interval: seconds(1),
             replica_lag: millis(16),
+            lag_limit: seconds(60),
             views: ViewOptions {
                 propagation: seconds(1),
                 one_row: seconds(2),
@@ -167,6 +225,11 @@ impl Timeline {
                 stale_readers: seconds(20),
                 stale_old_writer: seconds(5),
                 lingering: seconds(24 * 3600),
+                propagation_spread: Duration::ZERO,
+                no_writer: Duration::ZERO,
+                own_timestamp_null: true,
+                garbage_writer_lag: false,
+                foreign_rows: false,
             },
         }
     }
@@ -188,6 +251,7 @@ impl Timeline {
             &mut self.promotion_jitter,
             &mut self.starting,
             &mut self.rejoin,
+            &mut self.fenced_hold,
             &mut self.restart,
             &mut self.dns_flip,
             &mut self.dns_health_check,
@@ -196,7 +260,10 @@ impl Timeline {
             &mut self.removal_grace,
             &mut self.status_interval,
             &mut self.replica_lag,
+            &mut self.lag_limit,
             &mut views.propagation,
+            &mut views.propagation_spread,
+            &mut views.no_writer,
             &mut views.one_row,
             &mut views.two_writers,
             &mut views.stale_readers,

@@ -34,6 +34,9 @@ pub(super) struct Connection {
     running: bool,
 }
 
+/// `ER_SERVER_SHUTDOWN` (MySQL 8.0 error reference).
+const SHUTDOWN_IN_PROGRESS: u16 = 1053;
+
 /// Why the conversation stopped.
 enum Stop {
     Failure(Failure),
@@ -87,6 +90,14 @@ impl Connection {
         drop(registration);
         match stop {
             Stop::Failure(Failure::Gone) | Stop::Killed => wire.close().await,
+            // The storage has refused a commit of this boot, so the boot is about to end its
+            // connections: a crash does so without a word, whoever comes first.
+            Stop::Failure(Failure::Fatal(error)) if error.number == SHUTDOWN_IN_PROGRESS => {
+                match timeout(CONNECT_TIMEOUT, ended(&mut ending)).await {
+                    Ok(first) => end(wire, true, first, ending).await,
+                    Err(_) => close_saying(wire, &error).await,
+                }
+            }
             Stop::Failure(Failure::Fatal(error)) => close_saying(wire, &error).await,
             Stop::Ending(first) => end(wire, running, first, ending).await,
         }

@@ -11,6 +11,7 @@ mod session;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,10 +34,11 @@ use crate::sim::volume::Volume;
 /// Generous: it only ever passes when something hangs.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A writer that is always well.
+/// A writer that is well until its storage takes no more commits.
 #[derive(Debug)]
 struct FakeHost {
     instance: InstanceId,
+    fenced: AtomicBool,
     counts: Mutex<Vec<Count>>,
 }
 
@@ -54,7 +56,7 @@ impl Host for FakeHost {
     }
 
     fn may_commit(&self) -> bool {
-        true
+        !self.fenced.load(Ordering::SeqCst)
     }
 
     fn epoch(&self) -> u64 {
@@ -102,6 +104,7 @@ impl Server {
         let (ending, ending_receiver) = watch::channel(None);
         let host = Arc::new(FakeHost {
             instance: InstanceId::new("instance-1"),
+            fenced: AtomicBool::new(false),
             counts: Mutex::default(),
         });
         let sessions = Arc::new(Sessions::default());

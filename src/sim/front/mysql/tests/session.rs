@@ -269,6 +269,26 @@ async fn a_reset_reaches_a_running_statement() {
 }
 
 #[tokio::test]
+async fn a_crash_that_a_write_notices_first_still_ends_without_a_word() {
+    let server = Server::start().await;
+    let mut connection = server.connect().await;
+    run(&mut connection, "CREATE TABLE t (id BIGINT PRIMARY KEY)").await;
+    server
+        .host
+        .fenced
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    let (error, ()) = within(async {
+        tokio::join!(connection.query_drop("INSERT INTO t VALUES (1)"), async {
+            tokio::task::yield_now().await;
+            server.ending.send_replace(Some(Ending::Reset));
+        })
+    })
+    .await;
+    let error = error.expect_err("a reset");
+    assert!(matches!(error, mysql_async::Error::Io(_)), "{error:?}");
+}
+
+#[tokio::test]
 async fn silence_gives_up_the_locks_of_a_session_but_not_its_socket() {
     let server = Server::start().await;
     let mut connection = server.connect().await;
