@@ -146,9 +146,8 @@ impl Shared {
         let machine = machines.machine(id);
         machine.gate.set(state);
         machine.black_hole = None;
-        for connections in machine.silent.drain(..) {
-            connections.send_replace(Some(Ending::Reset));
-        }
+        // The host knows nothing of the connections it had.
+        machines.end(id, Ending::Reset);
         self.apply(machines, effects);
         Ok(())
     }

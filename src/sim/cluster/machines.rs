@@ -46,8 +46,6 @@ pub(super) struct Machine {
     pub(super) door: Option<Door>,
     /// What stands in for the listener of a silent host.
     pub(super) black_hole: Option<BlackHole>,
-    /// Holds the silent connections of a silent host.
-    pub(super) silent: Vec<watch::Sender<Option<Ending>>>,
 }
 
 /// The boot that an instance's connections belong to.
@@ -84,7 +82,6 @@ impl Machines {
             boot: None,
             door: None,
             black_hole: None,
-            silent: Vec::new(),
         })
     }
 
@@ -119,9 +116,6 @@ impl Machines {
             }
         } else if let Some(running) = machine.boot.take() {
             running.ending.send_replace(Some(ending));
-            if ending == Ending::Silence {
-                machine.silent.push(running.ending);
-            }
         }
     }
 
