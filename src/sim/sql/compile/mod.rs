@@ -8,6 +8,7 @@
 //! compiled text calls (`native`), and whether the client may do what it asks (`session`).
 
 mod aggregate;
+mod catalog_call;
 mod change;
 mod coerce;
 mod conflict;
@@ -27,6 +28,7 @@ mod scope;
 mod select;
 mod set;
 mod show;
+mod show_schema;
 mod temporal;
 mod typed;
 mod utility;

@@ -2,7 +2,9 @@
 //!
 //! All their names start with `sim_`; the compiler lets no client call them by name.
 
+mod catalog;
 mod number;
+mod schema;
 mod session;
 mod text;
 mod time;
@@ -23,6 +25,8 @@ pub(super) fn register(connection: &Connection, context: &Arc<Context>) -> rusql
         context,
     };
     session::register(&registry)?;
+    catalog::register(&registry)?;
+    schema::register(&registry)?;
     text::register(&registry)?;
     time::register(&registry)?;
     number::register(&registry)

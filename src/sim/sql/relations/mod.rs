@@ -5,9 +5,13 @@
 //! SQLite's `json_each`, or from SQLite's own schema tables.
 
 mod mysql;
+mod mysql_schema;
 mod postgres;
+mod postgres_absent;
+mod postgres_catalog;
 mod replica_status;
 
+pub(super) use postgres_catalog::INDEX_DEFINITIONS;
 use serde_json::{Value as Json, json};
 
 use super::SqlType;
