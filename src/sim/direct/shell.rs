@@ -292,7 +292,12 @@ impl Inner {
             Effect::End { instance, ending } => self.end(&instance, ending),
             Effect::Open(opening) => self.open(opening),
             Effect::Dns(records) => self.records = records,
-            Effect::Promoted { .. } | Effect::Event(_) => {}
+            // No operation of a direct cluster renames, and reads see all that was applied, on
+            // any instance.
+            Effect::Promoted { .. }
+            | Effect::Renamed { .. }
+            | Effect::Replication { .. }
+            | Effect::Event(_) => {}
         }
     }
 
