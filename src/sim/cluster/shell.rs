@@ -4,6 +4,7 @@
 //! ask the world, and carry out its effects in order before they let go, so an operation has
 //! happened when its method returns.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,7 @@ use crate::sim::dns::SharedZone;
 use crate::sim::front::{Door, Users};
 use crate::sim::host::Host;
 use crate::sim::volume::Volume;
-use crate::sim::world::{Command, Effect, Opening, Records, Refusal, World};
+use crate::sim::world::{Command, Effect, InstanceState, Opening, Records, Refusal, World};
 
 use super::boot::{Boot, Clock};
 use super::listener::{self, Listener, Serving};
@@ -46,6 +47,20 @@ pub(super) struct Shared {
     pub(super) state: watch::Sender<ClusterState>,
     pub(super) world: Arc<Mutex<World>>,
     pub(super) machines: Mutex<Machines>,
+}
+
+/// Who came and who went.
+pub(super) struct Members {
+    pub(super) added: Vec<InstanceId>,
+    pub(super) deleted: Vec<InstanceId>,
+}
+
+fn members(world: &World) -> BTreeSet<InstanceId> {
+    world
+        .instances()
+        .filter(|(_, _, state)| *state != InstanceState::Draining)
+        .map(|(id, ..)| id.clone())
+        .collect()
 }
 
 impl Shared {
@@ -77,6 +92,22 @@ impl Shared {
         self.apply(&mut machines, effects);
         self.changed.notify_one();
         added.ok_or(Refusal::TooManyReaders)
+    }
+
+    /// Carries out an operation that adds or deletes instances, and tells which.
+    pub(super) fn perform_on_members(&self, command: Command) -> Result<Members, Refusal> {
+        let mut machines = self.machines();
+        let mut world = self.world();
+        let before = members(&world);
+        let effects = world.handle(command, self.clock.now())?;
+        let after = members(&world);
+        drop(world);
+        self.apply(&mut machines, effects);
+        self.changed.notify_one();
+        Ok(Members {
+            added: after.difference(&before).cloned().collect(),
+            deleted: before.difference(&after).cloned().collect(),
+        })
     }
 
     /// Lets everything happen that is due.
@@ -128,6 +159,7 @@ impl Shared {
                     machines.addresses.give(&instance);
                     machines.instances.entry(instance).or_default();
                 }
+                Effect::Renamed { from, to } => machines.rename(&from, &to),
                 Effect::Fence { instance } => {
                     if let Some(running) = machines.running(&instance) {
                         running.boot.fence();

@@ -1,11 +1,13 @@
 //! What the world asks its surroundings to do, and what they may ask of it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::id::InstanceId;
 use crate::sim::front::Ending;
 
+use super::anomaly::ViewAnomaly;
 use super::instance::{InstanceState, Role};
 
 /// An operation on the cluster.
@@ -33,6 +35,19 @@ pub(crate) enum Command {
     },
     /// The promotion tier, 0 to 15; the lowest is promoted first.
     SetTier(InstanceId, u8),
+    /// Restarts an instance under another name.
+    Rename {
+        old: InstanceId,
+        new: InstanceId,
+    },
+    /// Adds so many readers as Aurora Auto Scaling does.
+    ScaleOut(usize),
+    /// Deletes up to so many of the readers that `ScaleOut` added.
+    ScaleIn(usize),
+    /// Restarts all instances, one by one, with this engine version.
+    Upgrade(String),
+    SetView(InstanceId, ViewAnomaly),
+    ClearView(InstanceId),
 }
 
 /// Something for the shell to do, in the order given.
@@ -49,6 +64,8 @@ pub(crate) enum Effect {
     },
     /// Give a new instance its address.
     Added { instance: InstanceId },
+    /// The instance has another name from now on, and keeps its address.
+    Renamed { from: InstanceId, to: InstanceId },
     /// Listen, as this boot, if not listening already.
     Open(Opening),
     /// The promoted instance, opened just before, is the cluster's writer.
@@ -82,6 +99,8 @@ pub(crate) struct Opening {
     /// The storage takes this boot's commits.
     pub(crate) may_commit: bool,
     pub(crate) epoch: u64,
+    /// The engine version, if the cluster was ever upgraded.
+    pub(crate) version: Option<Arc<str>>,
 }
 
 /// The cluster's DNS records, by instance.
@@ -139,4 +158,10 @@ pub(crate) enum Refusal {
     LastInstance(InstanceId),
     #[error("promotion tier {0}: a tier is from 0 to 15")]
     NoSuchTier(u8),
+    #[error("there is an instance `{0}` already: choose another name")]
+    NameTaken(InstanceId),
+    #[error("no reader was added by scaling: `scale_in` deletes no other")]
+    NothingToScaleIn,
+    #[error("an upgrade is in progress: wait until it has finished")]
+    UpgradeInProgress,
 }

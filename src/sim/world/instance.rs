@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::id::InstanceId;
 
+use super::anomaly::ViewAnomaly;
 use super::replication::Following;
 use super::table::Table;
 
@@ -77,6 +78,16 @@ pub(super) struct Instance {
     pub(super) demoted: bool,
     /// It is down because the writer is, and boots when a writer accepts again.
     pub(super) waits_for_writer: bool,
+    /// Scaling made it, so scaling may delete it.
+    pub(super) autoscaled: bool,
+    /// The engine version of its boot, if the cluster was ever upgraded.
+    pub(super) version: Option<Arc<str>>,
+    /// What its answers get wrong about the topology.
+    pub(super) anomalies: Vec<ViewAnomaly>,
+    /// A copy that names another writer, kept as it was at that time.
+    pub(super) claim: Option<(Duration, Arc<Table>)>,
+    /// How far its copy is behind the writer's table.
+    pub(super) propagation: Duration,
 }
 
 impl Instance {

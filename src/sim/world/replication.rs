@@ -145,7 +145,7 @@ impl World {
                 }
                 InstanceState::Draining => {
                     self.stop(&id, Ending::Goodbye, now);
-                    self.forget(&id);
+                    self.forget(&id, now);
                 }
                 // It is on its way to a restart.
                 InstanceState::Refusing | InstanceState::Fenced => {}
