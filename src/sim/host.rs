@@ -28,6 +28,11 @@ pub(crate) trait Host: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// The engine version that Aurora shows (`aurora_version()`), where it is not the usual one.
+    fn version(&self) -> Option<&str> {
+        None
+    }
+
     /// The promotion count of the cluster, for the ledger.
     fn epoch(&self) -> u64;
 

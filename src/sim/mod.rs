@@ -14,4 +14,4 @@ pub use cluster::{
     ClusterState, Counters, InstanceStatus, Promotion, SimCluster, SimClusterBuilder, SimError, Tls,
 };
 pub use volume::LedgerEntry;
-pub use world::{ClusterEvent, InstanceState, Role, Timeline, ViewOptions};
+pub use world::{ClusterEvent, InstanceState, Role, Timeline, ViewAnomaly, ViewOptions};

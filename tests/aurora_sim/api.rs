@@ -6,6 +6,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::http::{ask, ask_with, send, wait_for};
 use crate::program::{LIMIT, start};
 
+/// A request, its headers, its body, and the status that it is refused with.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>, u16);
+
 /// Three instances by name, on addresses that no other test uses.
 fn three(block: u8) -> Vec<String> {
     let placed = (21..24).flat_map(|id| ["--instance".into(), format!("{id}@127.78.{block}.{id}")]);
@@ -47,12 +50,17 @@ async fn a_crash_of_the_writer_is_followed_by_a_promotion_that_state_and_events_
     let after = wait_for(control, settled).await;
     assert_eq!(after["epoch"], 1);
     assert_eq!(instance(&after, "21").unwrap()["role"], "reader");
-    let events = ask(control, "GET /api/events").await.json();
-    let events = events.as_array().unwrap();
-    assert!(
-        events.iter().any(|event| event["id"] == "RDS-EVENT-0071"),
-        "{events:?}"
-    );
+    let completed = async {
+        loop {
+            let events = ask(control, "GET /api/events").await.json();
+            let events = events.as_array().expect("a list");
+            if events.iter().any(|event| event["id"] == "RDS-EVENT-0071") {
+                return;
+            }
+        }
+    };
+    let told = tokio::time::timeout(LIMIT, completed).await;
+    told.expect("the failover's completion is an event");
 }
 
 #[tokio::test]
@@ -76,6 +84,13 @@ async fn every_other_operation_does_what_it_says() {
     let tier = ask_with(control, "PUT /api/instances/22/tier", r#"{"tier": 7}"#).await;
     assert_eq!(instance(&tier.json(), "22").unwrap()["tier"], 7);
 
+    let lagging = ask_with(control, "PUT /api/instances/22/lag", r#"{"ms": 200}"#).await;
+    assert_eq!(instance(&lagging.json(), "22").unwrap()["lag_ms"], 200);
+    for (operation, status) in [("pause", 200), ("resume", 200)] {
+        let request = format!("POST /api/instances/22/{operation}-replication");
+        assert_eq!(ask(control, &request).await.status, status, "{request}");
+    }
+
     let added = ask(control, "POST /api/instances").await;
     assert_eq!(added.status, 201);
     let id = added.json()["id"].as_str().unwrap().to_owned();
@@ -96,7 +111,7 @@ async fn each_refusal_has_its_status_a_cause_and_a_next_step() {
     let long = format!("{{\"target\": \"{}\"}}", "x".repeat(20_000));
     let json_type: &[(&str, &str)] = &[("Content-Type", "application/json")];
     let none: &[(&str, &str)] = &[];
-    let cases: [(&str, &[(&str, &str)], Option<&str>, u16); 15] = [
+    let cases: [Case<'_>; 15] = [
         ("POST /api/instances/99/crash", none, None, 404),
         ("DELETE /api/instances/99", none, None, 404),
         ("GET /api/instances/99/counters", none, None, 404),

@@ -6,20 +6,20 @@ use tokio::net::TcpStream;
 
 use crate::program::LIMIT;
 
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
     }
 }
 
 /// Sends a request with these headers, after `Host` and `Connection: close`.
-pub async fn send(
+pub(crate) async fn send(
     control: &str,
     request: &str,
     headers: &[(&str, &str)],
@@ -56,17 +56,17 @@ pub async fn send(
     }
 }
 
-pub async fn ask(control: &str, request: &str) -> Answer {
+pub(crate) async fn ask(control: &str, request: &str) -> Answer {
     send(control, request, &[], None).await
 }
 
-pub async fn ask_with(control: &str, request: &str, body: &str) -> Answer {
+pub(crate) async fn ask_with(control: &str, request: &str, body: &str) -> Answer {
     let headers = [("Content-Type", "application/json")];
     send(control, request, &headers, Some(body)).await
 }
 
 /// Asks for the cluster until it is as wished.
-pub async fn wait_for(control: &str, wished: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn wait_for(control: &str, wished: impl Fn(&Value) -> bool) -> Value {
     let waiting = async {
         loop {
             let cluster = ask(control, "GET /api/cluster").await.json();

@@ -7,15 +7,16 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 /// Generous: a machine under load takes its time.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-pub struct Program {
-    pub child: Child,
-    pub introduction: String,
-    pub control: String,
+pub(crate) struct Program {
+    /// Ends the program when it is dropped.
+    _child: Child,
+    pub(crate) introduction: String,
+    pub(crate) control: String,
 }
 
-pub fn command(flags: &[&str]) -> Command {
+pub(crate) fn command(flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aurora-sim"));
     command
         .args(flags)
@@ -27,7 +28,7 @@ pub fn command(flags: &[&str]) -> Command {
 }
 
 /// Starts it with a free control port, and waits until it has introduced itself.
-pub async fn start(flags: &[&str]) -> Program {
+pub(crate) async fn start(flags: &[&str]) -> Program {
     let mut child = command(flags)
         .args(["--control", "127.0.0.1:0"])
         .spawn()
@@ -51,14 +52,14 @@ pub async fn start(flags: &[&str]) -> Program {
         .unwrap_or_else(|| panic!("no control address in: {introduction}"))
         .to_owned();
     Program {
-        child,
+        _child: child,
         introduction,
         control,
     }
 }
 
 /// Runs it to its end, which must come by itself.
-pub async fn refused(flags: &[&str]) -> Output {
+pub(crate) async fn refused(flags: &[&str]) -> Output {
     let run = command(flags).output();
     let output = tokio::time::timeout(LIMIT, run).await;
     output.expect("it ends by itself").expect("it runs")

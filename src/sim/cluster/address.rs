@@ -37,6 +37,13 @@ impl Addresses {
         self.given.get(id).copied()
     }
 
+    /// The address goes with the instance; the old name has none any more.
+    pub(super) fn rename(&mut self, from: &InstanceId, to: &InstanceId) {
+        if let Some(address) = self.given.remove(from) {
+            self.given.insert(to.clone(), address);
+        }
+    }
+
     /// The address of an instance, a new one if it has none yet.
     pub(super) fn give(&mut self, id: &InstanceId) -> Ipv4Addr {
         if let Some(address) = self.of(id) {

@@ -134,6 +134,10 @@ impl Host for Boot {
         self.opening.epoch
     }
 
+    fn version(&self) -> Option<&str> {
+        self.opening.version.as_deref()
+    }
+
     fn status_rows(&self) -> Vec<StatusRow> {
         let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         world.view(&self.opening.instance, self.clock.now())

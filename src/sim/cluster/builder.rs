@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use crate::id::{EngineKind, InstanceId};
+use crate::sim::volume::Origin;
 use crate::sim::world::Timeline;
 
 use super::tls::Tls;
@@ -47,6 +49,9 @@ pub struct SimClusterBuilder {
     pub(super) placed: Vec<(String, Ipv4Addr)>,
     pub(super) tiers: BTreeMap<InstanceId, u8>,
     pub(super) tls: Tls,
+    pub(super) backtrack_window: Option<Duration>,
+    /// What the storage begins with, if it is not empty.
+    pub(super) origin: Option<std::sync::Arc<Origin>>,
 }
 
 impl std::fmt::Debug for SimClusterBuilder {
@@ -78,6 +83,8 @@ impl SimClusterBuilder {
             placed: Vec::new(),
             tiers: BTreeMap::new(),
             tls: Tls::Off,
+            backtrack_window: None,
+            origin: None,
         }
     }
 
@@ -158,6 +165,17 @@ impl SimClusterBuilder {
     #[must_use]
     pub fn promotion_tier(mut self, id: impl Into<InstanceId>, tier: u8) -> Self {
         self.tiers.insert(id.into(), tier);
+        self
+    }
+
+    /// How far back [`backtrack`](super::SimCluster::backtrack) can go; not at all if not set,
+    /// which costs nothing. MySQL only.
+    ///
+    /// Within the window, some 64 states of the storage are held, and its write-ahead log grows
+    /// by all that is written. Aurora's longest window is 72 hours.
+    #[must_use]
+    pub fn backtrack_window(mut self, window: Duration) -> Self {
+        self.backtrack_window = Some(window);
         self
     }
 

@@ -69,6 +69,14 @@ impl Machines {
         }
     }
 
+    /// The instance keeps its address and its counters.
+    pub(super) fn rename(&mut self, from: &InstanceId, to: &InstanceId) {
+        self.addresses.rename(from, to);
+        if let Some(machine) = self.instances.remove(from) {
+            self.instances.insert(to.clone(), machine);
+        }
+    }
+
     pub(super) fn end(&mut self, id: &InstanceId, ending: Ending) {
         let Some(machine) = self.instances.get_mut(id) else {
             return;

@@ -5,6 +5,9 @@
 //! | `builder` | how a cluster is described |
 //! | `start` | from the description to a running cluster |
 //! | `operations` | what can be done to it, and waited for |
+//! | `clone` | a second cluster on a copy of the storage |
+//! | `backtrack` | the way back to an earlier state |
+//! | `replication` | readers that lag |
 //! | `shell` | carries out what the world decides |
 //! | `machines` | the sockets, boots and counters of the instances |
 //! | `listener` | one instance's listening socket |
@@ -17,13 +20,16 @@
 //! Not here: what happens when and why (`sim::world`), the wire protocols (`sim::front`).
 
 mod address;
+mod backtrack;
 mod boot;
 mod builder;
+mod clone;
 mod error;
 mod listener;
 mod machines;
 mod names;
 mod operations;
+mod replication;
 mod shell;
 mod start;
 mod state;
@@ -201,7 +207,12 @@ impl SimCluster {
 
     /// The cluster as it is now.
     pub fn state(&self) -> ClusterState {
-        self.shared.state.borrow().clone()
+        let mut state = self.shared.state.borrow().clone();
+        let (world, now) = (self.shared.world(), self.now());
+        for instance in &mut state.instances {
+            instance.lag = world.lag_of(&instance.id, now);
+        }
+        state
     }
 
     /// All instances, by name.

@@ -1,8 +1,9 @@
 //! What can be done to a running cluster, and waited for.
 
 use crate::id::InstanceId;
-use crate::sim::world::Command;
+use crate::sim::world::{Command, ViewAnomaly};
 
+use super::names::is_label;
 use super::{ClusterState, Promotion, SimCluster, SimError};
 
 impl SimCluster {
@@ -89,6 +90,99 @@ impl SimCluster {
     /// There is no such instance, or the tier is above 15.
     pub fn set_promotion_tier(&self, id: impl Into<InstanceId>, tier: u8) -> Result<(), SimError> {
         Ok(self.shared.perform(Command::SetTier(id.into(), tier))?)
+    }
+
+    /// Restarts an instance under another name: an outage like a restart's, a new DNS name with
+    /// the same address, and a row that stays behind under the old name.
+    ///
+    /// # Errors
+    ///
+    /// There is no such instance, it is not up, a failover is in progress, the new name is taken
+    /// or cannot be part of a host name.
+    pub fn rename_instance(
+        &self,
+        old: impl Into<InstanceId>,
+        new: impl Into<InstanceId>,
+    ) -> Result<(), SimError> {
+        let (old, new) = (old.into(), new.into());
+        if !is_label(new.as_str()) {
+            return Err(SimError::Refused(format!(
+                "instance name `{new}`: use at most 50 letters, digits and hyphens"
+            )));
+        }
+        Ok(self.shared.perform(Command::Rename { old, new })?)
+    }
+
+    /// Adds readers as Aurora Auto Scaling does, and returns their names: each is called
+    /// `application-autoscaling-<uuid>` and has promotion tier 15. They accept connections after
+    /// [`Timeline::creation`](crate::sim::Timeline::creation).
+    ///
+    /// # Errors
+    ///
+    /// The cluster would have more than fifteen readers: none is added.
+    pub fn scale_out(&self, count: usize) -> Result<Vec<InstanceId>, SimError> {
+        let command = Command::ScaleOut(count);
+        Ok(self.shared.perform_on_members(command)?.added)
+    }
+
+    /// Deletes up to so many of the readers that [`scale_out`](Self::scale_out) added, and
+    /// returns their names. Other readers, and the writer, are left alone.
+    ///
+    /// # Errors
+    ///
+    /// There is no such reader.
+    pub fn scale_in(&self, count: usize) -> Result<Vec<InstanceId>, SimError> {
+        let command = Command::ScaleIn(count);
+        Ok(self.shared.perform_on_members(command)?.deleted)
+    }
+
+    /// A minor version upgrade: the readers restart one after the other, then the writer. Each
+    /// shows the new version in `aurora_version()` once it is back.
+    ///
+    /// # Errors
+    ///
+    /// An upgrade is in progress.
+    pub fn upgrade(&self, version: impl Into<String>) -> Result<(), SimError> {
+        Ok(self.shared.perform(Command::Upgrade(version.into()))?)
+    }
+
+    /// From now on one instance's answers about the topology get this wrong, besides what they
+    /// get wrong already. The instance's role and data do not change.
+    ///
+    /// ```
+    /// use aurora_driver::EngineKind;
+    /// use aurora_driver::sim::{SimCluster, ViewAnomaly};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = SimCluster::builder(EngineKind::MySql).start().await?;
+    /// let reader = cluster.readers()[0].clone();
+    /// cluster.set_view(&reader, ViewAnomaly::StaleClaim(reader.clone()))?;
+    /// cluster.set_view(&reader, ViewAnomaly::GarbageLag)?;
+    /// cluster.clear_view(&reader)?;
+    /// # cluster.stop().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// There is no such instance.
+    pub fn set_view(
+        &self,
+        id: impl Into<InstanceId>,
+        anomaly: ViewAnomaly,
+    ) -> Result<(), SimError> {
+        Ok(self.shared.perform(Command::SetView(id.into(), anomaly))?)
+    }
+
+    /// Ends all that [`set_view`](Self::set_view) has set for an instance.
+    ///
+    /// # Errors
+    ///
+    /// There is no such instance.
+    pub fn clear_view(&self, id: impl Into<InstanceId>) -> Result<(), SimError> {
+        Ok(self.shared.perform(Command::ClearView(id.into()))?)
     }
 
     /// Waits until the cluster's state fulfils a condition, and returns that state.

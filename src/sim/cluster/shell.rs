@@ -4,6 +4,7 @@
 //! ask the world, and carry out its effects in order before they let go, so an operation has
 //! happened when its method returns.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,7 @@ use crate::sim::dns::SharedZone;
 use crate::sim::front::{Door, Users};
 use crate::sim::host::Host;
 use crate::sim::volume::Volume;
-use crate::sim::world::{Command, Effect, Opening, Records, Refusal, World};
+use crate::sim::world::{Command, Effect, InstanceState, Opening, Records, Refusal, World};
 
 use super::boot::{Boot, Clock};
 use super::listener::{self, Listener, Serving};
@@ -48,6 +49,20 @@ pub(super) struct Shared {
     pub(super) machines: Mutex<Machines>,
 }
 
+/// Who came and who went.
+pub(super) struct Members {
+    pub(super) added: Vec<InstanceId>,
+    pub(super) deleted: Vec<InstanceId>,
+}
+
+fn members(world: &World) -> BTreeSet<InstanceId> {
+    world
+        .instances()
+        .filter(|(_, _, state)| *state != InstanceState::Draining)
+        .map(|(id, ..)| id.clone())
+        .collect()
+}
+
 impl Shared {
     pub(super) fn machines(&self) -> MutexGuard<'_, Machines> {
         self.machines.lock().unwrap_or_else(PoisonError::into_inner)
@@ -61,6 +76,10 @@ impl Shared {
     pub(super) fn perform(&self, command: Command) -> Result<(), Refusal> {
         let mut machines = self.machines();
         let effects = self.world().handle(command, self.clock.now())?;
+        // A promotion tier changes with nothing to carry out, and shows in the state all the same.
+        if effects.is_empty() {
+            self.state.send_replace(self.snapshot(&machines));
+        }
         self.apply(&mut machines, effects);
         self.changed.notify_one();
         Ok(())
@@ -77,6 +96,22 @@ impl Shared {
         self.apply(&mut machines, effects);
         self.changed.notify_one();
         added.ok_or(Refusal::TooManyReaders)
+    }
+
+    /// Carries out an operation that adds or deletes instances, and tells which.
+    pub(super) fn perform_on_members(&self, command: Command) -> Result<Members, Refusal> {
+        let mut machines = self.machines();
+        let mut world = self.world();
+        let before = members(&world);
+        let effects = world.handle(command, self.clock.now())?;
+        let after = members(&world);
+        drop(world);
+        self.apply(&mut machines, effects);
+        self.changed.notify_one();
+        Ok(Members {
+            added: after.difference(&before).cloned().collect(),
+            deleted: before.difference(&after).cloned().collect(),
+        })
     }
 
     /// Lets everything happen that is due.
@@ -128,6 +163,7 @@ impl Shared {
                     machines.addresses.give(&instance);
                     machines.instances.entry(instance).or_default();
                 }
+                Effect::Renamed { from, to } => machines.rename(&from, &to),
                 Effect::Fence { instance } => {
                     if let Some(running) = machines.running(&instance) {
                         running.boot.fence();
@@ -149,6 +185,11 @@ impl Shared {
                     });
                 }
                 Effect::Gone { instance } => machines.close(&instance),
+                Effect::Replication {
+                    instance,
+                    lag,
+                    paused,
+                } => self.set_replication(&instance, lag, paused),
                 Effect::Dns(records) => self.update_zone(machines, &records),
                 Effect::Event(event) => machines.note(event),
             }
@@ -237,6 +278,7 @@ impl Shared {
     }
 
     fn snapshot(&self, machines: &Machines) -> ClusterState {
+        let now = self.clock.now();
         let world = self.world();
         ClusterState {
             epoch: world.epoch(),
@@ -251,6 +293,7 @@ impl Shared {
                         state,
                         tier: world.tier(id)?,
                         address: machines.addresses.of(id)?,
+                        lag: world.lag_of(id, now),
                     })
                 })
                 .collect(),

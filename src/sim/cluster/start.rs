@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use socket2::Socket;
 use tokio::sync::{Notify, watch};
 
-use crate::id::InstanceId;
+use crate::id::{EngineKind, InstanceId};
 use crate::sim::dns::{DnsServer, Zone};
 use crate::sim::front::Users;
 use crate::sim::volume::Volume;
@@ -41,7 +41,15 @@ impl SimClusterBuilder {
         let setup = |what| move |source| SimError::Setup { what, source };
         let zone = Zone::new(&names).map_err(setup("DNS names"))?;
         let zone = Arc::new(RwLock::new(zone));
-        let volume = Volume::create().map_err(setup("storage"))?;
+        let mut volume = Volume::create().map_err(setup("storage"))?;
+        if let Some(origin) = &self.origin {
+            let copied = volume.begin_as(origin).map_err(io::Error::other);
+            copied.map_err(setup("storage"))?;
+        }
+        if let Some(window) = self.backtrack_window {
+            let kept = volume.keep_window(window).map_err(io::Error::other);
+            kept.map_err(setup("storage"))?;
+        }
         let ids = self.ids();
         let (addresses, port, reserved) = self.reserve(&ids)?;
         let identity = self
@@ -123,6 +131,9 @@ impl SimClusterBuilder {
                 "{} readers: a cluster has at most {READERS_MAX}",
                 self.readers
             ));
+        }
+        if self.backtrack_window.is_some() && self.engine == EngineKind::Postgres {
+            return refuse(super::backtrack::NOT_ON_POSTGRES.into());
         }
         if !is_label(&self.cluster_id) {
             return refuse(format!(

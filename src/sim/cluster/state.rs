@@ -49,6 +49,12 @@ pub struct InstanceStatus {
     pub tier: u8,
     /// Its own IP address; all instances have the same port.
     pub address: Ipv4Addr,
+    /// How old the data is that it shows, as set by
+    /// [`set_lag`](super::SimCluster::set_lag) and grown by
+    /// [`pause_replication`](super::SimCluster::pause_replication). Zero: it shows each commit
+    /// at once. A paused reader's lag grows from call to call without a change of the state that
+    /// [`wait_for`](super::SimCluster::wait_for) would wake up for.
+    pub lag: Duration,
 }
 
 /// A reader became the writer.

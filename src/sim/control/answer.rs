@@ -75,6 +75,7 @@ pub(super) fn cluster(cluster: &SimCluster) -> Value {
                 "role": instance.role.to_string(),
                 "state": instance.state.to_string(),
                 "tier": instance.tier,
+                "lag_ms": u64::try_from(instance.lag.as_millis()).unwrap_or(u64::MAX),
                 "address": instance.address.to_string(),
                 "port": port,
                 "endpoint": cluster.instance_endpoint(instance.id.clone()),

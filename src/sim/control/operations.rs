@@ -1,5 +1,7 @@
 //! Each route, carried out by the cluster's public methods.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -106,6 +108,36 @@ pub(super) async fn tier(
         return Err(unfit(format!("promotion tier {tier}: a tier is 0 to 15")));
     }
     cluster.set_promotion_tier(known, tier)?;
+    Ok(Json(answer::cluster(cluster)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lag {
+    ms: u64,
+}
+
+pub(super) async fn lag(
+    State(controlled): State<Controlled>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Answer {
+    let cluster = &controlled.cluster;
+    let known = known(cluster, &id)?;
+    let Lag { ms } = read(&body?)?;
+    cluster.set_lag(known, Duration::from_millis(ms))?;
+    Ok(Json(answer::cluster(cluster)))
+}
+
+pub(super) async fn pause(State(controlled): State<Controlled>, Path(id): Path<String>) -> Answer {
+    let cluster = &controlled.cluster;
+    cluster.pause_replication(known(cluster, &id)?)?;
+    Ok(Json(answer::cluster(cluster)))
+}
+
+pub(super) async fn resume(State(controlled): State<Controlled>, Path(id): Path<String>) -> Answer {
+    let cluster = &controlled.cluster;
+    cluster.resume_replication(known(cluster, &id)?)?;
     Ok(Json(answer::cluster(cluster)))
 }
 

@@ -106,6 +106,25 @@ pub(super) const ROUTES: &[Route] = &[
     )
     .field("tier", "integer", true),
     route(
+        "put",
+        "/api/instances/{id}/lag",
+        "Makes a reader's data that many milliseconds old; 0 ends it",
+        || put(operations::lag),
+    )
+    .field("ms", "integer", true),
+    route(
+        "post",
+        "/api/instances/{id}/pause-replication",
+        "Cuts a reader off from the writer's changes",
+        || post(operations::pause),
+    ),
+    route(
+        "post",
+        "/api/instances/{id}/resume-replication",
+        "Lets a reader follow the writer again",
+        || post(operations::resume),
+    ),
+    route(
         "post",
         "/api/cluster/failover",
         "Requests a planned failover, to the target or to the best reader",

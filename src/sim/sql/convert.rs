@@ -19,7 +19,12 @@ pub(super) fn convert(
         return Ok(Value::Null);
     }
     match to.kind {
-        SqlType::Unknown | SqlType::Oid => Ok(value),
+        // A number in quotes, as psql writes object ids; names of functions stay what they are.
+        SqlType::Oid => Ok(match &value {
+            Value::Text(text) => text.parse().map_or(value, Value::Integer),
+            _ => value,
+        }),
+        SqlType::Unknown => Ok(value),
         SqlType::Bool => to_bool(engine, value),
         SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::UnsignedInt8 => {
             to_integer(engine, value, from, to.kind)

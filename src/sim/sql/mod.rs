@@ -18,6 +18,7 @@ mod functions;
 mod native;
 mod nesting;
 mod own_syntax;
+mod pattern;
 mod plan;
 mod relations;
 mod session;

@@ -38,6 +38,8 @@ pub(super) struct Traits {
     pub(super) locks: bool,
     /// The client named the locks `NOWAIT`.
     pub(super) no_wait: bool,
+    /// The client named the locks `SKIP LOCKED`.
+    pub(super) skip_locked: bool,
     /// Calls a function that sleeps.
     pub(super) sleeps: bool,
     /// Some column's type is only known from its values.

@@ -29,8 +29,8 @@ pub(super) enum Source {
 pub(super) const MYSQL_VERSION: &str = "8.0.28";
 /// The version that Aurora PostgreSQL instances report; its Aurora number is 15.4.0.
 pub(super) const POSTGRES_VERSION: &str = "15.4";
-pub(super) const AURORA_MYSQL_VERSION: &str = "3.04.0";
-pub(super) const AURORA_POSTGRES_VERSION: &str = "15.4.0";
+const AURORA_MYSQL_VERSION: &str = "3.04.0";
+const AURORA_POSTGRES_VERSION: &str = "15.4.0";
 
 /// The variables of a dialect.
 pub(super) fn all(engine: EngineKind) -> &'static [Variable] {
@@ -87,6 +87,15 @@ const fn computed(name: &'static str, kind: SqlType, value: fn(&Context) -> Stri
         kind,
         source: Source::Computed(value),
     }
+}
+
+/// What `aurora_version()` shows: it changes with a minor upgrade.
+pub(super) fn aurora_version(context: &Context) -> String {
+    let usual = match context.engine {
+        EngineKind::MySql => AURORA_MYSQL_VERSION,
+        EngineKind::Postgres => AURORA_POSTGRES_VERSION,
+    };
+    context.host.version().unwrap_or(usual).to_owned()
 }
 
 fn on_off(truth: bool) -> String {
@@ -151,7 +160,7 @@ const MYSQL: &[Variable] = {
         computed("aurora_server_id", Varchar, |context| {
             context.host.instance().to_string()
         }),
-        fixed("aurora_version", Varchar, AURORA_MYSQL_VERSION),
+        computed("aurora_version", Varchar, aurora_version),
         fixed("auto_increment_increment", Int8, "1"),
         fixed("auto_increment_offset", Int8, "1"),
         computed("autocommit", Int8, |context| one_zero(context.autocommit())),

@@ -1,16 +1,23 @@
 //! The shared storage volume: one SQLite file in WAL mode that all instances of a cluster open.
 //!
 //! Here: the file and its end, the one write lock, the ledger of what was applied, the counters
-//! that are not transactional (sequences, the schema generation). Not here: SQL, roles, and who
-//! may write; a session asks its [`Host`](super::host::Host) for that.
+//! that are not transactional (sequences, the schema generation), and the old states that lagging
+//! readers are shown. Not here: SQL, roles, and who may write; a session asks its
+//! [`Host`](super::host::Host) for that.
 
+mod backtrack;
+mod clone;
 mod ledger;
+mod past;
+mod replication;
 mod sequences;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use clone::Origin;
 pub use ledger::LedgerEntry;
 pub(crate) use ledger::{EntryOrigin, LEDGER_TABLE, append as append_to_ledger};
+pub(crate) use past::OldState;
 pub(crate) use sequences::Sequences;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +30,8 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::sql::Value;
+use crate::id::InstanceId;
+use replication::Replication;
 
 /// The storage of one cluster.
 ///
@@ -38,6 +47,9 @@ pub(crate) struct Volume {
     last_transaction: AtomicU64,
     last_session: AtomicU64,
     sequences: Sequences,
+    replication: Replication,
+    /// What was applied and undone by going back.
+    undone: std::sync::Mutex<Vec<LedgerEntry>>,
 }
 
 /// The right to write to the volume; held from a transaction's first write to its end.
@@ -68,6 +80,8 @@ impl Volume {
         Self::initialize(&path).map_err(std::io::Error::other)?;
         Ok(Self {
             _directory: directory,
+            replication: Replication::new(&path),
+            undone: std::sync::Mutex::default(),
             path,
             write_lock: Arc::default(),
             schema_generation: AtomicU64::new(1),
@@ -85,19 +99,49 @@ impl Volume {
 
     /// Opens one more connection to the file.
     pub(crate) fn connect(&self) -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.pragma_update(None, "synchronous", "off")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
-        connection.pragma_update(None, "mmap_size", MEMORY_MAP_BYTES)?;
-        connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
-        connection.pragma_update(None, "temp_store", "memory")?;
-        // Why: the first of these statements reads the schema, for which SQLite allocates as many
-        // pages at once as its default cache size allows. Once freed, ours counts.
-        connection.execute_batch("PRAGMA shrink_memory")?;
-        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)?;
-        Ok(connection)
+        open(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+    }
+
+    /// Commits at `now`, counted from the start of the cluster, by means of `commit`. The caller
+    /// holds the write lock.
+    pub(crate) fn commit<T>(&self, now: Duration, commit: impl FnOnce() -> T) -> T {
+        self.replication.commit(now, commit)
+    }
+
+    /// Whether any reader lags. If not, [`view`](Self::view) is `None` for all.
+    pub(crate) fn has_lagging_reader(&self) -> bool {
+        self.replication.is_active()
+    }
+
+    /// Sets how a reader follows from `now` on.
+    ///
+    /// # Errors
+    /// When the present state cannot be kept for the reader; nothing has changed then.
+    pub(crate) fn set_replication(
+        &self,
+        reader: &InstanceId,
+        lag: Duration,
+        paused: bool,
+        now: Duration,
+    ) -> rusqlite::Result<()> {
+        self.replication.set(reader, lag, paused, now)
+    }
+
+    /// The old state that a reader is shown at `now`; `None` when it sees the volume as it is.
+    ///
+    /// # Errors
+    /// When the state cannot be copied.
+    pub(crate) fn view(
+        &self,
+        reader: &InstanceId,
+        now: Duration,
+    ) -> rusqlite::Result<Option<Arc<OldState>>> {
+        self.replication.view(reader, now)
+    }
+
+    /// Opens a connection to an old state.
+    pub(crate) fn connect_to(state: &OldState) -> rusqlite::Result<Connection> {
+        open(&state.path, OpenFlags::SQLITE_OPEN_READ_ONLY)
     }
 
     /// Where the file is.
@@ -175,4 +219,19 @@ impl Volume {
         }
         Ok(found)
     }
+}
+
+fn open(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "synchronous", "off")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "mmap_size", MEMORY_MAP_BYTES)?;
+    connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    // Why: the first of these statements reads the schema, for which SQLite allocates as many
+    // pages at once as its default cache size allows. Once freed, ours counts.
+    connection.execute_batch("PRAGMA shrink_memory")?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)?;
+    Ok(connection)
 }

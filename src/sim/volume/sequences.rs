@@ -43,6 +43,18 @@ impl Sequences {
         self.lock().retain(|key, _| !key.starts_with(&prefix));
     }
 
+    /// Forgets all counters: each starts anew from what its column holds.
+    pub(crate) fn forget_all(&self) {
+        self.lock().clear();
+    }
+
+    /// Counters of another volume that stand where these stand.
+    pub(super) fn duplicate(&self) -> Self {
+        Self {
+            next: Mutex::new(self.lock().clone()),
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, i64>> {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -60,3 +60,53 @@ async fn the_write_lock_is_held_by_one_at_a_time() {
     drop(guard);
     assert!(volume.try_lock_for_writing().is_some());
 }
+
+fn commit(volume: &Volume, writer: &Connection, at: u64, sql: &str) {
+    volume
+        .commit(Duration::from_millis(at), || writer.execute_batch(sql))
+        .expect("a commit");
+}
+
+#[test]
+fn states_and_their_files_are_bounded_and_go_away() {
+    let volume = Volume::create().expect("a volume");
+    let writer = volume.connect().expect("a connection");
+    commit(&volume, &writer, 0, "CREATE TABLE t (a INTEGER)");
+    assert_eq!(volume.replication.states_kept(), 0, "nobody lags");
+    let reader = InstanceId::new("reader");
+    let lag = Duration::from_secs(1);
+    volume
+        .set_replication(&reader, lag, false, Duration::from_millis(1))
+        .expect("a lag");
+    let files = || {
+        let directory = volume.path().parent().expect("a parent");
+        std::fs::read_dir(directory).expect("files").count()
+    };
+    let before = files();
+    for at in 1..3000 {
+        commit(&volume, &writer, at, "INSERT INTO t VALUES (1)");
+        if at % 100 == 0 {
+            let now = Duration::from_millis(at);
+            let view = volume.view(&reader, now).expect("a state");
+            let state = Volume::connect_to(&view.expect("an old one")).expect("a connection");
+            let count: i64 = state
+                .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+                .expect("a count");
+            let newest = i64::try_from(at.saturating_sub(1000)).expect("a small number");
+            assert!((newest - 16..=newest).contains(&count), "{count} at {at}");
+        }
+        assert!(volume.replication.states_kept() <= 67);
+    }
+    assert!(files() <= before + 12, "{} files", files());
+    volume
+        .set_replication(&reader, Duration::ZERO, false, Duration::from_secs(3))
+        .expect("no lag");
+    assert_eq!(volume.replication.states_kept(), 0);
+    assert_eq!(files(), before);
+    assert!(
+        volume
+            .view(&reader, Duration::from_secs(3))
+            .expect("live")
+            .is_none()
+    );
+}

@@ -1,11 +1,13 @@
 //! What the world asks its surroundings to do, and what they may ask of it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::id::InstanceId;
 use crate::sim::front::Ending;
 
+use super::anomaly::ViewAnomaly;
 use super::instance::{InstanceState, Role};
 
 /// An operation on the cluster.
@@ -19,8 +21,33 @@ pub(crate) enum Command {
     Restart(InstanceId),
     AddReader,
     Remove(InstanceId),
+    /// A reader's data is to be that old; zero: it sees each commit at once.
+    SetLag {
+        instance: InstanceId,
+        lag: Duration,
+    },
+    /// Nothing new reaches the reader.
+    PauseReplication(InstanceId),
+    ResumeReplication(InstanceId),
+    /// The storage goes back in time: all connections end, all instances restart.
+    Backtrack {
+        to: Duration,
+    },
     /// The promotion tier, 0 to 15; the lowest is promoted first.
     SetTier(InstanceId, u8),
+    /// Restarts an instance under another name.
+    Rename {
+        old: InstanceId,
+        new: InstanceId,
+    },
+    /// Adds so many readers as Aurora Auto Scaling does.
+    ScaleOut(usize),
+    /// Deletes up to so many of the readers that `ScaleOut` added.
+    ScaleIn(usize),
+    /// Restarts all instances, one by one, with this engine version.
+    Upgrade(String),
+    SetView(InstanceId, ViewAnomaly),
+    ClearView(InstanceId),
 }
 
 /// Something for the shell to do, in the order given.
@@ -37,6 +64,8 @@ pub(crate) enum Effect {
     },
     /// Give a new instance its address.
     Added { instance: InstanceId },
+    /// The instance has another name from now on, and keeps its address.
+    Renamed { from: InstanceId, to: InstanceId },
     /// Listen, as this boot, if not listening already.
     Open(Opening),
     /// The promoted instance, opened just before, is the cluster's writer.
@@ -47,6 +76,12 @@ pub(crate) enum Effect {
     },
     /// The instance is gone for good.
     Gone { instance: InstanceId },
+    /// How a reader's data follows from now on.
+    Replication {
+        instance: InstanceId,
+        lag: Duration,
+        paused: bool,
+    },
     /// The DNS records are these now.
     Dns(Records),
     /// Something that RDS publishes as an event.
@@ -64,6 +99,8 @@ pub(crate) struct Opening {
     /// The storage takes this boot's commits.
     pub(crate) may_commit: bool,
     pub(crate) epoch: u64,
+    /// The engine version, if the cluster was ever upgraded.
+    pub(crate) version: Option<Arc<str>>,
 }
 
 /// The cluster's DNS records, by instance.
@@ -83,7 +120,7 @@ pub(crate) struct Records {
 pub struct ClusterEvent {
     /// When, since the simulated cluster started.
     pub at: Duration,
-    /// RDS's id for this kind of event, such as `RDS-EVENT-0071`.
+    /// RDS's id for this kind of event, such as `RDS-EVENT-0071`; empty where none is published.
     pub id: &'static str,
     /// The instance that the event is about.
     pub instance: InstanceId,
@@ -106,8 +143,25 @@ pub(crate) enum Refusal {
     NoReader,
     #[error("a cluster has at most 15 readers")]
     TooManyReaders,
+    #[error("instance `{0}` is the writer, which has no lag: name a reader")]
+    WriterHasNoLag(InstanceId),
+    #[error(
+        "a reader restarts when it is {limit:?} behind, so `{instance}` cannot lag by {lag:?}: \
+         ask for less, or raise the timeline's `lag_limit`"
+    )]
+    LagBeyondLimit {
+        instance: InstanceId,
+        lag: Duration,
+        limit: Duration,
+    },
     #[error("instance `{0}` is the only one of the cluster and cannot be removed")]
     LastInstance(InstanceId),
     #[error("promotion tier {0}: a tier is from 0 to 15")]
     NoSuchTier(u8),
+    #[error("there is an instance `{0}` already: choose another name")]
+    NameTaken(InstanceId),
+    #[error("no reader was added by scaling: `scale_in` deletes no other")]
+    NothingToScaleIn,
+    #[error("an upgrade is in progress: wait until it has finished")]
+    UpgradeInProgress,
 }

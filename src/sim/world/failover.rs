@@ -36,7 +36,7 @@ pub(super) struct Failover {
 
 impl World {
     /// Begins an outage; whatever an earlier one had scheduled no longer counts.
-    fn begin_outage(&mut self, old: Option<InstanceId>, ending: Ending, now: Duration) {
+    pub(super) fn begin_outage(&mut self, old: Option<InstanceId>, ending: Ending, now: Duration) {
         self.failovers += 1;
         self.failover = Some(Failover {
             id: self.failovers,
@@ -87,7 +87,7 @@ impl World {
         self.begin_outage(None, Ending::Goodbye, now);
         self.stop(id, Ending::Goodbye, now);
         self.retire(id, now);
-        self.forget(id);
+        self.forget(id, now);
         self.promote(target, now);
         Ok(())
     }
@@ -149,6 +149,7 @@ impl World {
                     .into();
                 self.publish(now, "RDS-EVENT-0069", &writer, message);
             }
+            self.upgrade_step(now);
             return;
         };
         if let Some(failover) = &mut self.failover {
@@ -223,6 +224,7 @@ impl World {
             instance.role = Role::Writer;
             instance.demoted = false;
         }
+        self.forget_lag(&target, now);
         let jitter = self.up_to(self.timeline.promotion_jitter);
         let accepts_at = now
             .saturating_add(self.timeline.promotion)

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::id::InstanceId;
 
+use super::anomaly::ViewAnomaly;
+use super::replication::Following;
 use super::table::Table;
 
 /// What an instance is in its cluster.
@@ -70,11 +72,22 @@ pub(super) struct Instance {
     /// The `SESSION_ID` of this boot as a reader.
     pub(super) session: Arc<str>,
     pub(super) lag_millis: f64,
+    pub(super) following: Following,
     pub(super) view: View,
     /// It was the writer, and its copy of the table still says so when it comes back.
     pub(super) demoted: bool,
     /// It is down because the writer is, and boots when a writer accepts again.
     pub(super) waits_for_writer: bool,
+    /// Scaling made it, so scaling may delete it.
+    pub(super) autoscaled: bool,
+    /// The engine version of its boot, if the cluster was ever upgraded.
+    pub(super) version: Option<Arc<str>>,
+    /// What its answers get wrong about the topology.
+    pub(super) anomalies: Vec<ViewAnomaly>,
+    /// A copy that names another writer, kept as it was at that time.
+    pub(super) claim: Option<(Duration, Arc<Table>)>,
+    /// How far its copy is behind the writer's table.
+    pub(super) propagation: Duration,
 }
 
 impl Instance {

@@ -1,16 +1,13 @@
-//! An instance's boots, and readers that come and go.
+//! An instance's boots: how they end, and how the next one begins.
 
 use std::time::Duration;
 
 use crate::id::{EngineKind, InstanceId};
 use crate::sim::front::Ending;
 
-use super::instance::{InstanceState, Role, View};
+use super::instance::{InstanceState, Role};
 use super::queue::Due;
 use super::{Effect, Opening, Refusal, World};
-
-/// The number of readers that Aurora allows in a cluster.
-pub(crate) const READERS_MAX: usize = 15;
 
 /// The promotion tier of an instance whose tier nobody chose (RDS's default).
 pub(crate) const DEFAULT_TIER: u8 = 1;
@@ -36,7 +33,7 @@ impl World {
             }
             (Role::Reader, InstanceState::Draining) => {
                 self.stop(id, Ending::Reset, now);
-                self.forget(id);
+                self.forget(id, now);
             }
             (Role::Reader, state @ (InstanceState::Refusing | InstanceState::Fenced)) => {
                 return Err(Refusal::NotRunning(id.clone(), state));
@@ -72,114 +69,6 @@ impl World {
         self.boot_at(id, now.saturating_add(self.timeline.restart), now);
         self.check_health_later(now);
         Ok(())
-    }
-
-    pub(super) fn add_reader(&mut self, now: Duration) -> Result<(), Refusal> {
-        if self.instances.len() > READERS_MAX {
-            return Err(Refusal::TooManyReaders);
-        }
-        let id = self.next_id();
-        let mut instance = self.instance(DEFAULT_TIER, Role::Reader);
-        if self.writer().is_none() {
-            instance.view = View::Stale {
-                at: now,
-                table: self.history.newest(),
-            };
-        }
-        let boot = instance.boot;
-        self.instances.insert(id.clone(), instance);
-        self.effects.push(Effect::Added {
-            instance: id.clone(),
-        });
-        self.records.instances.insert(id.clone());
-        self.effects.push(Effect::Dns(self.records.clone()));
-        let up_at = now.saturating_add(self.timeline.creation);
-        // The row of a new reader is there before it accepts connections.
-        let listed_at = up_at.saturating_sub(self.timeline.starting).max(now);
-        let listed = Due::Listed {
-            instance: id.clone(),
-            boot,
-        };
-        self.queue.push(listed_at, listed);
-        self.boot_at(&id, up_at, now);
-        Ok(())
-    }
-
-    fn next_id(&mut self) -> InstanceId {
-        loop {
-            self.numbered += 1;
-            let id = InstanceId::new(format!("{}-instance-{}", self.cluster_id, self.numbered));
-            if !self.instances.contains_key(&id) && !self.lingering.contains_key(&id) {
-                return id;
-            }
-        }
-    }
-
-    pub(super) fn remove(&mut self, id: &InstanceId, now: Duration) -> Result<(), Refusal> {
-        let instance = self
-            .instances
-            .get(id)
-            .ok_or_else(|| Refusal::Unknown(id.clone()))?;
-        let remaining = self
-            .instances
-            .values()
-            .filter(|instance| instance.state != InstanceState::Draining)
-            .count();
-        match (instance.role, instance.state) {
-            (_, InstanceState::Draining) => {
-                return Err(Refusal::NotRunning(id.clone(), InstanceState::Draining));
-            }
-            _ if remaining == 1 => return Err(Refusal::LastInstance(id.clone())),
-            (Role::Writer, _) => return self.remove_writer(id, now),
-            (Role::Reader, InstanceState::Up) => {
-                let boot = instance.boot;
-                self.retire(id, now);
-                self.effects.push(Effect::Close {
-                    instance: id.clone(),
-                });
-                self.set_state(id, InstanceState::Draining);
-                let over_at = now.saturating_add(self.timeline.removal_grace);
-                let over = Due::DrainOver {
-                    instance: id.clone(),
-                    boot,
-                };
-                self.queue.push(over_at, over);
-            }
-            (
-                Role::Reader,
-                InstanceState::Refusing | InstanceState::Starting | InstanceState::Fenced,
-            ) => {
-                self.stop(id, Ending::Goodbye, now);
-                self.retire(id, now);
-                self.forget(id);
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes an instance's name out of the DNS and marks its row as dead.
-    pub(super) fn retire(&mut self, id: &InstanceId, now: Duration) {
-        self.records.instances.remove(id);
-        self.records.readers.retain(|reader| reader != id);
-        if self.records.writer.as_ref() == Some(id) {
-            self.records.writer = None;
-        }
-        self.effects.push(Effect::Dns(self.records.clone()));
-        self.leave_row(id, now);
-    }
-
-    pub(super) fn forget(&mut self, id: &InstanceId) {
-        self.instances.remove(id);
-        self.effects.push(Effect::Gone {
-            instance: id.clone(),
-        });
-    }
-
-    pub(super) fn drain_over(&mut self, id: &InstanceId, boot: u64, now: Duration) {
-        if self.is_boot(id, boot) {
-            self.stop(id, Ending::Goodbye, now);
-            self.forget(id);
-        }
     }
 
     /// Ends the current boot: fenced first, then closed, then its connections end.
@@ -251,6 +140,7 @@ impl World {
             instance.state = state;
             instance.session = session;
             instance.waits_for_writer = false;
+            instance.version = self.version.clone();
         }
     }
 
@@ -336,6 +226,7 @@ impl World {
             _ => ("RDS-EVENT-0006", "DB instance restarted"),
         };
         self.publish(now, event, id, message.into());
+        self.upgrade_step(now);
     }
 
     pub(super) fn open(&mut self, id: &InstanceId, starting: bool) {
@@ -350,10 +241,11 @@ impl World {
             starting,
             may_commit: right.is_some_and(|(holder, boot)| holder == id && *boot == instance.boot),
             epoch: self.epoch,
+            version: instance.version.clone(),
         }));
     }
 
-    fn check_health_later(&mut self, now: Duration) {
+    pub(super) fn check_health_later(&mut self, now: Duration) {
         let at = now.saturating_add(self.timeline.dns_health_check);
         self.queue.push(at, Due::ReaderRecord);
     }
@@ -364,7 +256,7 @@ impl World {
             .is_some_and(|instance| instance.boot == boot)
     }
 
-    fn set_state(&mut self, id: &InstanceId, state: InstanceState) {
+    pub(super) fn set_state(&mut self, id: &InstanceId, state: InstanceState) {
         if let Some(instance) = self.instances.get_mut(id) {
             instance.state = state;
         }

@@ -22,26 +22,37 @@
 //! | `effect` | what goes in and what comes out |
 //! | `queue` | what is going to happen |
 //! | `failover` | from a fault of the writer to the next writer |
-//! | `lifecycle` | an instance's boots, and readers that come and go |
+//! | `lifecycle` | an instance's boots: how they end, and how the next one begins |
+//! | `membership` | instances that come and go |
+//! | `rename`, `upgrade` | an instance under another name, all with another version |
+//! | `anomaly` | what one instance's answer gets wrong on top of that |
+//! | `replication` | how far readers are behind |
 //! | `table`, `views` | the replica-status table, and what each instance believes of it |
 
+mod anomaly;
 mod effect;
 mod failover;
 mod instance;
 mod lifecycle;
+mod membership;
 mod queue;
+mod rename;
+mod replication;
 mod table;
 mod timeline;
+mod upgrade;
 mod views;
 
 #[cfg(test)]
 mod tests;
 
+pub use anomaly::ViewAnomaly;
 pub use effect::ClusterEvent;
 pub(crate) use effect::{Command, Effect, Opening, Records, Refusal};
 pub(crate) use instance::Placement;
 pub use instance::{InstanceState, Role};
-pub(crate) use lifecycle::{DEFAULT_TIER, READERS_MAX, TIER_MAX};
+pub(crate) use lifecycle::{DEFAULT_TIER, TIER_MAX};
+pub(crate) use membership::READERS_MAX;
 pub use timeline::{Timeline, ViewOptions};
 
 use std::collections::BTreeMap;
@@ -92,6 +103,11 @@ pub(crate) struct World {
     history: History,
     /// The rows of deleted instances.
     lingering: BTreeMap<InstanceId, Row>,
+    /// Until then surviving readers list no writer.
+    writerless_until: Duration,
+    /// The engine version of the next boots, if the cluster was ever upgraded.
+    version: Option<std::sync::Arc<str>>,
+    upgrading: bool,
     records: Records,
     effects: Vec<Effect>,
 }
@@ -115,6 +131,9 @@ impl World {
             failovers: 0,
             history: History::default(),
             lingering: BTreeMap::new(),
+            writerless_until: Duration::ZERO,
+            version: None,
+            upgrading: false,
             records: Records::default(),
             effects: Vec::new(),
         };
@@ -168,9 +187,15 @@ impl World {
             boot: 1,
             session: self.uuid(),
             lag_millis: typical * (0.5 + self.random.f64()),
+            following: replication::Following::default(),
             view: View::Following,
             demoted: false,
             waits_for_writer: false,
+            autoscaled: false,
+            version: self.version.clone(),
+            anomalies: Vec::new(),
+            claim: None,
+            propagation: self.propagation(),
         }
     }
 
@@ -189,7 +214,17 @@ impl World {
             Command::Restart(id) => self.restart(&id, now)?,
             Command::AddReader => self.add_reader(now)?,
             Command::Remove(id) => self.remove(&id, now)?,
+            Command::SetLag { instance, lag } => self.set_lag(&instance, lag, now)?,
+            Command::PauseReplication(id) => self.pause_replication(&id, now)?,
+            Command::Backtrack { to } => self.backtrack(to, now)?,
+            Command::ResumeReplication(id) => self.resume_replication(&id, now)?,
             Command::SetTier(id, tier) => self.set_tier(id, tier)?,
+            Command::Rename { old, new } => self.rename(&old, &new, now)?,
+            Command::ScaleOut(count) => self.scale_out(count, now)?,
+            Command::ScaleIn(count) => self.scale_in(count, now)?,
+            Command::Upgrade(version) => self.upgrade(&version, now)?,
+            Command::SetView(id, anomaly) => self.set_view(&id, anomaly, now)?,
+            Command::ClearView(id) => self.clear_view(&id)?,
         }
         Ok(std::mem::take(&mut self.effects))
     }
@@ -230,6 +265,10 @@ impl World {
             Due::CaughtUp { instance, boot } => self.caught_up(&instance, boot),
             Due::DrainOver { instance, boot } => self.drain_over(&instance, boot, now),
             Due::RowForgotten { instance } => self.row_forgotten(&instance, now),
+            Due::TooFarBehind {
+                instance,
+                paused_at,
+            } => self.too_far_behind(&instance, paused_at, now),
             Due::WriterRecord => self.writer_record(),
             Due::ReaderRecord => self.reader_record(),
         }
@@ -288,6 +327,16 @@ impl World {
         .into()
     }
 
+    /// How far a new instance's copy of the table is to be behind.
+    fn propagation(&mut self) -> Duration {
+        let views = &self.timeline.views;
+        let (least, spread) = (views.propagation, views.propagation_spread);
+        if spread.is_zero() {
+            return least;
+        }
+        least.saturating_add(self.up_to(spread))
+    }
+
     /// A random length up to `most`.
     fn up_to(&mut self, most: Duration) -> Duration {
         most.mul_f64(self.random.f64())
@@ -300,5 +349,6 @@ fn reader_row(instance: &Instance, since: Duration) -> Row {
         since,
         frozen_at: None,
         lag_millis: instance.lag_millis,
+        following: instance.following,
     }
 }

@@ -38,6 +38,11 @@ pub(super) enum Due {
     DrainOver { instance: InstanceId, boot: u64 },
     /// A deleted instance's row leaves the table.
     RowForgotten { instance: InstanceId },
+    /// A paused reader's data is as old as it may get.
+    TooFarBehind {
+        instance: InstanceId,
+        paused_at: Duration,
+    },
     /// The cluster endpoint's record follows the writer.
     WriterRecord,
     /// The reader endpoint's record follows the readers.

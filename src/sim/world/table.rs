@@ -7,6 +7,9 @@ use std::time::Duration;
 use crate::id::{EngineKind, InstanceId};
 use crate::sim::host::{MASTER_SESSION_ID, StatusRow};
 
+use super::anomaly::whole_second;
+use super::replication::Following;
+
 /// The lag that Aurora shows for an instance that was deleted or stopped.
 pub(super) const LINGERING_LAG_MILLIS: f64 = 900_000.0;
 
@@ -29,6 +32,8 @@ pub(super) struct Row {
     /// When the row was renewed for the last time, if that is over.
     pub(super) frozen_at: Option<Duration>,
     pub(super) lag_millis: f64,
+    /// What goes before `lag_millis` where somebody has meddled with the lag.
+    pub(super) following: Following,
 }
 
 impl Row {
@@ -38,6 +43,7 @@ impl Row {
             since,
             frozen_at: None,
             lag_millis: 0.0,
+            following: Following::default(),
         }
     }
 
@@ -71,9 +77,28 @@ pub(super) struct Rendering<'a> {
     pub(super) interval: Duration,
     /// The wall-clock time at which the cluster started.
     pub(super) epoch_micros: i64,
+    /// The row of the instance that is asked has no timestamp.
+    pub(super) own_timestamp_null: bool,
 }
 
 impl Table {
+    /// The same table, renewed for the last time at `at`, with another writer. The instances
+    /// that it called the writer become readers with this session id.
+    pub(super) fn naming(&self, writer: &InstanceId, session: &Arc<str>, at: Duration) -> Self {
+        let mut table = self.clone();
+        for row in table.rows.values_mut() {
+            row.session.get_or_insert_with(|| Arc::clone(session));
+            row.freeze(at);
+        }
+        let row = table
+            .rows
+            .entry(writer.clone())
+            .or_insert_with(|| Row::writer(at));
+        row.session = None;
+        row.freeze(at);
+        table
+    }
+
     pub(super) fn render(&self, with: Rendering<'_>) -> Vec<StatusRow> {
         self.rows
             .iter()
@@ -92,6 +117,10 @@ fn render_row(id: &InstanceId, row: &Row, with: Rendering<'_>) -> StatusRow {
         (true, EngineKind::Postgres) => None,
         (true, EngineKind::MySql) => Some(0.0),
         (false, _) if row.lag_millis >= LINGERING_LAG_MILLIS => Some(row.lag_millis),
+        (false, _) if row.following != Following::default() => {
+            let lag = row.following.lag_at(renewed).unwrap_or_default();
+            Some((lag.as_secs_f64() * 1000.0).round())
+        }
         (false, _) => Some((row.lag_millis * (0.5 + wobble)).round()),
     };
     StatusRow {
@@ -101,7 +130,7 @@ fn render_row(id: &InstanceId, row: &Row, with: Rendering<'_>) -> StatusRow {
             .as_deref()
             .unwrap_or(MASTER_SESSION_ID)
             .to_owned(),
-        last_update_micros: timestamp(id, renewed, with),
+        last_update_micros: timestamp(id, row, renewed, with),
         lag_millis: lag,
         cpu_percent: 3.0 + (wobble * 500.0).round() / 100.0,
         durable_lsn: lsn,
@@ -109,18 +138,21 @@ fn render_row(id: &InstanceId, row: &Row, with: Rendering<'_>) -> StatusRow {
     }
 }
 
-/// MySQL's timestamps have fractions. PostgreSQL's have whole seconds, and the row of the
-/// instance that is asked has none ("always empty", Aurora User Guide, "Replication with Amazon
-/// Aurora PostgreSQL").
-fn timestamp(id: &InstanceId, renewed: Duration, with: Rendering<'_>) -> Option<i64> {
+/// MySQL's timestamps have fractions, save those of dead instances. PostgreSQL's have whole
+/// seconds, and the row of the instance that is asked has none ("always empty", Aurora User
+/// Guide, "Replication with Amazon Aurora PostgreSQL").
+fn timestamp(id: &InstanceId, row: &Row, renewed: Duration, with: Rendering<'_>) -> Option<i64> {
     let micros = with
         .epoch_micros
         .saturating_add(i64::try_from(renewed.as_micros()).unwrap_or(i64::MAX));
-    match with.engine {
-        EngineKind::MySql => Some(micros),
-        EngineKind::Postgres if id == with.asked => None,
-        EngineKind::Postgres => Some(micros - micros.rem_euclid(1_000_000)),
+    if id == with.asked && with.own_timestamp_null {
+        return None;
     }
+    let is_dead = row.lag_millis >= LINGERING_LAG_MILLIS;
+    Some(match with.engine {
+        EngineKind::MySql if !is_dead => micros,
+        EngineKind::MySql | EngineKind::Postgres => whole_second(micros),
+    })
 }
 
 /// A number in `0.0..1.0` that depends on nothing but its arguments (FNV-1a).

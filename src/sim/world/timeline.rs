@@ -60,6 +60,9 @@ pub struct Timeline {
     pub status_interval: Duration,
     /// The replica lag that a healthy reader reports, give or take a half.
     pub replica_lag: Duration,
+    /// How old the data of a reader with paused replication may get before it restarts: 60 s in
+    /// all timelines. Aurora's own limit is not published.
+    pub lag_limit: Duration,
     /// What the instances' own copies of the replica-status table get wrong, and for how long.
     pub views: ViewOptions,
 }
@@ -72,6 +75,10 @@ pub struct Timeline {
 pub struct ViewOptions {
     /// How far a reader's copy is behind the writer's.
     pub propagation: Duration,
+    /// Up to this much is added to `propagation`, instance by instance, by the seed.
+    pub propagation_spread: Duration,
+    /// After the writer stopped serving, the readers list no writer at all for so long.
+    pub no_writer: Duration,
     /// After its promotion the new writer lists nobody but itself for so long.
     pub one_row: Duration,
     /// Then it lists the old writer's `MASTER_SESSION_ID` row beside its own for so long, or
@@ -83,6 +90,14 @@ pub struct ViewOptions {
     pub stale_old_writer: Duration,
     /// How long the row of a deleted instance stays, with a lag of 900000 ms.
     pub lingering: Duration,
+    /// PostgreSQL: the row of the instance that is asked has no timestamp, as on versions with
+    /// improved read availability (12.14, 13.10, 14.7, 15.2 and above).
+    pub own_timestamp_null: bool,
+    /// The writer's row shows a lag of 18446744949882880 ms, as on Aurora MySQL before 1.23 and
+    /// 2.09.
+    pub garbage_writer_lag: bool,
+    /// The rows of another cluster are there too, as in a clone or a restored cluster.
+    pub foreign_rows: bool,
 }
 
 /// Longer than any test runs; sums of such lengths do not overflow.
@@ -126,6 +141,7 @@ impl Timeline {
             removal_grace: millis(500),
             status_interval: seconds(1),
             replica_lag: millis(16),
+            lag_limit: seconds(60),
             views: ViewOptions {
                 propagation: millis(10),
                 one_row: millis(100),
@@ -133,6 +149,11 @@ impl Timeline {
                 stale_readers: millis(200),
                 stale_old_writer: millis(150),
                 lingering: seconds(24 * 3600),
+                propagation_spread: Duration::ZERO,
+                no_writer: Duration::ZERO,
+                own_timestamp_null: true,
+                garbage_writer_lag: false,
+                foreign_rows: false,
             },
         }
     }
@@ -196,6 +217,7 @@ impl Timeline {
             removal_grace: seconds(180),
             status_interval: seconds(1),
             replica_lag: millis(16),
+            lag_limit: seconds(60),
             views: ViewOptions {
                 propagation: seconds(1),
                 one_row: seconds(2),
@@ -203,6 +225,11 @@ impl Timeline {
                 stale_readers: seconds(20),
                 stale_old_writer: seconds(5),
                 lingering: seconds(24 * 3600),
+                propagation_spread: Duration::ZERO,
+                no_writer: Duration::ZERO,
+                own_timestamp_null: true,
+                garbage_writer_lag: false,
+                foreign_rows: false,
             },
         }
     }
@@ -233,7 +260,10 @@ impl Timeline {
             &mut self.removal_grace,
             &mut self.status_interval,
             &mut self.replica_lag,
+            &mut self.lag_limit,
             &mut views.propagation,
+            &mut views.propagation_spread,
+            &mut views.no_writer,
             &mut views.one_row,
             &mut views.two_writers,
             &mut views.stale_readers,

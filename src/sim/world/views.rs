@@ -5,18 +5,23 @@
 //! own; the others reappear in it one by one, and their copies follow again, some sooner than
 //! others. Until then they name the old writer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::id::InstanceId;
+use crate::id::{EngineKind, InstanceId};
 use crate::sim::host::StatusRow;
 
-use super::instance::{InstanceState, Role, View};
+use super::anomaly::{Asked, ViewAnomaly, distort};
+use super::instance::{Instance, InstanceState, Role, View};
 use super::queue::{Due, FormerRows};
 use super::table::{LINGERING_LAG_MILLIS, Rendering, Row, Table};
-use super::{World, reader_row};
+use super::{Refusal, World, reader_row};
 
 /// How many rows of deleted instances are kept at most.
 const LINGERING_MAX: usize = 64;
+
+/// How many anomalies of one instance are kept at most.
+const ANOMALIES_MAX: usize = 64;
 
 impl World {
     /// The replica-status table as one instance sees it. An instance that does not exist sees
@@ -25,28 +30,110 @@ impl World {
         let Some(instance) = self.instances.get(asked) else {
             return Vec::new();
         };
-        let (seen, table) = match &instance.view {
-            View::Stale { at, table } => (*at, std::sync::Arc::clone(table)),
-            View::Following => {
-                let behind = match instance.role {
-                    Role::Writer => Duration::ZERO,
-                    Role::Reader => self.timeline.views.propagation,
-                };
-                let seen = now.saturating_sub(behind);
-                (seen, self.history.at(seen))
-            }
-        };
-        table.render(Rendering {
+        let (seen, table) = self.copy_of(instance, now);
+        let options = &self.timeline.views;
+        let own_null = instance.anomalies.iter().find_map(|anomaly| match anomaly {
+            ViewAnomaly::OwnTimestampNull(null) => Some(*null),
+            _ => None,
+        });
+        let by_default = self.engine == EngineKind::Postgres && options.own_timestamp_null;
+        let mut rows = table.render(Rendering {
             engine: self.engine,
             asked,
             seen,
             interval: self.timeline.status_interval,
             epoch_micros: self.epoch_micros,
-        })
+            own_timestamp_null: own_null.unwrap_or(by_default),
+        });
+        let age = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+        let asked = Asked {
+            instance: asked,
+            now_micros: self.epoch_micros.saturating_add(age),
+            epoch_micros: self.epoch_micros,
+        };
+        let everywhere = [
+            (now < self.writerless_until && instance.role == Role::Reader)
+                .then_some(ViewAnomaly::NoWriter),
+            options
+                .garbage_writer_lag
+                .then_some(ViewAnomaly::GarbageLag),
+            options.foreign_rows.then_some(ViewAnomaly::ForeignRows),
+        ];
+        for anomaly in everywhere.iter().flatten().chain(&instance.anomalies) {
+            distort(&mut rows, anomaly, asked);
+        }
+        rows
+    }
+
+    /// The version of the table that an instance goes by, and the moment that it shows.
+    fn copy_of(&self, instance: &Instance, now: Duration) -> (Duration, Arc<Table>) {
+        if let Some((at, table)) = &instance.claim {
+            return (*at, Arc::clone(table));
+        }
+        match &instance.view {
+            View::Stale { at, table } => (*at, Arc::clone(table)),
+            View::Following => {
+                let chosen = instance.anomalies.iter().find_map(|anomaly| match anomaly {
+                    ViewAnomaly::Propagation(length) => Some(*length),
+                    _ => None,
+                });
+                let behind = match (chosen, instance.role) {
+                    (Some(chosen), _) => chosen,
+                    (None, Role::Writer) => Duration::ZERO,
+                    (None, Role::Reader) => instance.propagation,
+                };
+                let seen = now.saturating_sub(behind);
+                (seen, self.history.at(seen))
+            }
+        }
+    }
+
+    /// From now on the instance's answers get this wrong, besides what they get wrong already.
+    pub(super) fn set_view(
+        &mut self,
+        id: &InstanceId,
+        anomaly: ViewAnomaly,
+        now: Duration,
+    ) -> Result<(), Refusal> {
+        let instance = self
+            .instances
+            .get(id)
+            .ok_or_else(|| Refusal::Unknown(id.clone()))?;
+        let claim = match &anomaly {
+            ViewAnomaly::StaleClaim(writer) => {
+                let (at, table) = self.copy_of(instance, now);
+                let session = self.uuid();
+                Some((at, Arc::new(table.naming(writer, &session, at))))
+            }
+            _ => None,
+        };
+        let Some(instance) = self.instances.get_mut(id) else {
+            return Ok(());
+        };
+        instance.claim = claim.or(instance.claim.take());
+        instance
+            .anomalies
+            .retain(|earlier| !anomaly.replaces(earlier));
+        if instance.anomalies.len() == ANOMALIES_MAX {
+            instance.anomalies.remove(0);
+        }
+        instance.anomalies.push(anomaly);
+        Ok(())
+    }
+
+    /// The instance's answers are what its copy of the table says again.
+    pub(super) fn clear_view(&mut self, id: &InstanceId) -> Result<(), Refusal> {
+        let instance = self
+            .instances
+            .get_mut(id)
+            .ok_or_else(|| Refusal::Unknown(id.clone()))?;
+        instance.anomalies.clear();
+        instance.claim = None;
+        Ok(())
     }
 
     /// Changes the writer's table, if there is a writer to keep it.
-    fn edit_table(&mut self, now: Duration, edit: impl FnOnce(&mut Table)) {
+    pub(super) fn edit_table(&mut self, now: Duration, edit: impl FnOnce(&mut Table)) {
         if self.commit_right.is_some() {
             let mut table = (*self.history.newest()).clone();
             edit(&mut table);
@@ -56,14 +143,23 @@ impl World {
 
     /// The writer is gone: nobody's copy is renewed any more.
     pub(super) fn stop_following(&mut self, now: Duration) {
-        for instance in self.instances.values_mut() {
-            if matches!(instance.view, View::Following) {
+        self.writerless_until = now.saturating_add(self.timeline.views.no_writer);
+        let frozen: Vec<(InstanceId, View)> = self
+            .instances
+            .iter()
+            .filter(|(_, instance)| matches!(instance.view, View::Following))
+            .map(|(id, instance)| {
                 let at = match instance.role {
                     Role::Writer => now,
-                    Role::Reader => now.saturating_sub(self.timeline.views.propagation),
+                    Role::Reader => now.saturating_sub(instance.propagation),
                 };
                 let table = self.history.at(at);
-                instance.view = View::Stale { at, table };
+                (id.clone(), View::Stale { at, table })
+            })
+            .collect();
+        for (id, view) in frozen {
+            if let Some(instance) = self.instances.get_mut(&id) {
+                instance.view = view;
             }
         }
     }
@@ -99,10 +195,12 @@ impl World {
     }
 
     pub(super) fn row_forgotten(&mut self, id: &InstanceId, now: Duration) {
-        self.lingering.remove(id);
-        self.edit_table(now, |table| {
-            table.rows.remove(id);
-        });
+        // Unless the name is in use again.
+        if self.lingering.remove(id).is_some() {
+            self.edit_table(now, |table| {
+                table.rows.remove(id);
+            });
+        }
     }
 
     /// A promoted writer's table has one row. The rest follows.

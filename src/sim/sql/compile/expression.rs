@@ -55,6 +55,7 @@ impl Compiler<'_> {
             Expr::Prefixed { value: inner, .. } | Expr::Collate { expr: inner, .. } => {
                 self.expression(inner)
             }
+            Expr::CompoundFieldAccess { root, access_chain } => self.array_item(root, access_chain),
             other => match self.predicate(other)? {
                 Some(typed) => Ok(typed),
                 None => self.word_function(other),
@@ -231,6 +232,15 @@ impl Compiler<'_> {
         let inner = self.expression(expr)?;
         let name = data_type.to_string().to_ascii_lowercase();
         let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+        if name == "int2[]" && self.is_catalog_array(&inner) {
+            return Ok(inner);
+        }
+        if self.is_postgres()
+            && inner.constant_text().is_none()
+            && let Some(typed) = self.name_of_object(&inner, name)
+        {
+            return Ok(typed);
+        }
         if self.is_postgres() && matches!(name, "regproc" | "regprocedure" | "regclass") {
             return self.registered_name(inner, name);
         }

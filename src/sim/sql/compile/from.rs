@@ -116,14 +116,18 @@ impl Compiler<'_> {
                 args,
                 with_hints,
                 version: None,
-                with_ordinality: false,
+                with_ordinality,
                 partitions,
                 json_path: None,
                 sample: None,
                 ..
             } if with_hints.is_empty() && partitions.is_empty() => match args {
+                None if *with_ordinality => return Err(self.unsupported("WITH ORDINALITY")),
                 None => self.table_factor(name, alias.as_ref())?,
-                Some(arguments) => self.function_factor(name, &arguments.args, alias.as_ref())?,
+                Some(arguments) if !with_ordinality => {
+                    self.function_factor(name, &arguments.args, alias.as_ref())?
+                }
+                Some(arguments) => self.ancestors(name, &arguments.args, alias.as_ref())?,
             },
             TableFactor::Function {
                 name,
@@ -318,6 +322,32 @@ impl Compiler<'_> {
         self.derived(&relation.query(), shown, columns.collect(), None)
     }
 
+    /// `pg_partition_ancestors(table) WITH ORDINALITY`: without partitions, the table alone.
+    fn ancestors(
+        &mut self,
+        name: &ObjectName,
+        arguments: &[FunctionArg],
+        alias: Option<&TableAlias>,
+    ) -> Result<(String, Relation), SqlError> {
+        let function = self.function_name(name)?;
+        let values = self.argument_values(&function, arguments)?;
+        let ("pg_partition_ancestors", [table]) = (function.as_str(), values.as_slice()) else {
+            return Err(self.unsupported(format!("{function}() WITH ORDINALITY")));
+        };
+        let mut names = self.alias_columns(alias).into_iter();
+        let mut column = |otherwise: &str, kind: SqlType| RelationColumn {
+            name: names.next().unwrap_or_else(|| otherwise.to_owned()),
+            of: kind.into(),
+        };
+        let columns = vec![
+            column("relid", SqlType::Oid),
+            column("ordinality", SqlType::Int8),
+        ];
+        let shown = self.alias_name(alias).unwrap_or(function);
+        let sql = format!("SELECT {}, 1", table.sql);
+        Ok(self.derived(&sql, shown, columns, None))
+    }
+
     fn function_factor(
         &mut self,
         name: &ObjectName,
@@ -349,6 +379,14 @@ impl Compiler<'_> {
                 let small = from.origin != super::typed::Origin::Computed;
                 let kind = if small { SqlType::Int4 } else { SqlType::Int8 };
                 (sql, Type::from(kind))
+            }
+            ("unnest", [array]) if self.is_catalog_array(array) => {
+                let sql = format!(
+                    "SELECT value FROM json_each('[\"' || replace(trim({0}, '{{}}'), ',', '\",\"') \
+                     || '\"]') WHERE trim({0}, '{{}}') <> ''",
+                    array.sql
+                );
+                (sql, Type::from(SqlType::Text))
             }
             _ => {
                 // A scalar function in FROM is a table of one row.

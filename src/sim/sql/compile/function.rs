@@ -23,6 +23,9 @@ type ArgumentList<'a> = (
 impl Compiler<'_> {
     pub(super) fn function(&mut self, function: &Function) -> Result<Typed, SqlError> {
         let name = self.function_name(&function.name)?;
+        if let ("array", FunctionArguments::Subquery(query)) = (name.as_str(), &function.args) {
+            return self.array_of_query(query);
+        }
         if function.over.is_some() {
             return Err(self.unsupported(format!("{name}() OVER")));
         }
@@ -123,6 +126,9 @@ impl Compiler<'_> {
     /// Calls a function that is not an aggregate.
     pub(super) fn call(&mut self, name: &str, arguments: Vec<Typed>) -> Result<Typed, SqlError> {
         if let Some(typed) = self.special_call(name, &arguments)? {
+            return Ok(typed);
+        }
+        if let Some(typed) = self.catalog_call(name, &arguments)? {
             return Ok(typed);
         }
         let found = functions::find(self.engine, name, arguments.len());

@@ -8,6 +8,7 @@
 //! compiled text calls (`native`), and whether the client may do what it asks (`session`).
 
 mod aggregate;
+mod catalog_call;
 mod change;
 mod coerce;
 mod conflict;

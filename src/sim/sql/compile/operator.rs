@@ -64,6 +64,12 @@ impl Compiler<'_> {
                 let negated = matches!(operator, Op::PGNotLikeMatch | Op::PGNotILikeMatch);
                 self.like_operator(left, right, ignore_case, negated)
             }
+            Op::PGRegexMatch | Op::PGRegexNotMatch | Op::PGRegexIMatch | Op::PGRegexNotIMatch => {
+                let right = self.expression(right)?;
+                let ignore_case = matches!(operator, Op::PGRegexIMatch | Op::PGRegexNotIMatch);
+                let negated = matches!(operator, Op::PGRegexNotMatch | Op::PGRegexNotIMatch);
+                self.matches(left, right, ignore_case, negated)
+            }
             Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo | Op::MyIntegerDivide => {
                 let right = self.expression(right)?;
                 self.arithmetic(operator, left, right)
@@ -133,6 +139,10 @@ impl Compiler<'_> {
             "!~~" => Op::PGNotLikeMatch,
             "~~*" => Op::PGILikeMatch,
             "!~~*" => Op::PGNotILikeMatch,
+            "~" => Op::PGRegexMatch,
+            "!~" => Op::PGRegexNotMatch,
+            "~*" => Op::PGRegexIMatch,
+            "!~*" => Op::PGRegexNotIMatch,
             "&" => Op::BitwiseAnd,
             "|" => Op::BitwiseOr,
             other => return Err(self.unsupported(format!("the operator {other}"))),
@@ -257,6 +267,8 @@ impl Compiler<'_> {
                     SqlType::Timestamp
                 }
             }
+            (Family::Oid, Family::Number) if right.kind.is_integer() => left.kind,
+            (Family::Number, Family::Oid) if left.kind.is_integer() => right.kind,
             (Family::Oid, Family::Text | Family::Number) => right.kind,
             (Family::Text | Family::Number, Family::Oid) => left.kind,
             _ if self.is_postgres() => {

@@ -168,7 +168,7 @@ impl Compiler<'_> {
         ))
     }
 
-    /// `x = ANY (SELECT ...)`; arrays are not supported.
+    /// `x = ANY (SELECT ...)` and `x = ANY (ARRAY[...])`; other arrays are not supported.
     fn any(
         &mut self,
         left: &Expr,
@@ -178,6 +178,17 @@ impl Compiler<'_> {
         match (operator, right) {
             (ast::BinaryOperator::Eq, Expr::Subquery(query)) => {
                 self.in_subquery(left, query, false)
+            }
+            (ast::BinaryOperator::Eq, Expr::Array(array)) if !array.elem.is_empty() => {
+                self.in_list(left, &array.elem, false)
+            }
+            (operator, Expr::Nested(inner)) => self.any(left, operator, inner),
+            (ast::BinaryOperator::Eq, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => {
+                let array = self.expression(right)?;
+                match self.is_catalog_array(&array) {
+                    true => self.any_of_catalog_array(left, &array),
+                    false => Err(self.unsupported("ANY of an array")),
+                }
             }
             _ => Err(self.unsupported("ANY of an array")),
         }

@@ -83,7 +83,8 @@ impl Compiler<'_> {
         for lock in &query.locks {
             self.traits.locks |=
                 matches!(lock.lock_type, ast::LockType::Update | ast::LockType::Share);
-            self.traits.no_wait |= lock.nonblock.is_some();
+            self.traits.no_wait |= matches!(lock.nonblock, Some(ast::NonBlock::Nowait));
+            self.traits.skip_locked |= matches!(lock.nonblock, Some(ast::NonBlock::SkipLocked));
         }
         self.common_tables.truncate(common_tables);
         Ok((sql, body.output))

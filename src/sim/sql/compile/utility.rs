@@ -3,7 +3,7 @@
 use sqlparser::ast::{DiscardObject, Statement, TransactionModifier, Use};
 
 use super::super::plan::Action;
-use super::super::{SqlError, SqlType, Value, catalog, functions, relations};
+use super::super::{SqlError, SqlType, Value, functions, relations};
 use super::typed::Typed;
 use super::{Compiler, Draft};
 
@@ -92,12 +92,13 @@ impl Compiler<'_> {
         if schema.is_some_and(|it| !matches!(it, "pg_catalog" | "public" | "information_schema")) {
             return Err(self.unknown_schema(schema.unwrap_or_default()));
         }
+        if kind == "regclass"
+            && let Some(object) = self.object_of_table(bare)?
+        {
+            return Ok(object);
+        }
         let known = match kind {
-            "regclass" => {
-                let table = catalog::table(self.connection, bare);
-                table.map_err(|error| self.internal(&error))?.is_some()
-                    || relations::find(self.engine, schema, bare).is_some()
-            }
+            "regclass" => relations::find(self.engine, schema, bare).is_some(),
             _ => {
                 functions::is_known(self.engine, bare)
                     || relations::find_function(self.engine, bare).is_some()

@@ -3,6 +3,7 @@
 //!
 //! Functions whose types depend on their arguments are the compiler's (`compile::function`).
 
+mod catalog;
 mod number;
 mod session;
 mod text;
@@ -94,7 +95,13 @@ fn named(engine: EngineKind, name: &str) -> impl Iterator<Item = &'static Defini
 }
 
 fn of_engine(engine: EngineKind) -> impl Iterator<Item = &'static Definition> {
-    let tables = [session::TABLE, time::TABLE, number::TABLE, text::TABLE];
+    let tables = [
+        session::TABLE,
+        time::TABLE,
+        number::TABLE,
+        text::TABLE,
+        catalog::TABLE,
+    ];
     let all = tables.into_iter().flatten();
     all.filter(move |definition| definition.engine.is_none_or(|only| only == engine))
 }

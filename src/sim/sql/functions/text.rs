@@ -2,7 +2,7 @@
 
 use super::Returns::Kind;
 use super::{BOTH, Definition, MY, PG, table};
-use crate::sim::sql::SqlType::{Bool, Int4, Int8, Oid, Text, Unknown};
+use crate::sim::sql::SqlType::{Bool, Int4, Int8, Text, Unknown};
 
 pub(super) const TABLE: &[Definition] = table! {
     BOTH "lower" (Text) => Kind(Text), "sim_lower";
@@ -38,5 +38,4 @@ pub(super) const TABLE: &[Definition] = table! {
     PG   "quote_ident" (Text) => Kind(Text), "sim_quote_ident";
     MY   "hex" (Unknown) => Kind(Text), "hex";
     PG   "pg_encoding_to_char" (Int4) => Kind(Text), "sim_info|'encoding'";
-    PG   "pg_get_userbyid" (Oid) => Kind(Text), "sim_info|'user'";
 };

@@ -2,6 +2,7 @@
 //!
 //! All their names start with `sim_`; the compiler lets no client call them by name.
 
+mod catalog;
 mod number;
 mod session;
 mod text;
@@ -23,6 +24,7 @@ pub(super) fn register(connection: &Connection, context: &Arc<Context>) -> rusql
         context,
     };
     session::register(&registry)?;
+    catalog::register(&registry)?;
     text::register(&registry)?;
     time::register(&registry)?;
     number::register(&registry)

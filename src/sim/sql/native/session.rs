@@ -6,9 +6,7 @@ use super::{Arguments, Registry, convert};
 use crate::id::EngineKind;
 use crate::sim::sql::context::Context;
 use crate::sim::sql::types::{self, Type};
-use crate::sim::sql::variables::{
-    self, AURORA_MYSQL_VERSION, AURORA_POSTGRES_VERSION, MYSQL_VERSION, POSTGRES_VERSION, Source,
-};
+use crate::sim::sql::variables::{self, MYSQL_VERSION, POSTGRES_VERSION, Source};
 use crate::sim::sql::{SqlError, SqlType, Value, catalog, relations};
 use crate::sim::volume::Sequences;
 
@@ -38,8 +36,7 @@ fn info(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlEr
     let postgres = context.engine == EngineKind::Postgres;
     match arguments.text(0).as_str() {
         "instance" => text(context.host.instance().as_str()),
-        "aurora_version" if postgres => text(AURORA_POSTGRES_VERSION),
-        "aurora_version" => text(AURORA_MYSQL_VERSION),
+        "aurora_version" => text(variables::aurora_version(context)),
         "in_recovery" => Ok(Value::Integer((!context.host.is_writer()).into())),
         "version" if postgres => text(format!(
             "PostgreSQL {POSTGRES_VERSION} on x86_64-pc-linux-gnu, compiled by \

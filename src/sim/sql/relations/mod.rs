@@ -6,8 +6,11 @@
 
 mod mysql;
 mod postgres;
+mod postgres_absent;
+mod postgres_catalog;
 mod replica_status;
 
+pub(super) use postgres_catalog::INDEX_DEFINITIONS;
 use serde_json::{Value as Json, json};
 
 use super::SqlType;

@@ -2,13 +2,42 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Source, SystemRelation, column, replica_status};
+use super::{
+    Source, SystemRelation, column, postgres_absent as absent, postgres_catalog as catalog,
+    replica_status,
+};
 use crate::id::EngineKind;
 use crate::sim::sql::SqlType;
 use crate::sim::sql::context::Context;
 use crate::sim::sql::{functions, variables};
 
 pub(super) const TABLE: &[SystemRelation] = &[
+    catalog::CLASS,
+    catalog::ATTRIBUTE,
+    catalog::ATTRDEF,
+    catalog::INDEX,
+    catalog::CONSTRAINT,
+    catalog::TYPE,
+    catalog::ROLES,
+    catalog::ACCESS_METHODS,
+    catalog::INDEXES,
+    absent::AUTH_MEMBERS,
+    absent::INHERITS,
+    absent::COLLATION,
+    absent::DESCRIPTION,
+    absent::POLICY,
+    absent::STATISTIC_EXT,
+    absent::PUBLICATION,
+    absent::PUBLICATION_REL,
+    absent::PUBLICATION_NAMESPACE,
+    absent::TRIGGER,
+    absent::REWRITE,
+    absent::SEQUENCE,
+    absent::FOREIGN_TABLE,
+    absent::FOREIGN_SERVER,
+    absent::DEPEND,
+    absent::ENUM,
+    absent::VIEWS,
     SystemRelation {
         is_function: true,
         schema: "pg_catalog",
@@ -39,6 +68,7 @@ pub(super) const TABLE: &[SystemRelation] = &[
             column("oid", SqlType::Oid),
             column("proname", SqlType::Text),
             column("pronamespace", SqlType::Oid),
+            column("prokind", SqlType::Text),
         ],
         source: Source::Rows(postgres_functions),
     },
@@ -50,9 +80,20 @@ pub(super) const TABLE: &[SystemRelation] = &[
         columns: &[
             column("oid", SqlType::Oid),
             column("datname", SqlType::Text),
+            column("datdba", SqlType::Oid),
             column("encoding", SqlType::Int4),
+            column("datlocprovider", SqlType::Text),
+            column("datistemplate", SqlType::Bool),
+            column("datallowconn", SqlType::Bool),
+            column("datcollate", SqlType::Text),
+            column("datctype", SqlType::Text),
+            column("daticulocale", SqlType::Text),
+            column("datacl", SqlType::Text),
         ],
-        source: Source::Query("SELECT 16384, sim_info('database'), 6"),
+        source: Source::Query(
+            "SELECT 16384, sim_info('database'), 10, 6, 'c', 0, 1, 'en_US.UTF-8', 'en_US.UTF-8',
+                 NULL, NULL",
+        ),
     },
     SystemRelation {
         is_function: false,
@@ -63,9 +104,11 @@ pub(super) const TABLE: &[SystemRelation] = &[
             column("oid", SqlType::Oid),
             column("nspname", SqlType::Text),
             column("nspowner", SqlType::Oid),
+            column("nspacl", SqlType::Text),
         ],
         source: Source::Query(
-            "VALUES (11, 'pg_catalog', 10), (2200, 'public', 10), (13000, 'information_schema', 10)",
+            "VALUES (11, 'pg_catalog', 10, NULL), (2200, 'public', 10, NULL),
+                 (13000, 'information_schema', 10, NULL)",
         ),
     },
     SystemRelation {
@@ -76,8 +119,12 @@ pub(super) const TABLE: &[SystemRelation] = &[
         columns: &[
             column("oid", SqlType::Oid),
             column("extname", SqlType::Text),
+            column("extnamespace", SqlType::Oid),
+            column("extversion", SqlType::Text),
         ],
-        source: Source::Query("VALUES (13500, 'plpgsql'), (16390, 'aurora_stat_utils')"),
+        source: Source::Query(
+            "VALUES (13500, 'plpgsql', 11, '1.0'), (13501, 'aurora_stat_utils', 11, '1.0')",
+        ),
     },
     SystemRelation {
         is_function: false,
@@ -159,6 +206,6 @@ fn postgres_functions(context: &Context) -> Vec<Vec<Json>> {
     let names = functions::names(context.engine);
     let rows = names
         .enumerate()
-        .map(|(index, name)| vec![json!(20_000 + index), json!(name), json!(11)]);
+        .map(|(index, name)| vec![json!(2_000 + index), json!(name), json!(11), json!("f")]);
     rows.collect()
 }

@@ -1,6 +1,7 @@
 //! A client's session: the calls that a front makes, and the order of things around a statement.
 
 mod failure;
+mod replication;
 mod rows;
 mod run;
 mod settings;
@@ -19,7 +20,7 @@ use super::variables;
 use super::{Description, Reply, SqlError, SqlType, TransactionState, Value, compile, native};
 use crate::id::EngineKind;
 use crate::sim::host::{Count, Host};
-use crate::sim::volume::Volume;
+use crate::sim::volume::{OldState, Volume};
 use transaction::Transaction;
 
 /// One client's session at one instance.
@@ -38,6 +39,10 @@ pub(crate) struct Session {
     query_only: bool,
     initial_database: String,
     shared: Arc<Shared>,
+    /// The state that `connection` leads to; `None` is the volume itself.
+    seen: Option<Arc<OldState>>,
+    /// How often `connection` has been replaced; plans do not outlive it.
+    switches: u64,
 }
 
 /// What the session's SQLite hooks look at.
@@ -83,7 +88,7 @@ impl Session {
         let engine = host.engine();
         let context = Arc::new(Context::new(host, Arc::clone(volume), user, database));
         let shared = Arc::new(Shared::default());
-        let connection = connect(volume, &context, &shared)
+        let connection = connect(volume, None, &context, &shared)
             .map_err(|error| SqlError::internal(engine, error.to_string()))?;
         Ok(Self {
             context,
@@ -95,6 +100,8 @@ impl Session {
             query_only: false,
             initial_database: database.to_owned(),
             shared,
+            seen: None,
+            switches: 0,
         })
     }
 
@@ -130,10 +137,11 @@ impl Session {
         statement: &Statement,
         hints: &[SqlType],
     ) -> Result<Description, SqlError> {
-        if let Err(error) = self.check_not_failed(statement) {
+        let ready = self.check_not_failed(statement);
+        if let Err(error) = ready.and_then(|()| self.follow_replication()) {
             return Err(self.after_error(error));
         }
-        let generation = self.volume.schema_generation();
+        let generation = self.generation();
         let plan = match statement.cached_plan(generation, Some(hints)) {
             Some(plan) => plan,
             None => match self.compile(statement, hints) {
@@ -173,6 +181,7 @@ impl Session {
     ) -> Result<Reply, SqlError> {
         self.begin_statement();
         self.check_not_failed(statement)?;
+        self.follow_replication()?;
         let plan = self.plan(statement)?;
         self.check_writable(&plan)?;
         self.follow_role(&plan)?;
@@ -202,7 +211,7 @@ impl Session {
 
     /// The plan of a statement for the catalog as it is now.
     fn plan(&mut self, statement: &Statement) -> Result<Arc<Plan>, SqlError> {
-        match statement.cached_plan(self.volume.schema_generation(), None) {
+        match statement.cached_plan(self.generation(), None) {
             Some(plan) => Ok(plan),
             None => self.compile(statement, &statement.last_hints()),
         }
@@ -210,7 +219,7 @@ impl Session {
 
     fn compile(&mut self, statement: &Statement, hints: &[SqlType]) -> Result<Arc<Plan>, SqlError> {
         // Read before compiling, so that a change meanwhile makes the plan stale at once.
-        let generation = self.volume.schema_generation();
+        let generation = self.generation();
         let plan = compile::compile(&self.context, &self.connection, statement, hints);
         let plan = Arc::new(plan.map_err(|error| self.refused_instead(statement, error))?);
         statement.cache_plan(&plan, generation, hints);
@@ -297,10 +306,14 @@ impl Session {
 /// Opens a connection with the session's functions and hooks.
 fn connect(
     volume: &Volume,
+    seen: Option<&OldState>,
     context: &Arc<Context>,
     shared: &Arc<Shared>,
 ) -> rusqlite::Result<Connection> {
-    let mut connection = volume.connect()?;
+    let mut connection = match seen {
+        Some(state) => Volume::connect_to(state)?,
+        None => volume.connect()?,
+    };
     connection.set_prepared_statement_cache_capacity(MAX_PREPARED);
     native::register(&connection, context)?;
     let hook = Arc::clone(shared);

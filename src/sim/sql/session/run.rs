@@ -47,14 +47,20 @@ impl Session {
         if traits.reads_tables {
             self.begin_if_manual();
         }
-        if traits.locks && traits.reads_tables {
+        // Another transaction writes, and each row counts as locked by it.
+        let skips = traits.skip_locked && traits.reads_tables && self.would_wait();
+        if skips {
+            self.prepare_to_read()?;
+        } else if traits.locks && traits.reads_tables {
             self.prepare_to_write(false, traits.no_wait).await?;
         } else {
             self.prepare_to_read()?;
         }
         let parameters = self.bind(plan, parameters)?;
-        let fetched = self.fetch(sql, &parameters, plan)?;
-        if traits.locks && traits.reads_tables {
+        let mut fetched = self.fetch(sql, &parameters, plan)?;
+        if skips {
+            fetched.rows.clear();
+        } else if traits.locks && traits.reads_tables {
             self.commit_if_alone()?;
         }
         self.sleep().await?;

@@ -187,6 +187,18 @@ impl Session {
         Ok(())
     }
 
+    /// Whether another session holds the write lock.
+    pub(super) fn would_wait(&self) -> bool {
+        let holds = matches!(
+            self.transaction.storage,
+            Storage::Writing {
+                _guard: Some(_),
+                ..
+            }
+        );
+        !holds && self.volume.try_lock_for_writing().is_none()
+    }
+
     async fn wait_for_lock(&mut self, no_wait: bool) -> Result<WriteGuard, SqlError> {
         if let Some(guard) = self.volume.try_lock_for_writing() {
             return Ok(guard);
@@ -239,6 +251,13 @@ impl Session {
     pub(super) fn commit(&mut self) -> Result<(), SqlError> {
         let result = match self.transaction.storage {
             Storage::Nothing => Ok(()),
+            Storage::Writing {
+                _guard: Some(_), ..
+            } => {
+                let now = Duration::from_micros(self.context.host.elapsed_micros());
+                let volume = std::sync::Arc::clone(&self.volume);
+                volume.commit(now, || self.sqlite("COMMIT"))
+            }
             _ => self.sqlite("COMMIT"),
         };
         match result {
@@ -352,7 +371,7 @@ impl Session {
         error
     }
 
-    fn has_storage(&self) -> bool {
+    pub(super) fn has_storage(&self) -> bool {
         !matches!(self.transaction.storage, Storage::Nothing)
     }
 

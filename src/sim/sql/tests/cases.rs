@@ -29,6 +29,7 @@ const POSTGRES: &[(&str, &str)] = &[
         include_str!("cases/postgres_expressions.txt"),
     ),
     ("errors", include_str!("cases/postgres_errors.txt")),
+    ("catalog", include_str!("cases/postgres_catalog.txt")),
 ];
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod cases;
 mod fake;
 mod ledger;
 mod limits;
+mod locks;
 mod transactions;
 mod types;
 

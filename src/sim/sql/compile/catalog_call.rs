@@ -1,0 +1,158 @@
+//! What asks PostgreSQL's catalogs in the form of an expression: definitions by object id, names
+//! as object ids and back, patterns, and lists written as arrays.
+
+use sqlparser::ast;
+
+use super::super::relations::{self, INDEX_DEFINITIONS};
+use super::super::{SqlError, SqlType, Value, catalog};
+use super::Compiler;
+use super::coerce::Coercion;
+use super::typed::{Origin, Typed};
+
+/// Users' objects are numbered from here on (PostgreSQL's `FirstNormalObjectId`).
+const FIRST_OBJECT: i64 = 16384;
+
+impl Compiler<'_> {
+    /// Calls a function that looks into the catalogs; `None` for any other.
+    pub(super) fn catalog_call(
+        &mut self,
+        name: &str,
+        arguments: &[Typed],
+    ) -> Result<Option<Typed>, SqlError> {
+        if !self.is_postgres() {
+            return Ok(None);
+        }
+        let (query, of) = match (name, arguments) {
+            ("pg_get_indexdef", [oid] | [oid, _, _]) => (INDEX_DEFINITIONS.to_owned(), oid),
+            ("pg_get_constraintdef", [oid] | [oid, _]) => (self.constraint_definitions()?, oid),
+            ("to_regclass", [name]) => {
+                let name = self.coerce(name.clone(), SqlType::Text.into(), Coercion::Implicit)?;
+                let sql = format!(
+                    "(SELECT {FIRST_OBJECT} + rowid FROM sqlite_master \
+                     WHERE type IN ('table', 'view') AND sim_is_visible(name) \
+                     AND name IN ({0}, substr({0}, 8)) AND {0} IN (name, 'public.' || name))",
+                    name.sql
+                );
+                return Ok(Some(Typed::new(sql, SqlType::Oid)));
+            }
+            _ => return Ok(None),
+        };
+        let sql = format!("(SELECT definition FROM ({query}) WHERE oid = {})", of.sql);
+        Ok(Some(Typed::new(sql, SqlType::Text)))
+    }
+
+    fn constraint_definitions(&self) -> Result<String, SqlError> {
+        let name = "pg_constraint";
+        let Some(relation) = relations::find(self.engine, Some("pg_catalog"), name) else {
+            return Err(self.unknown_table(Some("pg_catalog"), name));
+        };
+        let columns: Vec<&str> = relation.columns.iter().map(|it| it.name).collect();
+        Ok(format!(
+            "WITH c({}) AS ({}) SELECT oid, definition FROM c",
+            columns.join(", "),
+            relation.query()
+        ))
+    }
+
+    /// A user table's name as its object id; `None` if it is no table of the users.
+    pub(super) fn object_of_table(&self, name: &str) -> Result<Option<Typed>, SqlError> {
+        if let Ok(number) = name.parse() {
+            return Ok(Some(Typed::literal(Value::Integer(number), SqlType::Oid)));
+        }
+        let table = catalog::table(self.connection, name).map_err(|it| self.internal(&it))?;
+        Ok(table.map(|table| {
+            let sql = format!(
+                "(SELECT {FIRST_OBJECT} + rowid FROM sqlite_master WHERE name = {})",
+                super::typed::quote_text(&table.name)
+            );
+            Typed::new(sql, SqlType::Oid)
+        }))
+    }
+
+    /// `oid::regclass`, `oid::regtype`: the name of what an object id stands for.
+    pub(super) fn name_of_object(&self, oid: &Typed, kind: &str) -> Option<Typed> {
+        let sql = match kind {
+            "regclass" => format!(
+                "(SELECT name FROM sqlite_master WHERE rowid = {} - {FIRST_OBJECT})",
+                oid.sql
+            ),
+            "regnamespace" => format!(
+                "(CASE {} WHEN 11 THEN 'pg_catalog' WHEN 2200 THEN 'public' END)",
+                oid.sql
+            ),
+            "regtype" => format!("sim_format_type({}, -1)", oid.sql),
+            _ => return None,
+        };
+        Some(Typed::new(sql, SqlType::Text))
+    }
+
+    /// `text ~ pattern`.
+    pub(super) fn matches(
+        &mut self,
+        text: Typed,
+        pattern: Typed,
+        ignore_case: bool,
+        negated: bool,
+    ) -> Result<Typed, SqlError> {
+        let text = self.coerce(text, SqlType::Text.into(), Coercion::Implicit)?;
+        let pattern = self.coerce(pattern, SqlType::Text.into(), Coercion::Implicit)?;
+        let not = if negated { "NOT " } else { "" };
+        let ignore_case = i32::from(ignore_case);
+        let sql = format!(
+            "({not}sim_matches({}, {}, {ignore_case}))",
+            text.sql, pattern.sql
+        );
+        Ok(Typed::new(sql, self.truth_type()))
+    }
+
+    /// `ARRAY(SELECT ...)`, in its text form.
+    pub(super) fn array_of_query(&mut self, query: &ast::Query) -> Result<Typed, SqlError> {
+        let (sql, output) = self.subquery(query)?;
+        if output.len() != 1 {
+            let message = "subquery must return only one column";
+            return Err(SqlError::new("42601", 0, message));
+        }
+        let sql = format!(
+            "(WITH q(item) AS ({sql}) SELECT '{{' || coalesce(group_concat(item), '') || '}}' FROM q)"
+        );
+        Ok(Typed::new(sql, SqlType::Text))
+    }
+
+    /// `item = ANY (array)` over an array of the catalogs.
+    pub(super) fn any_of_catalog_array(
+        &mut self,
+        item: &ast::Expr,
+        array: &Typed,
+    ) -> Result<Typed, SqlError> {
+        let item = self.expression_as(item, SqlType::Text, Coercion::Explicit)?;
+        let sql = format!(
+            "(instr(',' || trim({}, '{{}}') || ',', ',' || {} || ',') > 0)",
+            array.sql, item.sql
+        );
+        Ok(Typed::new(sql, self.truth_type()))
+    }
+
+    /// `array[n]`, counted from 1, over an array of the catalogs.
+    pub(super) fn array_item(
+        &mut self,
+        root: &ast::Expr,
+        chain: &[ast::AccessExpr],
+    ) -> Result<Typed, SqlError> {
+        let array = self.expression(root)?;
+        match chain {
+            [ast::AccessExpr::Subscript(ast::Subscript::Index { index })]
+                if self.is_catalog_array(&array) =>
+            {
+                let index = self.expression_as(index, SqlType::Int8, Coercion::Implicit)?;
+                let sql = format!("sim_array_item({}, {})", array.sql, index.sql);
+                Ok(Typed::new(sql, SqlType::Int4))
+            }
+            _ => Err(self.unsupported("a subscript or field of a value")),
+        }
+    }
+
+    /// Columns of the catalogs hold arrays in their text form; users' columns hold none.
+    pub(super) fn is_catalog_array(&self, typed: &Typed) -> bool {
+        self.is_postgres() && typed.kind() == SqlType::Text && typed.origin == Origin::Computed
+    }
+}

@@ -1,0 +1,180 @@
+//! Functions behind PostgreSQL's catalogs: types by number, names of indexes, defaults, patterns.
+
+use super::{Arguments, Registry};
+use crate::id::EngineKind;
+use crate::sim::sql::context::Context;
+use crate::sim::sql::types::{self, Generation, Type};
+use crate::sim::sql::{SqlError, SqlType, Value, pattern};
+
+pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
+    registry.pure("sim_always", |_, _| Ok(Value::Integer(1)))?;
+    registry.pure("sim_nothing", |_, _| Ok(Value::Null))?;
+    registry.pure("sim_first", |_, arguments| Ok(arguments.value(0)))?;
+    registry.pure("sim_type_oid", type_oid)?;
+    registry.pure("sim_type_modifier", type_modifier)?;
+    registry.pure("sim_format_type", format_type)?;
+    registry.pure("sim_index_name", index_name)?;
+    registry.pure("sim_default", default)?;
+    registry.pure("sim_array_to_string", array_to_string)?;
+    registry.pure("sim_array_item", array_item)?;
+    registry.pure("sim_array_upper", array_upper)?;
+    // One page: the volume does not know how much of it a table fills.
+    registry.pure("sim_table_size", |_, _| Ok(Value::Integer(8192)))?;
+    registry.pure("sim_size_pretty", size_pretty)?;
+    registry.pure("sim_matches", matches)
+}
+
+/// Object ids of the types (PostgreSQL's `pg_type.dat`).
+const OIDS: [(SqlType, i64); 18] = [
+    (SqlType::Bool, 16),
+    (SqlType::Bytes, 17),
+    (SqlType::Int8, 20),
+    (SqlType::Int2, 21),
+    (SqlType::Int4, 23),
+    (SqlType::Text, 25),
+    (SqlType::Oid, 26),
+    (SqlType::Json, 114),
+    (SqlType::Float4, 700),
+    (SqlType::Float8, 701),
+    (SqlType::Varchar, 1043),
+    (SqlType::Date, 1082),
+    (SqlType::Time, 1083),
+    (SqlType::Timestamp, 1114),
+    (SqlType::TimestampTz, 1184),
+    (SqlType::Interval, 1186),
+    (SqlType::Numeric, 1700),
+    (SqlType::Uuid, 2950),
+];
+
+/// What PostgreSQL adds to a length: the header of a value (`VARHDRSZ`).
+const HEADER: i64 = 4;
+
+fn type_oid(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    let (of, _) = types::from_declaration(&arguments.text(0));
+    let found = OIDS.iter().find(|(kind, _)| *kind == of.kind);
+    // 705 is `unknown`.
+    Ok(Value::Integer(found.map_or(705, |(_, oid)| *oid)))
+}
+
+fn type_modifier(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    let (of, _) = types::from_declaration(&arguments.text(0));
+    Ok(Value::Integer(match of {
+        Type {
+            kind: SqlType::Varchar,
+            modifier: Some(length),
+        } => i64::from(length) + HEADER,
+        _ => -1,
+    }))
+}
+
+fn format_type(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    if arguments.is_null(0) {
+        return Ok(Value::Null);
+    }
+    let oid = arguments.integer(0);
+    let name = match OIDS.iter().find(|(_, known)| *known == oid) {
+        Some((kind, _)) => kind.name(EngineKind::Postgres),
+        None if oid == 19 => "name",
+        None if oid == 1042 => "character",
+        None => "???",
+    };
+    let modifier = arguments.integer(1);
+    let limited = matches!(oid, 1042 | 1043) && modifier > HEADER;
+    Ok(Value::Text(match limited {
+        true => format!("{name}({})", modifier - HEADER),
+        false => name.to_owned(),
+    }))
+}
+
+/// `sim_index_name(name, table, origin, columns)`: SQLite's own indexes by PostgreSQL's names.
+fn index_name(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    let name = arguments.text(0);
+    let table = arguments.text(1);
+    Ok(Value::Text(match arguments.text(2).as_str() {
+        _ if !name.starts_with("sqlite_autoindex_") => name,
+        "pk" => format!("{table}_pkey"),
+        _ => format!("{table}_{}_key", arguments.text(3)),
+    }))
+}
+
+/// `sim_default(table, column, type, default)`: a column's default as PostgreSQL shows it.
+fn default(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    let (_, generation) = types::from_declaration(&arguments.text(2));
+    Ok(match generation {
+        Generation::ByDefault => {
+            let (table, column) = (arguments.text(0), arguments.text(1));
+            Value::Text(format!("nextval('{table}_{column}_seq'::regclass)"))
+        }
+        // The compiler's own functions by the names that a client would write.
+        _ => match arguments.text(3).trim_matches(['(', ')']) {
+            "sim_today" => Value::Text("CURRENT_DATE".to_owned()),
+            own if own.starts_with("sim_now") => Value::Text("now()".to_owned()),
+            own if own.starts_with("sim_uuid") => Value::Text("gen_random_uuid()".to_owned()),
+            _ => arguments.value(3),
+        },
+    })
+}
+
+/// Arrays are texts in braces here.
+fn array_to_string(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    if arguments.is_null(0) {
+        return Ok(Value::Null);
+    }
+    let array = arguments.text(0);
+    let inner = array.trim_start_matches('{').trim_end_matches('}');
+    Ok(Value::Text(inner.replace(',', &arguments.text(1))))
+}
+
+fn items(array: &str) -> Vec<&str> {
+    let inner = array.trim_start_matches('{').trim_end_matches('}');
+    let items = inner.split(',');
+    items.filter(|item| !item.is_empty()).collect()
+}
+
+/// `sim_array_item(array, place)`, counted from 1.
+fn array_item(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    let array = arguments.text(0);
+    let place = usize::try_from(arguments.integer(1)).unwrap_or(0);
+    let item = place
+        .checked_sub(1)
+        .and_then(|place| items(&array).get(place).copied());
+    Ok(item
+        .and_then(|item| item.parse().ok())
+        .map_or(Value::Null, Value::Integer))
+}
+
+fn array_upper(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    let length = i64::try_from(items(&arguments.text(0)).len()).unwrap_or(i64::MAX);
+    Ok(match length {
+        0 => Value::Null,
+        length => Value::Integer(length),
+    })
+}
+
+/// Bytes, or whole kilobytes from ten of them on, and so forth (`pg_size_pretty`).
+fn size_pretty(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    if arguments.is_null(0) {
+        return Ok(Value::Null);
+    }
+    let mut size = arguments.integer(0);
+    for unit in ["bytes", "kB", "MB", "GB"] {
+        if size.abs() < 10 * 1024 {
+            return Ok(Value::Text(format!("{size} {unit}")));
+        }
+        size = (size + 512) / 1024;
+    }
+    Ok(Value::Text(format!("{size} TB")))
+}
+
+/// `sim_matches(text, pattern, ignore case)`: the operator `~`.
+fn matches(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    if arguments.any_null() {
+        return Ok(Value::Null);
+    }
+    let (mut text, mut wanted) = (arguments.text(0), arguments.text(1));
+    if arguments.integer(2) != 0 {
+        text = text.to_lowercase();
+        wanted = wanted.to_lowercase();
+    }
+    Ok(Value::Integer(pattern::matches(&text, &wanted)?.into()))
+}

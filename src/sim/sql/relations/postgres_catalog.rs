@@ -1,0 +1,274 @@
+//! PostgreSQL's catalog of objects (`pg_class` and what hangs on it), read from SQLite's schema.
+//!
+//! Columns and order follow the PostgreSQL 15 manual, chapter 53, as far as clients ask for them.
+//! Object ids are 16384 and the row of SQLite's schema, as user objects begin there. Arrays are
+//! given in their text form.
+
+use super::{Source, SystemColumn, SystemRelation, column};
+use crate::sim::sql::SqlType::{self, Bool, Float4, Int2, Int4, Oid, Text};
+
+const fn table(
+    name: &'static str,
+    columns: &'static [SystemColumn],
+    query: &'static str,
+) -> SystemRelation {
+    SystemRelation {
+        is_function: false,
+        schema: "pg_catalog",
+        name,
+        is_topology: false,
+        columns,
+        source: Source::Query(query),
+    }
+}
+
+pub(super) const CLASS: SystemRelation = table(
+    "pg_class",
+    &[
+        column("oid", Oid),
+        column("relname", Text),
+        column("relnamespace", Oid),
+        column("reltype", Oid),
+        column("reloftype", Oid),
+        column("relowner", Oid),
+        column("relam", Oid),
+        column("reltablespace", Oid),
+        column("relpages", Int4),
+        column("reltuples", Float4),
+        column("reltoastrelid", Oid),
+        column("relhasindex", Bool),
+        column("relisshared", Bool),
+        column("relpersistence", Text),
+        column("relkind", Text),
+        column("relnatts", Int2),
+        column("relchecks", Int2),
+        column("relhasrules", Bool),
+        column("relhastriggers", Bool),
+        column("relhassubclass", Bool),
+        column("relrowsecurity", Bool),
+        column("relforcerowsecurity", Bool),
+        column("relispopulated", Bool),
+        column("relreplident", Text),
+        column("relispartition", Bool),
+        column("relacl", Text),
+        column("reloptions", Text),
+        column("relpartbound", Text),
+    ],
+    "SELECT 16384 + m.rowid,
+         CASE WHEN m.type <> 'index' THEN m.name ELSE sim_index_name(m.name, m.tbl_name,
+             (SELECT origin FROM pragma_index_list(m.tbl_name) l WHERE l.name = m.name),
+             (SELECT group_concat(name, '_') FROM pragma_index_info(m.name))) END,
+         2200, 0, 0, 10, CASE m.type WHEN 'table' THEN 2 WHEN 'index' THEN 403 ELSE 0 END, 0, 0,
+         -1, 0, m.type = 'table' AND EXISTS (SELECT 1 FROM pragma_index_list(m.name)), 0, 'p',
+         CASE m.type WHEN 'table' THEN 'r' WHEN 'index' THEN 'i' ELSE 'v' END,
+         (SELECT count(*) FROM pragma_table_info(m.name)), 0, 0,
+         m.type = 'table' AND (EXISTS (SELECT 1 FROM pragma_foreign_key_list(m.name))
+             OR EXISTS (SELECT 1 FROM sqlite_master o, pragma_foreign_key_list(o.name) f
+                 WHERE o.type = 'table' AND f.\"table\" = m.name)), 0, 0, 0, 1,
+         CASE m.type WHEN 'table' THEN 'd' ELSE 'n' END, 0, NULL, NULL, NULL
+     FROM sqlite_master m
+     WHERE m.type IN ('table', 'index', 'view') AND sim_is_visible(m.tbl_name)",
+);
+
+pub(super) const ATTRIBUTE: SystemRelation = table(
+    "pg_attribute",
+    &[
+        column("attrelid", Oid),
+        column("attname", Text),
+        column("atttypid", Oid),
+        column("attnum", Int2),
+        column("atttypmod", Int4),
+        column("attnotnull", Bool),
+        column("atthasdef", Bool),
+        column("attidentity", Text),
+        column("attgenerated", Text),
+        column("attisdropped", Bool),
+        column("attcollation", Oid),
+        column("attacl", Text),
+        column("attoptions", Text),
+        column("attstorage", Text),
+        column("attcompression", Text),
+        column("attstattarget", Int4),
+    ],
+    "SELECT 16384 + m.rowid, c.name, sim_type_oid(c.type), c.cid + 1, sim_type_modifier(c.type),
+         c.\"notnull\" OR c.pk > 0,
+         sim_default(m.name, c.name, c.type, c.dflt_value) IS NOT NULL, '', '', 0,
+         0, NULL, NULL, iif(sim_type_modifier(c.type) > 0 OR c.type LIKE 'TEXT%', 'x', 'p'), '', -1
+     FROM sqlite_master m, pragma_table_info(m.name) c
+     WHERE m.type IN ('table', 'view') AND sim_is_visible(m.name)",
+);
+
+pub(super) const ATTRDEF: SystemRelation = table(
+    "pg_attrdef",
+    &[
+        column("oid", Oid),
+        column("adrelid", Oid),
+        column("adnum", Int2),
+        column("adbin", Text),
+    ],
+    "SELECT 3000000 + m.rowid * 1600 + c.cid, 16384 + m.rowid, c.cid + 1,
+         sim_default(m.name, c.name, c.type, c.dflt_value)
+     FROM sqlite_master m, pragma_table_info(m.name) c
+     WHERE m.type = 'table' AND sim_is_visible(m.name)
+         AND sim_default(m.name, c.name, c.type, c.dflt_value) IS NOT NULL",
+);
+
+pub(super) const INDEX: SystemRelation = table(
+    "pg_index",
+    &[
+        column("indexrelid", Oid),
+        column("indrelid", Oid),
+        column("indnatts", Int2),
+        column("indisunique", Bool),
+        column("indisprimary", Bool),
+        column("indisexclusion", Bool),
+        column("indisclustered", Bool),
+        column("indisvalid", Bool),
+        column("indisready", Bool),
+        column("indislive", Bool),
+        column("indisreplident", Bool),
+        column("indkey", Text),
+        column("indpred", Text),
+        column("indexprs", Text),
+    ],
+    "SELECT 16384 + i.rowid, 16384 + t.rowid, (SELECT count(*) FROM pragma_index_info(i.name)),
+         l.\"unique\", l.origin = 'pk', 0, 0, 1, 1, 1, 0,
+         (SELECT group_concat(cid + 1, ' ') FROM pragma_index_info(i.name)), NULL, NULL
+     FROM sqlite_master t, pragma_index_list(t.name) l
+     JOIN sqlite_master i ON i.type = 'index' AND i.name = l.name
+     WHERE t.type = 'table' AND sim_is_visible(t.name)",
+);
+
+/// Primary keys, unique and foreign keys. `CHECK`s are kept by SQLite as text only.
+pub(super) const CONSTRAINT: SystemRelation = table(
+    "pg_constraint",
+    &[
+        column("oid", Oid),
+        column("conname", Text),
+        column("connamespace", Oid),
+        column("contype", Text),
+        column("condeferrable", Bool),
+        column("condeferred", Bool),
+        column("convalidated", Bool),
+        column("conrelid", Oid),
+        column("contypid", Oid),
+        column("conindid", Oid),
+        column("conparentid", Oid),
+        column("confrelid", Oid),
+        column("conislocal", Bool),
+        column("definition", Text),
+    ],
+    "SELECT 1000000 + i.rowid, sim_index_name(i.name, t.name, l.origin,
+             (SELECT group_concat(name, '_') FROM pragma_index_info(i.name))),
+         2200, iif(l.origin = 'pk', 'p', 'u'), 0, 0, 1, 16384 + t.rowid, 0, 16384 + i.rowid,
+         0, 0, 1, iif(l.origin = 'pk', 'PRIMARY KEY (', 'UNIQUE (') ||
+             (SELECT group_concat(sim_quote_ident(name), ', ') FROM pragma_index_info(i.name))
+             || ')'
+     FROM sqlite_master t, pragma_index_list(t.name) l
+     JOIN sqlite_master i ON i.type = 'index' AND i.name = l.name
+     WHERE t.type = 'table' AND sim_is_visible(t.name) AND l.origin IN ('pk', 'u')
+     UNION ALL
+     SELECT 2000000 + t.rowid * 100 + f.id, t.name || '_' || group_concat(f.\"from\", '_') || '_fkey',
+         2200, 'f', 0, 0, 1, 16384 + t.rowid, 0, 0, 0, 16384 + r.rowid, 1,
+         'FOREIGN KEY (' || group_concat(sim_quote_ident(f.\"from\"), ', ') || ') REFERENCES '
+             || sim_quote_ident(f.\"table\") || '('
+             || group_concat(sim_quote_ident(coalesce(f.\"to\",
+                 (SELECT name FROM pragma_table_info(r.name) WHERE pk = f.seq + 1))), ', ') || ')'
+             || iif(f.on_update = 'NO ACTION', '', ' ON UPDATE ' || f.on_update)
+             || iif(f.on_delete = 'NO ACTION', '', ' ON DELETE ' || f.on_delete)
+     FROM sqlite_master t, pragma_foreign_key_list(t.name) f
+     JOIN sqlite_master r ON r.type = 'table' AND r.name = f.\"table\"
+     WHERE t.type = 'table' AND sim_is_visible(t.name)
+     GROUP BY t.rowid, f.id",
+);
+
+pub(super) const TYPE: SystemRelation = table(
+    "pg_type",
+    &[
+        column("oid", Oid),
+        column("typname", Text),
+        column("typnamespace", Oid),
+        column("typowner", Oid),
+        column("typlen", Int2),
+        column("typtype", Text),
+        column("typcategory", Text),
+        column("typdelim", Text),
+        column("typrelid", Oid),
+        column("typelem", Oid),
+        column("typarray", Oid),
+        column("typbasetype", Oid),
+        column("typnotnull", Bool),
+        column("typtypmod", Int4),
+        column("typcollation", Oid),
+        column("typdefault", Text),
+    ],
+    "WITH t(oid, name, len, category) AS (VALUES (16, 'bool', 1, 'B'), (17, 'bytea', -1, 'U'),
+         (19, 'name', 64, 'S'), (20, 'int8', 8, 'N'), (21, 'int2', 2, 'N'), (23, 'int4', 4, 'N'),
+         (25, 'text', -1, 'S'), (26, 'oid', 4, 'N'), (114, 'json', -1, 'U'),
+         (700, 'float4', 4, 'N'), (701, 'float8', 8, 'N'), (1042, 'bpchar', -1, 'S'),
+         (1043, 'varchar', -1, 'S'), (1082, 'date', 4, 'D'), (1083, 'time', 8, 'D'),
+         (1114, 'timestamp', 8, 'D'), (1184, 'timestamptz', 8, 'D'), (1186, 'interval', 16, 'T'),
+         (1700, 'numeric', -1, 'N'), (2950, 'uuid', 16, 'U'))
+     SELECT oid, name, 11, 10, len, 'b', category, ',', 0, 0, 0, 0, 0, -1, 0, NULL FROM t",
+);
+
+pub(super) const ROLES: SystemRelation = table(
+    "pg_roles",
+    &[
+        column("oid", Oid),
+        column("rolname", Text),
+        column("rolsuper", Bool),
+        column("rolinherit", Bool),
+        column("rolcreaterole", Bool),
+        column("rolcreatedb", Bool),
+        column("rolcanlogin", Bool),
+        column("rolreplication", Bool),
+        column("rolconnlimit", Int4),
+        column("rolvaliduntil", SqlType::TimestampTz),
+        column("rolbypassrls", Bool),
+    ],
+    "SELECT 10, sim_info('user'), 0, 1, 0, 1, 1, 0, -1, NULL, 0",
+);
+
+pub(super) const ACCESS_METHODS: SystemRelation = table(
+    "pg_am",
+    &[
+        column("oid", Oid),
+        column("amname", Text),
+        column("amtype", Text),
+    ],
+    "VALUES (2, 'heap', 't'), (403, 'btree', 'i')",
+);
+
+pub(super) const INDEXES: SystemRelation = table(
+    "pg_indexes",
+    &[
+        column("schemaname", Text),
+        column("tablename", Text),
+        column("indexname", Text),
+        column("tablespace", Text),
+        column("indexdef", Text),
+    ],
+    "SELECT 'public', t.name, sim_index_name(l.name, t.name, l.origin,
+             (SELECT group_concat(name, '_') FROM pragma_index_info(l.name))), NULL,
+         'CREATE ' || iif(l.\"unique\", 'UNIQUE ', '') || 'INDEX '
+             || sim_quote_ident(sim_index_name(l.name, t.name, l.origin,
+                 (SELECT group_concat(name, '_') FROM pragma_index_info(l.name))))
+             || ' ON public.' || sim_quote_ident(t.name) || ' USING btree ('
+             || (SELECT group_concat(sim_quote_ident(name), ', ') FROM pragma_index_info(l.name))
+             || ')'
+     FROM sqlite_master t, pragma_index_list(t.name) l
+     WHERE t.type = 'table' AND sim_is_visible(t.name)",
+);
+
+/// What `pg_get_indexdef` answers, by object id.
+pub(in crate::sim::sql) const INDEX_DEFINITIONS: &str =
+    "SELECT 16384 + i.rowid AS oid, 'CREATE ' || iif(l.\"unique\", 'UNIQUE ', '') || 'INDEX '
+         || sim_quote_ident(sim_index_name(i.name, t.name, l.origin,
+             (SELECT group_concat(name, '_') FROM pragma_index_info(i.name))))
+         || ' ON public.' || sim_quote_ident(t.name) || ' USING btree ('
+         || (SELECT group_concat(sim_quote_ident(name), ', ') FROM pragma_index_info(i.name))
+         || ')' AS definition
+     FROM sqlite_master t, pragma_index_list(t.name) l
+     JOIN sqlite_master i ON i.type = 'index' AND i.name = l.name
+     WHERE t.type = 'table' AND sim_is_visible(t.name)";
