@@ -28,6 +28,7 @@ mod scope;
 mod select;
 mod set;
 mod show;
+mod show_schema;
 mod temporal;
 mod typed;
 mod utility;

@@ -47,6 +47,7 @@ impl Compiler<'_> {
                 let column = Output::new(name, SqlType::Varchar);
                 self.filtered(&sql, vec![column], filter_of(show_options))?
             }
+            other if !self.is_postgres() => return self.show_schema(other),
             _ => return Ok(None),
         };
         Ok(Some(draft))
@@ -85,6 +86,22 @@ impl Compiler<'_> {
                 ];
                 let sql = "SELECT 'InnoDB', 'DEFAULT'".to_owned();
                 Ok(Draft::rows("SHOW", Action::Query(sql), columns))
+            }
+            ["INDEX" | "INDEXES" | "KEYS", "FROM" | "IN", _, ..] if words.len() <= 5 => {
+                self.show_index(&words[2].value)
+            }
+            ["GRANTS"] => {
+                let sql = "SELECT 'GRANT ALL PRIVILEGES ON `' || sim_info('database') || '`.* TO `' \
+                           || sim_info('user') || '`@`%`'";
+                let account = self
+                    .connection
+                    .query_row("SELECT sim_info('account')", [], |row| {
+                        row.get::<_, String>(0)
+                    })
+                    .map_err(|error| self.internal(&error))?;
+                let name = format!("Grants for {account}");
+                let columns = vec![Output::new(name, SqlType::Varchar)];
+                Ok(Draft::rows("SHOW", Action::Query(sql.to_owned()), columns))
             }
             other => Err(self.unsupported(format!("SHOW {}", other.join(" ")))),
         }
@@ -143,7 +160,7 @@ impl Compiler<'_> {
     }
 
     /// `LIKE` speaks of the first column, `WHERE` of all of them.
-    fn filtered(
+    pub(super) fn filtered(
         &mut self,
         sql: &str,
         columns: Vec<Output>,
@@ -181,7 +198,7 @@ impl Compiler<'_> {
     }
 }
 
-fn filter_of(options: &ShowStatementOptions) -> Option<&ShowStatementFilter> {
+pub(super) fn filter_of(options: &ShowStatementOptions) -> Option<&ShowStatementFilter> {
     match &options.filter_position {
         Some(
             ShowStatementFilterPosition::Infix(filter)

@@ -4,6 +4,7 @@
 
 mod catalog;
 mod number;
+mod schema;
 mod session;
 mod text;
 mod time;
@@ -25,6 +26,7 @@ pub(super) fn register(connection: &Connection, context: &Arc<Context>) -> rusql
     };
     session::register(&registry)?;
     catalog::register(&registry)?;
+    schema::register(&registry)?;
     text::register(&registry)?;
     time::register(&registry)?;
     number::register(&registry)

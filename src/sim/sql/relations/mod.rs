@@ -5,6 +5,7 @@
 //! SQLite's `json_each`, or from SQLite's own schema tables.
 
 mod mysql;
+mod mysql_schema;
 mod postgres;
 mod postgres_absent;
 mod postgres_catalog;

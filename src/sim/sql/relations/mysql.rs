@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Source, SystemRelation, column, replica_status};
+use super::{Source, SystemRelation, column, mysql_schema, replica_status};
 use crate::id::EngineKind;
 use crate::sim::sql::SqlType;
 use crate::sim::sql::context::Context;
@@ -45,29 +45,16 @@ pub(super) const TABLE: &[SystemRelation] = &[
              FROM json_each(sim_rows('system_tables'))",
         ),
     },
-    SystemRelation {
-        is_function: false,
-        schema: "information_schema",
-        name: "columns",
-        is_topology: false,
-        columns: &[
-            column("TABLE_CATALOG", SqlType::Varchar),
-            column("TABLE_SCHEMA", SqlType::Varchar),
-            column("TABLE_NAME", SqlType::Varchar),
-            column("COLUMN_NAME", SqlType::Varchar),
-            column("ORDINAL_POSITION", SqlType::Int8),
-            column("COLUMN_DEFAULT", SqlType::Text),
-            column("IS_NULLABLE", SqlType::Varchar),
-            column("DATA_TYPE", SqlType::Varchar),
-            column("COLUMN_KEY", SqlType::Varchar),
-        ],
-        source: Source::Query(
-            "SELECT 'def', sim_info('database'), t.name, c.name, c.cid + 1, c.dflt_value,
-                 iif(c.\"notnull\", 'NO', 'YES'), sim_declared_type(c.type), iif(c.pk, 'PRI', '')
-             FROM sqlite_master t, pragma_table_info(t.name) c
-             WHERE t.type = 'table' AND sim_is_visible(t.name)",
-        ),
-    },
+    mysql_schema::COLUMNS,
+    mysql_schema::STATISTICS,
+    mysql_schema::TABLE_CONSTRAINTS,
+    mysql_schema::KEY_COLUMN_USAGE,
+    mysql_schema::REFERENTIAL_CONSTRAINTS,
+    mysql_schema::VIEWS,
+    mysql_schema::ENGINES,
+    mysql_schema::COLLATIONS,
+    mysql_schema::CHARACTER_SETS,
+    mysql_schema::PROCESSLIST,
     SystemRelation {
         is_function: false,
         schema: "information_schema",

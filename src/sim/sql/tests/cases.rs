@@ -18,6 +18,7 @@ const MYSQL: &[(&str, &str)] = &[
     ("data", include_str!("cases/mysql_data.txt")),
     ("expressions", include_str!("cases/mysql_expressions.txt")),
     ("errors", include_str!("cases/mysql_errors.txt")),
+    ("catalog", include_str!("cases/mysql_catalog.txt")),
 ];
 
 const POSTGRES: &[(&str, &str)] = &[
