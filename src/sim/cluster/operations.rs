@@ -212,3 +212,6 @@ impl SimCluster {
         self.last_promotion()
     }
 }
+
+#[cfg(test)]
+mod tests;
