@@ -1,5 +1,5 @@
 //! What the simulator costs: starting a cluster, statements over both wire protocols, idle
-//! connections.
+//! connections, failovers in virtual time.
 //!
 //! ```text
 //! cargo bench --bench simulator
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use aurora_driver::EngineKind;
 use aurora_driver::sim::SimCluster;
+use aurora_driver::sim::direct::virtual_failover;
 use mysql_async::prelude::Queryable;
 use tokio::task::JoinSet;
 
@@ -24,6 +25,7 @@ const ROWS: i64 = 1000;
 const MEASURED: Duration = Duration::from_secs(3);
 const IDLE_CONNECTIONS: usize = 200;
 const STARTS: usize = 9;
+const VIRTUAL_FAILOVERS: u32 = 1000;
 /// Names the engine to a process that measures nothing but idle connections.
 const IDLE_OF: &str = "IDLE_CONNECTIONS_OF";
 
@@ -36,6 +38,7 @@ fn main() -> anyhow::Result<()> {
         let engine = engine.parse::<EngineKind>().map_err(anyhow::Error::msg)?;
         return runtime.block_on(idle_connections(engine));
     }
+    virtual_failovers()?;
     runtime.block_on(start_of_sixteen_instances())?;
     for engine in [EngineKind::Postgres, EngineKind::MySql] {
         runtime.block_on(statements(engine))?;
@@ -48,6 +51,28 @@ fn main() -> anyhow::Result<()> {
             "the measurement of idle connections failed"
         );
     }
+    Ok(())
+}
+
+/// The driver through failovers in virtual time, each checked for lost and doubled writes.
+fn virtual_failovers() -> anyhow::Result<()> {
+    let began = Instant::now();
+    let mut outage = Duration::ZERO;
+    for seed in 0..u64::from(VIRTUAL_FAILOVERS) {
+        let report = virtual_failover(seed).map_err(|violation| {
+            anyhow::anyhow!(
+                "seed {seed}: {violation}; replay it with \
+                 `AURORA_SIM_SEED={seed} cargo test --lib sim::direct`"
+            )
+        })?;
+        outage += report.outage;
+    }
+    println!(
+        "{VIRTUAL_FAILOVERS} virtual failovers with 4 clients: {:.1} s, mean outage {:.1} s of \
+         virtual time (goal 10 s)",
+        began.elapsed().as_secs_f64(),
+        (outage / VIRTUAL_FAILOVERS).as_secs_f64(),
+    );
     Ok(())
 }
 

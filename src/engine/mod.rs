@@ -22,13 +22,15 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::id::{EngineKind, Generation, InstanceId};
+use crate::resolve::Resolver;
 use crate::task::Spawner;
 use crate::time::Instant;
 use crate::topology::observation::{Fault, Row};
 use reporter::Reporter;
 use tls::Tls;
 
-/// A database engine: [`Postgres`](crate::Postgres) or [`MySql`](crate::MySql).
+/// A database engine: [`Postgres`](crate::Postgres) or [`MySql`](crate::MySql), or in tests the
+/// simulator's `sim::direct::Direct`.
 ///
 /// It cannot be implemented outside this crate.
 pub trait Engine: Backend {}
@@ -40,6 +42,14 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
 
     /// One native connection together with what is known of its state.
     type Client: Send + std::fmt::Debug + 'static;
+
+    /// Where a host name leads, best first; by DNS unless the backend knows its names itself.
+    fn resolve(
+        resolver: &Resolver,
+        host: &str,
+    ) -> impl Future<Output = Result<Arc<[IpAddr]>, Error>> + Send {
+        async move { Ok(resolver.lookup(host).await?.addresses) }
+    }
 
     /// Opens a connection and logs in. Dropping the future closes the socket.
     fn connect(dial: Dial) -> impl Future<Output = Result<Self::Client, Failure>> + Send;

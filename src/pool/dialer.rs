@@ -61,8 +61,8 @@ impl Dialer {
         reporter: Reporter,
         deadline: Instant,
     ) -> Result<E::Client, Failure> {
-        let lookup = tokio::time::timeout_at(deadline, self.resolver.lookup(&place.host));
-        let lookup = lookup
+        let lookup = tokio::time::timeout_at(deadline, E::resolve(&self.resolver, &place.host));
+        let addresses = lookup
             .await
             .map_err(|_| Failure::timed_out(format!("`{}` was not resolved in time", place.host)))?
             .map_err(|error| Failure {
@@ -74,7 +74,7 @@ impl Dialer {
             tls: self.tls.clone(),
             host: place.host.as_str().into(),
             port: place.port,
-            addresses: lookup.addresses,
+            addresses,
             reporter,
             spawner: self.spawner.clone(),
             deadline,

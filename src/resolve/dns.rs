@@ -32,7 +32,7 @@ use crate::time;
 ///
 /// No file is read and no socket opened before the first look-up.
 #[derive(Debug, Clone)]
-pub(crate) struct Resolver(Arc<Inner>);
+pub struct Resolver(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {

@@ -206,8 +206,8 @@ impl std::fmt::Debug for DnsServer {
 
 impl DnsServer {
     /// Binds and begins to answer.
-    pub(crate) async fn start(zone: SharedZone) -> io::Result<Self> {
-        let (udp, tcp) = bind().await?;
+    pub(crate) async fn start(zone: SharedZone, port: u16) -> io::Result<Self> {
+        let (udp, tcp) = bind(port).await?;
         let address = udp.local_addr()?;
         let mut server = Server::new(Handler { zone });
         server.register_socket(udp);
@@ -228,10 +228,10 @@ impl DnsServer {
 }
 
 /// A UDP socket and a TCP listener on the same port.
-async fn bind() -> io::Result<(UdpSocket, TcpListener)> {
+async fn bind(port: u16) -> io::Result<(UdpSocket, TcpListener)> {
     let mut last = io::Error::from(io::ErrorKind::AddrInUse);
     for _ in 0..BIND_ATTEMPTS {
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).await?;
         match TcpListener::bind(udp.local_addr()?).await {
             Ok(tcp) => return Ok((udp, tcp)),
             Err(error) => last = error,

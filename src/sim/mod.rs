@@ -2,6 +2,8 @@
 
 pub(crate) mod certificates;
 pub(crate) mod cluster;
+pub mod control;
+pub mod direct;
 pub(crate) mod dns;
 pub(crate) mod fault;
 pub(crate) mod front;

@@ -254,3 +254,69 @@ async fn the_certificate_carries_the_names_of_the_cluster() {
     }
     cluster.stop().await;
 }
+
+#[tokio::test]
+async fn a_paused_reader_goes_on_serving_what_it_has() {
+    let cluster = start(EngineKind::MySql).await;
+    let mut writer = connect_writer(&cluster).await;
+    create_numbers(&mut writer).await;
+    let paused = cluster.readers().remove(0);
+    let mut reader = connect(&cluster, &paused).await;
+    let count = reader.prep("SELECT COUNT(*) FROM numbers WHERE number >= ?");
+    let count = count.await.expect("a statement");
+    cluster.pause_replication(&paused).expect("a pause");
+    writer
+        .query_drop("INSERT INTO numbers VALUES (7)")
+        .await
+        .expect("a row");
+    let mut late = connect(&cluster, &paused).await;
+    let stale: Option<i64> = late
+        .query_first("SELECT COUNT(*) FROM numbers")
+        .await
+        .expect("it");
+    assert_eq!(stale, Some(0));
+    let stale: Option<i64> = reader.exec_first(&count, (1,)).await.expect("a count");
+    assert_eq!(stale, Some(0));
+    cluster.resume_replication(&paused).expect("an end");
+    let fresh: Option<i64> = reader.exec_first(&count, (1,)).await.expect("a count");
+    assert_eq!(fresh, Some(1));
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn a_backtrack_ends_all_connections_and_takes_the_data_back() {
+    let builder = builder(EngineKind::MySql).backtrack_window(std::time::Duration::from_secs(60));
+    let cluster = builder.start().await.expect("the cluster starts");
+    let mut writer = connect_writer(&cluster).await;
+    create_numbers(&mut writer).await;
+    let mut reader = connect(&cluster, &cluster.readers()[0]).await;
+    // Longer than the tick of such a window.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let moment = cluster.now();
+    let insert = "INSERT INTO numbers VALUES (7)";
+    writer.query_drop(insert).await.expect("a row");
+    writer.query_drop("BEGIN").await.expect("a transaction");
+    writer
+        .query_drop("INSERT INTO numbers VALUES (8)")
+        .await
+        .expect("a row");
+    within(cluster.backtrack(moment))
+        .await
+        .expect("the way back");
+    writer.query_drop("COMMIT").await.expect_err("it has ended");
+    reader
+        .query_drop("SELECT 1")
+        .await
+        .expect_err("it has ended");
+    within(cluster.wait_for(|state| !state.failing_over && state.readers().count() == 2)).await;
+    let mut writer = connect_writer(&cluster).await;
+    let left: Option<i64> = writer
+        .query_first("SELECT COUNT(*) FROM numbers")
+        .await
+        .expect("it");
+    assert_eq!(left, Some(0));
+    let undone = cluster.undone();
+    assert_eq!(undone.len(), 1);
+    assert_eq!(undone[0].statement, insert);
+    cluster.stop().await;
+}

@@ -286,3 +286,33 @@ async fn two_clusters_do_not_meet() {
     first.stop().await;
     second.stop().await;
 }
+
+#[tokio::test]
+async fn a_lagging_reader_shows_a_commit_when_the_lag_has_passed() {
+    let cluster = start(EngineKind::Postgres).await;
+    let writer = connect_writer(&cluster).await;
+    create_numbers(&writer).await;
+    let lagging = cluster.readers().remove(0);
+    let reader = connect(&cluster, &lagging).await;
+    let lag = std::time::Duration::from_millis(300);
+    cluster.set_lag(lagging, lag).expect("a lag");
+    let count = reader
+        .prepare("SELECT count(*) FROM numbers WHERE number >= $1")
+        .await
+        .expect("a statement");
+    let begun = cluster.now();
+    let insert = "INSERT INTO numbers VALUES ($1)";
+    writer.execute(insert, &[&7_i64]).await.expect("a row");
+    let seen = within(async {
+        loop {
+            let row = reader.query_one(&count, &[&7_i64]).await.expect("a count");
+            if row.get::<_, i64>(0) == 1 {
+                return cluster.now();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    });
+    let passed = seen.await - begun;
+    assert!(passed >= lag, "seen after {passed:?}");
+    cluster.stop().await;
+}

@@ -15,10 +15,10 @@ use super::state::Counters;
 
 /// The time of a simulated cluster: counted from its start, and tied to the wall clock there.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     started: Instant,
     /// The wall-clock time of the start, in microseconds since the Unix epoch.
-    pub(super) epoch_micros: i64,
+    pub(crate) epoch_micros: i64,
 }
 
 impl Clock {
@@ -26,18 +26,23 @@ impl Clock {
         let since_epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
+        Self::start_at(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX / 2))
+    }
+
+    /// A clock whose wall-clock time at the start is this, whatever the machine's says.
+    pub(crate) fn start_at(epoch_micros: i64) -> Self {
         Self {
             started: Instant::now(),
-            epoch_micros: i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX / 2),
+            epoch_micros,
         }
     }
 
-    pub(super) fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.started.elapsed()
     }
 
     /// The instant at which the cluster will be that old, unless that is beyond all time.
-    pub(super) fn instant(&self, age: Duration) -> Option<Instant> {
+    pub(crate) fn instant(&self, age: Duration) -> Option<Instant> {
         self.started.checked_add(age)
     }
 }

@@ -46,6 +46,7 @@ pub struct SimClusterBuilder {
     pub(super) users: Vec<(String, String)>,
     pub(super) database: String,
     pub(super) port: u16,
+    pub(super) dns_port: u16,
     pub(super) placed: Vec<(String, Ipv4Addr)>,
     pub(super) tiers: BTreeMap<InstanceId, u8>,
     pub(super) tls: Tls,
@@ -80,6 +81,7 @@ impl SimClusterBuilder {
             users: Vec::new(),
             database: "app".into(),
             port: 0,
+            dns_port: 0,
             placed: Vec::new(),
             tiers: BTreeMap::new(),
             tls: Tls::Off,
@@ -144,6 +146,13 @@ impl SimClusterBuilder {
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
+        self
+    }
+
+    /// The port of the DNS server on 127.0.0.1, for UDP and TCP. 0, the default, chooses a free one.
+    #[must_use]
+    pub fn dns_port(mut self, port: u16) -> Self {
+        self.dns_port = port;
         self
     }
 

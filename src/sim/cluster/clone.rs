@@ -11,8 +11,10 @@ impl SimCluster {
     ///
     /// The copy includes the [`ledger`](Self::ledger) with the entries of this cluster, whose
     /// times are counted from this cluster's start. Users, names and the database's name are the
-    /// builder's. The clone's replica-status table lists its own instances only: that of Aurora
-    /// may list the source's for a while.
+    /// builder's. The clone's replica-status table does not list the source's instances, as
+    /// Aurora's may for a while;
+    /// [`foreign_rows`](crate::sim::ViewOptions::foreign_rows) in the builder's timeline adds
+    /// rows of another cluster.
     ///
     /// ```
     /// use aurora_driver::EngineKind;

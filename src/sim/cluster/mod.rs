@@ -41,6 +41,7 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use boot::Clock;
 pub use builder::SimClusterBuilder;
 pub use error::SimError;
 pub(crate) use names::Names;

@@ -219,3 +219,6 @@ impl SimCluster {
         self.last_promotion()
     }
 }
+
+#[cfg(test)]
+mod tests;

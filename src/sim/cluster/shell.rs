@@ -76,6 +76,10 @@ impl Shared {
     pub(super) fn perform(&self, command: Command) -> Result<(), Refusal> {
         let mut machines = self.machines();
         let effects = self.world().handle(command, self.clock.now())?;
+        // A promotion tier changes with nothing to carry out, and shows in the state all the same.
+        if effects.is_empty() {
+            self.state.send_replace(self.snapshot(&machines));
+        }
         self.apply(&mut machines, effects);
         self.changed.notify_one();
         Ok(())

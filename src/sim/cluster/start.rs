@@ -55,9 +55,15 @@ impl SimClusterBuilder {
         let identity = self
             .identity(&names, &reserved)
             .map_err(setup("certificate"))?;
-        let dns = DnsServer::start(Arc::clone(&zone))
+        let dns = DnsServer::start(Arc::clone(&zone), self.dns_port)
             .await
-            .map_err(setup("DNS server"))?;
+            .map_err(|source| match self.dns_port {
+                0 => setup("DNS server")(source),
+                port => SimError::Listen {
+                    address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+                    source,
+                },
+            })?;
         let clock = Clock::start();
         let world = self.world(&names, ids, clock);
         let shared = Arc::new(Shared {

@@ -137,7 +137,7 @@ fn resolver(address: SocketAddr, over_tcp: bool) -> Resolver<TokioRuntimeProvide
 #[tokio::test]
 async fn a_resolver_sees_changes_over_udp_and_tcp() {
     let shared: SharedZone = Arc::new(RwLock::new(zone("i-1", &["i-2"])));
-    let server = DnsServer::start(Arc::clone(&shared))
+    let server = DnsServer::start(Arc::clone(&shared), 0)
         .await
         .expect("a DNS server");
     let endpoint = "demo.cluster-abc.us-east-1.rds.amazonaws.com.";

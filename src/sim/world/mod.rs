@@ -25,11 +25,12 @@
 //! | `lifecycle` | an instance's boots: how they end, and how the next one begins |
 //! | `membership` | instances that come and go |
 //! | `rename`, `upgrade` | an instance under another name, all with another version |
-//! | `anomaly` | what one instance's answer gets wrong on top of that |
 //! | `replication` | how far readers are behind |
 //! | `table`, `views` | the replica-status table, and what each instance believes of it |
+//! | `answer`, `anomaly` | what an instance answers, and what it gets wrong on top of that |
 
 mod anomaly;
+mod answer;
 mod effect;
 mod failover;
 mod instance;

@@ -12,6 +12,7 @@ pub(super) const TABLE: &[Definition] = table! {
     PG   "pg_get_expr" (Text, Oid; Bool) => Kind(Text), "sim_first";
     PG   "pg_partition_ancestors" (Oid) => Kind(Oid), "sim_first";
     PG   "format_type" (Oid, Int4) => Kind(Text), "sim_format_type";
+    PG   "to_regtype" (Text) => Kind(Oid), "sim_type_of_name";
     PG   "obj_description" (Oid; Text) => Kind(Text), "sim_nothing";
     PG   "col_description" (Oid, Int4) => Kind(Text), "sim_nothing";
     PG   "shobj_description" (Oid, Text) => Kind(Text), "sim_nothing";

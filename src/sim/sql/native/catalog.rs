@@ -13,6 +13,7 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     registry.pure("sim_type_oid", type_oid)?;
     registry.pure("sim_type_modifier", type_modifier)?;
     registry.pure("sim_format_type", format_type)?;
+    registry.pure("sim_type_of_name", type_of_name)?;
     registry.pure("sim_index_name", index_name)?;
     registry.pure("sim_default", default)?;
     registry.pure("sim_array_to_string", array_to_string)?;
@@ -65,6 +66,14 @@ fn type_modifier(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, Sq
         } => i64::from(length) + HEADER,
         _ => -1,
     }))
+}
+
+/// `to_regtype(name)`: NULL for a type that there is not.
+fn type_of_name(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    let name = arguments.text(0);
+    let mut known = OIDS.iter();
+    let found = known.find(|(kind, _)| kind.name(EngineKind::Postgres) == name);
+    Ok(found.map_or(Value::Null, |(_, oid)| Value::Integer(*oid)))
 }
 
 fn format_type(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {

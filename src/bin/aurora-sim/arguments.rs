@@ -1,0 +1,213 @@
+//! The flags, and the file that may stand for them. A flag goes before the file.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use aurora_driver::EngineKind;
+use aurora_driver::sim::{SimCluster, SimClusterBuilder, Timeline, Tls};
+use clap::{Parser, ValueEnum};
+use serde::Deserialize;
+
+/// Where the control API listens if nothing else is said.
+const CONTROL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// What is to be started.
+pub(crate) struct Wish {
+    pub(crate) builder: SimClusterBuilder,
+    pub(crate) control: SocketAddr,
+    pub(crate) ready_file: Option<PathBuf>,
+}
+
+/// Run a simulated Aurora cluster until Ctrl-C, with a web page and an API to disturb it.
+#[derive(Debug, Parser)]
+#[command(name = "aurora-sim", version)]
+struct Flags {
+    /// A TOML file with the same words as the flags (`cluster_id` for --cluster-id), and
+    /// `[[instance]]` with id, address and tier, `[[user]]` with name and password.
+    file: Option<PathBuf>,
+    /// The engine, and so the wire protocol: postgres or mysql [default: postgres].
+    #[arg(long)]
+    engine: Option<EngineKind>,
+    /// How many readers the cluster has, 0 to 15 [default: 2].
+    #[arg(long)]
+    readers: Option<usize>,
+    /// The TCP port of every instance; 0 lets the system choose [default: 0].
+    #[arg(long)]
+    port: Option<u16>,
+    /// The port of the DNS server on 127.0.0.1, UDP and TCP; 0 lets the system choose [default: 0].
+    #[arg(long)]
+    dns_port: Option<u16>,
+    /// Where the control API and the page listen [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    control: Option<SocketAddr>,
+    /// The first part of the endpoints' names [default: demo].
+    #[arg(long)]
+    cluster_id: Option<String>,
+    /// What the names end in, such as abc123xyz.us-east-1.rds.amazonaws.com.
+    #[arg(long)]
+    domain: Option<String>,
+    /// Names and places an instance, such as 21@127.0.0.21; the first one is the writer, and
+    /// --readers no longer counts.
+    #[arg(long, value_name = "NAME@ADDRESS", value_parser = placed)]
+    instance: Vec<Placed>,
+    /// The user who may log in [default: app].
+    #[arg(long)]
+    user: Option<String>,
+    /// That user's password [default: app].
+    #[arg(long)]
+    password: Option<String>,
+    /// The name of the database [default: app].
+    #[arg(long)]
+    database: Option<String>,
+    /// How long a failover takes: some 0.3 s, or the seconds of a real cluster [default: fast].
+    #[arg(long)]
+    timeline: Option<Pace>,
+    /// Whether the instances offer TLS [default: off].
+    #[arg(long)]
+    tls: Option<Encryption>,
+    /// Fixes the simulator's random choices [default: 1].
+    #[arg(long)]
+    seed: Option<u64>,
+    /// This file is written when all listeners accept; the control API's URL is in it.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Pace {
+    Fast,
+    Aurora,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Encryption {
+    Off,
+    Optional,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Placed {
+    id: String,
+    address: Ipv4Addr,
+    tier: Option<u8>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    name: String,
+    password: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    engine: Option<String>,
+    readers: Option<usize>,
+    port: Option<u16>,
+    dns_port: Option<u16>,
+    control: Option<SocketAddr>,
+    cluster_id: Option<String>,
+    domain: Option<String>,
+    instance: Vec<Placed>,
+    user: Vec<Login>,
+    database: Option<String>,
+    timeline: Option<Pace>,
+    tls: Option<Encryption>,
+    seed: Option<u64>,
+}
+
+/// Reads the command line; clap ends the program when it is wrong.
+pub(crate) fn read() -> Result<Wish, String> {
+    let flags = Flags::parse();
+    let file = flags.file.as_deref().map_or(Ok(File::default()), load)?;
+    let engine = match (flags.engine, &file.engine) {
+        (Some(engine), _) => engine,
+        (None, Some(name)) => name
+            .parse()
+            .map_err(|_| format!("engine `{name}`: write postgres or mysql"))?,
+        (None, None) => EngineKind::Postgres,
+    };
+    let mut builder = SimCluster::builder(engine)
+        .readers(flags.readers.or(file.readers).unwrap_or(2))
+        .port(flags.port.or(file.port).unwrap_or(0))
+        .dns_port(flags.dns_port.or(file.dns_port).unwrap_or(0))
+        .seed(flags.seed.or(file.seed).unwrap_or(1))
+        .timeline(timeline(engine, flags.timeline.or(file.timeline)))
+        .tls(match flags.tls.or(file.tls) {
+            Some(Encryption::Optional) => Tls::Optional,
+            Some(Encryption::Off) | None => Tls::Off,
+        });
+    if let Some(id) = flags.cluster_id.or(file.cluster_id) {
+        builder = builder.cluster_id(id);
+    }
+    if let Some(domain) = flags.domain.or(file.domain) {
+        builder = builder.domain(domain);
+    }
+    if let Some(database) = flags.database.or(file.database) {
+        builder = builder.database(database);
+    }
+    if flags.user.is_some() || flags.password.is_some() {
+        let or_app = |text: Option<String>| text.unwrap_or_else(|| "app".into());
+        builder = builder.user(or_app(flags.user), or_app(flags.password));
+    }
+    for login in file.user {
+        builder = builder.user(login.name, login.password);
+    }
+    let placed = if flags.instance.is_empty() {
+        file.instance
+    } else {
+        flags.instance
+    };
+    for Placed { id, address, tier } in placed {
+        if let Some(tier) = tier {
+            builder = builder.promotion_tier(id.as_str(), tier);
+        }
+        builder = builder.instance(id, address);
+    }
+    Ok(Wish {
+        builder,
+        control: flags.control.or(file.control).unwrap_or(CONTROL),
+        ready_file: flags.ready_file,
+    })
+}
+
+fn load(path: &Path) -> Result<File, String> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("the file {name} cannot be read: {error}; name a TOML file"))?;
+    // Why only the message: the whole error shows the line, and a password may stand in it.
+    toml::from_str(&text).map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(1, |span| {
+            let before = text.get(..span.start).unwrap_or("");
+            before.matches('\n').count() + 1
+        });
+        let message = error.message();
+        format!("{name}, line {line}: {message}; see aurora-sim --help for the words")
+    })
+}
+
+fn timeline(engine: EngineKind, pace: Option<Pace>) -> Timeline {
+    match (pace.unwrap_or(Pace::Fast), engine) {
+        (Pace::Fast, _) => Timeline::fast(),
+        (Pace::Aurora, EngineKind::Postgres) => Timeline::aurora_postgres(),
+        (Pace::Aurora, EngineKind::MySql) => Timeline::aurora_mysql(),
+    }
+}
+
+fn placed(text: &str) -> Result<Placed, String> {
+    let (name, address) = text
+        .split_once('@')
+        .ok_or("expected NAME@ADDRESS, such as 21@127.0.0.21")?;
+    let address = address
+        .parse()
+        .map_err(|_| format!("`{address}` is no IPv4 address"))?;
+    Ok(Placed {
+        id: name.to_owned(),
+        address,
+        tier: None,
+    })
+}

@@ -1,0 +1,136 @@
+//! The driver over the direct front.
+
+use super::*;
+use crate::cluster::Cluster;
+use crate::error::{ErrorKind, Outcome};
+
+/// How many failovers a test run goes through; the benchmark goes through a thousand.
+const FAILOVERS: u64 = 40;
+
+#[test]
+fn failovers_lose_nothing_repeat_nothing_and_writes_resume() {
+    let mut in_doubt = 0;
+    for seed in seeds() {
+        let report = virtual_failover(seed).unwrap_or_else(|violation| {
+            panic!(
+                "seed {seed}: {violation}; replay it with \
+                 `AURORA_SIM_SEED={seed} cargo test --lib sim::direct`"
+            )
+        });
+        assert!(report.writes.acknowledged.len() >= 4, "seed {seed}");
+        in_doubt += report.writes.unknown.len();
+    }
+    if seeds().count() > 1 {
+        assert!(in_doubt > 0, "no failover cut any write short");
+    }
+}
+
+fn seeds() -> impl Iterator<Item = u64> {
+    let named = std::env::var("AURORA_SIM_SEED").ok();
+    let named = named.map(|seed| seed.parse().expect("AURORA_SIM_SEED is a number"));
+    let range = named.map_or(0..FAILOVERS, |seed: u64| seed..seed + 1);
+    range.into_iter()
+}
+
+#[test]
+fn a_seed_repeats_its_trace_byte_for_byte_and_another_gives_another() {
+    for seed in 0..4 {
+        let first = virtual_failover(seed).unwrap();
+        let second = virtual_failover(seed).unwrap();
+        assert_eq!(first, second, "seed {seed}");
+        let other = virtual_failover(seed + 4).unwrap();
+        assert_ne!(first.trace_hash, other.trace_hash, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_reader_refuses_writes_and_its_connection_is_not_used_again() {
+    replay(1, async {
+        let world = DirectCluster::start(1, 1, Timeline::fast());
+        let driver = Cluster::<Direct>::new(world.config().unwrap()).unwrap();
+        driver.ready(Duration::from_secs(30)).await.unwrap();
+        let mut reader = driver.reader().await.unwrap();
+        let refused = reader.write(1).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ReadOnly);
+        assert_eq!(refused.outcome(), Outcome::Rejected);
+        let unusable = reader.read(1).await.unwrap_err();
+        assert_eq!(unusable.outcome(), Outcome::NotSent);
+        assert!(world.ledger().is_empty());
+    });
+}
+
+#[test]
+fn a_write_whose_answer_is_lost_is_unknown_and_applied() {
+    replay(2, async {
+        let world = DirectCluster::start(2, 1, Timeline::fast());
+        let driver = Cluster::<Direct>::new(world.config().unwrap()).unwrap();
+        let mut writer = driver.writer().await.unwrap();
+        let old = world.writer().unwrap();
+        let crash = async {
+            while world.ledger().is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            world.crash(&old).unwrap();
+        };
+        let (answer, ()) = futures_util::future::join(writer.write(7), crash).await;
+        assert_eq!(answer.unwrap_err().outcome(), Outcome::Unknown);
+        assert_eq!(world.ledger().len(), 1);
+    });
+}
+
+#[test]
+fn a_transaction_is_applied_at_its_commit_or_not_at_all() {
+    replay(3, async {
+        let world = DirectCluster::start(3, 1, Timeline::fast());
+        let driver = Cluster::<Direct>::new(world.config().unwrap()).unwrap();
+        let mut writer = driver.writer().await.unwrap();
+        writer.begin().await.unwrap();
+        writer.write(1).await.unwrap();
+        writer.write(2).await.unwrap();
+        assert!(world.ledger().is_empty());
+        writer.commit().await.unwrap();
+        assert_eq!(world.ledger().len(), 2);
+        writer.begin().await.unwrap();
+        writer.write(3).await.unwrap();
+        drop(writer);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!driver.writer().await.unwrap().read(3).await.unwrap());
+    });
+}
+
+#[test]
+fn the_check_finds_what_is_lost_doubled_or_denied() {
+    let write = |key| DirectWrite {
+        key,
+        epoch: 0,
+        instance: InstanceId::new("a"),
+        at: Duration::ZERO,
+    };
+    let writes = Writes {
+        acknowledged: [1, 2].into(),
+        unknown: [3].into(),
+    };
+    let ledger = |keys: &[u64]| keys.iter().copied().map(write).collect::<Vec<_>>();
+    assert_eq!(writes.check(&ledger(&[1, 2])), Ok(()));
+    assert_eq!(writes.check(&ledger(&[1, 2, 3])), Ok(()));
+    for (keys, violation) in [
+        (&[1][..], "lost"),
+        (&[1, 2, 2], "2 times"),
+        (&[1, 2, 4], "reported as not applied"),
+    ] {
+        let found = writes.check(&ledger(keys)).unwrap_err();
+        assert!(found.contains(violation), "{found}");
+    }
+}
+
+#[test]
+fn a_stopped_cluster_has_no_name_any_more() {
+    replay(4, async {
+        let config = DirectCluster::start(4, 0, Timeline::fast())
+            .config()
+            .unwrap();
+        let driver = Cluster::<Direct>::new(config).unwrap();
+        let lost = driver.ready(Duration::from_secs(2)).await.unwrap_err();
+        assert!(lost.to_string().contains("still running"), "{lost}");
+    });
+}

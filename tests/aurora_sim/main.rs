@@ -1,0 +1,6 @@
+//! The program `aurora-sim` as its users meet it: flags, files, the control API, its end.
+
+mod api;
+mod http;
+mod program;
+mod start;
