@@ -170,7 +170,7 @@ async fn logins_are_turned_away_in_the_words_of_the_engine() {
         (ListenerState::Starting, "57P03"),
     ] {
         cluster.set_listener(&writer, state).expect("set");
-        let error = postgres(&cluster, &writer).await.err().expect("no login");
+        let error = postgres(&cluster, &writer).await.expect_err("no login");
         assert_eq!(sqlstate(&error), expected, "{state}");
         within(client.simple_query("SELECT 1"))
             .await
@@ -197,7 +197,7 @@ async fn a_full_instance_has_room_again_when_a_client_leaves() {
     let connections =
         |state: &crate::sim::ClusterState| state.instance(&writer).map(|it| it.connections);
     assert_eq!(connections(&cluster.state()), Some(1));
-    let error = postgres(&cluster, &writer).await.err().expect("no login");
+    let error = postgres(&cluster, &writer).await.expect_err("no login");
     assert_eq!(sqlstate(&error), "53300");
     drop(client);
     within(cluster.wait_for(|state| connections(state) == Some(0))).await;
