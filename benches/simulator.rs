@@ -59,7 +59,11 @@ fn virtual_failovers() -> anyhow::Result<()> {
     let began = Instant::now();
     let mut outage = Duration::ZERO;
     for seed in 0..u64::from(VIRTUAL_FAILOVERS) {
-        let report = virtual_failover(seed).map_err(|violation| {
+        let paused = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()?;
+        let report = virtual_failover(paused, seed).map_err(|violation| {
             anyhow::anyhow!(
                 "seed {seed}: {violation}; replay it with \
                  `AURORA_SIM_SEED={seed} cargo test --lib sim::direct`"

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future;
+use tokio::runtime::Runtime;
 
 use crate::cluster::Cluster;
 use crate::error::{Error, Outcome};
@@ -72,7 +73,8 @@ pub struct FailoverReport {
     pub trace_hash: u64,
 }
 
-/// Runs the driver through one failover in virtual time: four clients write unique keys, two of
+/// Runs the driver through one failover, in virtual time if the runtime's clock is paused (see
+/// [`replay`]): four clients write unique keys, two of
 /// them in transactions, the writer fails, and each goes on until a key of its own was taken by
 /// the new writer. They repeat a key only if the error says that it was not applied.
 ///
@@ -87,8 +89,8 @@ pub struct FailoverReport {
 /// # Panics
 ///
 /// As [`replay`].
-pub fn virtual_failover(seed: u64) -> Result<FailoverReport, String> {
-    replay(seed, run(seed))
+pub fn virtual_failover(runtime: Runtime, seed: u64) -> Result<FailoverReport, String> {
+    replay(runtime, seed, run(seed))
 }
 
 async fn run(seed: u64) -> Result<FailoverReport, String> {

@@ -12,7 +12,10 @@
 //! use aurora_driver::sim::direct::{Direct, DirectCluster, replay};
 //!
 //! let trace = |seed| {
-//!     replay(seed, async move {
+//!     // Time passes at once (tokio's feature `test-util`, a dev-dependency of yours).
+//!     let mut runtime = tokio::runtime::Builder::new_current_thread();
+//!     let runtime = runtime.enable_time().start_paused(true).build()?;
+//!     replay(runtime, seed, async move {
 //!         let world = DirectCluster::start(seed, 2, Timeline::aurora_postgres());
 //!         let driver = Cluster::<Direct>::new(world.config()?)?;
 //!         driver.writer().await?.write(1).await?;
@@ -37,7 +40,7 @@
 //! | `client` | one connection |
 //! | `names` | how a host name leads to a cluster |
 //! | `trace` | what happened, line by line |
-//! | `replay` | a runtime with virtual time and seeded randomness |
+//! | `replay` | a future run so that its seed decides everything |
 //! | `failover` | a workload through one failover, and the check of what it left |
 //!
 //! Not here: SQL, logins and passwords, TLS, the wire protocols; use

@@ -1,24 +1,30 @@
-//! A runtime in which time is virtual and every choice comes from a seed.
+//! A future run so that its seed decides everything.
 
 use std::future::Future;
 
-/// Runs a future to its end under a paused clock, with all randomness of this crate seeded.
+use tokio::runtime::{Runtime, RuntimeFlavor};
+
+/// Runs a future to its end in a runtime of its own, with all randomness of this crate seeded.
 ///
-/// The clock jumps to the next thing that anybody waits for, so a failover of 30 s takes as long
-/// as its computing does. The same seed and the same future give the same course of events, as
-/// long as the future neither reads the machine's clock, opens sockets, starts threads, nor
+/// The runtime is made by the caller, with `start_paused(true)`, as that needs tokio's feature
+/// `test-util`, which belongs among an application's dev-dependencies and not into this crate.
+/// Under a paused clock time jumps to the next thing that anybody waits for, so a failover of
+/// 30 s takes as long as its computing does; otherwise it takes its 30 s.
+///
+/// The same seed and the same future give the same course of events, as long as the clock is
+/// paused and the future neither reads the machine's clock, opens sockets, starts threads, nor
 /// depends on the order of a `HashMap`.
 ///
 /// # Panics
 ///
-/// Where a tokio runtime is entered already, as tokio's `block_on` does, and where the operating
-/// system refuses a runtime.
-pub fn replay<F: Future>(seed: u64, future: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime without sockets needs nothing that could be lacking");
+/// Where the runtime has more than one thread, as their order is no seed's to choose, and inside
+/// another runtime, as tokio's `block_on` does.
+pub fn replay<F: Future>(runtime: Runtime, seed: u64, future: F) -> F::Output {
+    assert_eq!(
+        runtime.handle().runtime_flavor(),
+        RuntimeFlavor::CurrentThread,
+        "build the runtime with `new_current_thread`"
+    );
     // The driver draws its seeds from this thread's generator, and all its tasks run here.
     let _before = ThreadSeed(fastrand::get_seed());
     fastrand::seed(seed);
@@ -41,9 +47,16 @@ mod tests {
     use super::*;
 
     #[test]
+    #[should_panic(expected = "new_current_thread")]
+    fn a_runtime_of_several_threads_is_refused() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        replay(runtime, 1, async {});
+    }
+
+    #[test]
     fn an_hour_passes_at_once_and_a_seed_repeats_every_choice() {
         let draw = |seed| {
-            replay(seed, async {
+            replay(super::super::tests::paused(), seed, async {
                 tokio::time::sleep(Duration::from_secs(3600)).await;
                 (fastrand::Rng::new().u64(..), fastrand::u64(..))
             })

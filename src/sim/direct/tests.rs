@@ -11,7 +11,7 @@ const FAILOVERS: u64 = 40;
 fn failovers_lose_nothing_repeat_nothing_and_writes_resume() {
     let mut in_doubt = 0;
     for seed in seeds() {
-        let report = virtual_failover(seed).unwrap_or_else(|violation| {
+        let report = virtual_failover(paused(), seed).unwrap_or_else(|violation| {
             panic!(
                 "seed {seed}: {violation}; replay it with \
                  `AURORA_SIM_SEED={seed} cargo test --lib sim::direct`"
@@ -25,6 +25,13 @@ fn failovers_lose_nothing_repeat_nothing_and_writes_resume() {
     }
 }
 
+/// A runtime in which time passes at once.
+pub(super) fn paused() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let built = builder.enable_time().start_paused(true).build();
+    built.expect("a runtime without sockets")
+}
+
 fn seeds() -> impl Iterator<Item = u64> {
     let named = std::env::var("AURORA_SIM_SEED").ok();
     let named = named.map(|seed| seed.parse().expect("AURORA_SIM_SEED is a number"));
@@ -35,17 +42,17 @@ fn seeds() -> impl Iterator<Item = u64> {
 #[test]
 fn a_seed_repeats_its_trace_byte_for_byte_and_another_gives_another() {
     for seed in 0..4 {
-        let first = virtual_failover(seed).unwrap();
-        let second = virtual_failover(seed).unwrap();
+        let first = virtual_failover(paused(), seed).unwrap();
+        let second = virtual_failover(paused(), seed).unwrap();
         assert_eq!(first, second, "seed {seed}");
-        let other = virtual_failover(seed + 4).unwrap();
+        let other = virtual_failover(paused(), seed + 4).unwrap();
         assert_ne!(first.trace_hash, other.trace_hash, "seed {seed}");
     }
 }
 
 #[test]
 fn a_reader_refuses_writes_and_its_connection_is_not_used_again() {
-    replay(1, async {
+    replay(paused(), 1, async {
         let world = DirectCluster::start(1, 1, Timeline::fast());
         let driver = Cluster::<Direct>::new(world.config().unwrap()).unwrap();
         driver.ready(Duration::from_secs(30)).await.unwrap();
@@ -61,7 +68,7 @@ fn a_reader_refuses_writes_and_its_connection_is_not_used_again() {
 
 #[test]
 fn a_write_whose_answer_is_lost_is_unknown_and_applied() {
-    replay(2, async {
+    replay(paused(), 2, async {
         let world = DirectCluster::start(2, 1, Timeline::fast());
         let driver = Cluster::<Direct>::new(world.config().unwrap()).unwrap();
         let mut writer = driver.writer().await.unwrap();
@@ -80,7 +87,7 @@ fn a_write_whose_answer_is_lost_is_unknown_and_applied() {
 
 #[test]
 fn a_transaction_is_applied_at_its_commit_or_not_at_all() {
-    replay(3, async {
+    replay(paused(), 3, async {
         let world = DirectCluster::start(3, 1, Timeline::fast());
         let driver = Cluster::<Direct>::new(world.config().unwrap()).unwrap();
         let mut writer = driver.writer().await.unwrap();
@@ -125,7 +132,7 @@ fn the_check_finds_what_is_lost_doubled_or_denied() {
 
 #[test]
 fn a_stopped_cluster_has_no_name_any_more() {
-    replay(4, async {
+    replay(paused(), 4, async {
         let config = DirectCluster::start(4, 0, Timeline::fast())
             .config()
             .unwrap();
