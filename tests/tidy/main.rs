@@ -5,6 +5,7 @@
 //! rustfmt has laid out. Each rule is a function from one file to its breaches, and has a test
 //! that shows it can fail.
 
+mod conformance;
 mod source;
 
 use source::{Source, blank, modules_named, sources};
