@@ -11,11 +11,13 @@ failover. A cluster is started for each scenario and told over its standard inpu
 import argparse
 import contextlib
 import itertools
+import os
 import re
 import subprocess
 import sys
 import threading
 import time
+import traceback
 
 from aws_advanced_python_wrapper import AwsWrapperConnection, release_resources
 from aws_advanced_python_wrapper.errors import (
@@ -149,12 +151,12 @@ class Scenario:
         # On a connection of its own: the driver's first failover plugin manages one only.
         with contextlib.closing(self.connect(self.cluster.host(writer))) as connection:
             self.sees_aurora(connection, writer)
-            ask(connection, "INSERT INTO notes VALUES (2, 'between')", rows=False)
+            ask_at_last(connection, "INSERT INTO notes VALUES (2, 'between')", rows=False)
             writer = self.survives(connection, writer, "failover")
         with contextlib.closing(self.connect(self.cluster.host(writer))) as connection:
             self.sees_aurora(connection, writer)
-            ask(connection, "INSERT INTO notes VALUES (3, 'after')", rows=False)
-            notes = ask(connection, "SELECT id FROM notes WHERE id <= 3 ORDER BY id")
+            ask_at_last(connection, "INSERT INTO notes VALUES (3, 'after')", rows=False)
+            notes = ask_at_last(connection, "SELECT id FROM notes WHERE id <= 3 ORDER BY id")
             expect(notes == [(1,), (2,), (3,)], f"rows after both failovers: {notes}")
 
     def sees_aurora(self, connection, writer):
@@ -223,13 +225,28 @@ class Scenario:
         raise AssertionError(f"no failover from {old} within {LIMIT_SECONDS} s")
 
     def instance_of(self, connection):
-        return ask(connection, SELF[self.engine])[0][0]
+        return ask_at_last(connection, SELF[self.engine])[0][0]
 
 
 def ask(connection, sql, rows=True):
     with contextlib.closing(connection.cursor()) as cursor:
         cursor.execute(sql)
         return [tuple(row) for row in cursor.fetchall()] if rows else None
+
+
+def ask_at_last(connection, sql, rows=True):
+    """Asks again while the driver answers that it has just switched.
+
+    That may come at any statement after a failover: the driver may have switched to an instance
+    that went down as well, the promoted one before its restart for example.
+    """
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while True:
+        try:
+            return ask(connection, sql, rows)
+        except FailoverSuccessError:
+            if time.monotonic() > deadline:
+                raise
 
 
 def expect(truth, otherwise):
@@ -255,11 +272,21 @@ def main():
             Scenario(cluster, arguments.engine, plugins).run()
         except BaseException:
             sys.stderr.write("".join(cluster.lines))
-            raise
-        finally:
+            traceback.print_exc()
+            sys.stderr.write(f"FAILED: {arguments.engine} {plugins}\n")
             cluster.stop()
+            leave(1)
+        cluster.stop()
         print(f"{arguments.engine} {plugins}: passed in {time.monotonic() - began:.1f} s", flush=True)
     release_resources()
+    leave(0)
+
+
+def leave(code):
+    """Ends the process now: the driver's monitors may go on asking in threads of their own."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
