@@ -15,6 +15,7 @@ pub(crate) mod world;
 pub use cluster::{
     ClusterState, Counters, InstanceStatus, Promotion, SimCluster, SimClusterBuilder, SimError, Tls,
 };
+pub use dns::{CustomEndpointKind, CustomEndpointMembers, DnsAnswer, DnsFault, DnsFaultGuard};
 pub use fault::ListenerState;
 pub use volume::LedgerEntry;
 pub use world::{ClusterEvent, InstanceState, Role, Timeline, ViewAnomaly, ViewOptions};

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::sim::dns::NameError;
 use crate::sim::world::Refusal;
 
 /// Why a simulated cluster could not be started, or refused an operation.
@@ -41,5 +42,11 @@ pub enum SimError {
 impl From<Refusal> for SimError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal.to_string())
+    }
+}
+
+impl From<NameError> for SimError {
+    fn from(error: NameError) -> Self {
+        Self::Refused(error.to_string())
     }
 }

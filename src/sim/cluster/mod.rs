@@ -13,6 +13,7 @@
 //! | `listener` | one instance's listening socket |
 //! | `listeners` | what an instance does with connections, by request |
 //! | `boot` | one boot of one instance, as its sessions see it |
+//! | `endpoints` | custom endpoints, and what the DNS says |
 //! | `names`, `address` | the names and places of the instances |
 //! | `tls` | its certificate |
 //! | `state` | what can be asked of it |
@@ -25,6 +26,7 @@ mod backtrack;
 mod boot;
 mod builder;
 mod clone;
+mod endpoints;
 mod error;
 mod listener;
 mod listeners;

@@ -42,6 +42,11 @@ impl Names {
         format!("{}.cluster-ro-{}", self.cluster_id, self.domain)
     }
 
+    pub(crate) fn custom_endpoint(&self, name: &str) -> String {
+        let name = name.to_ascii_lowercase();
+        format!("{name}.cluster-custom-{}", self.domain)
+    }
+
     pub(crate) fn instance_endpoint(&self, id: &InstanceId) -> String {
         format!("{id}.{}", self.domain)
     }
@@ -52,6 +57,7 @@ impl Names {
             self.cluster_endpoint(),
             self.reader_endpoint(),
             format!("*.{}", self.domain),
+            format!("*.cluster-custom-{}", self.domain),
         ]
     }
 
@@ -63,11 +69,17 @@ impl Names {
     }
 }
 
-/// Whether a text may be a label of a host name (RFC 1123, section 2.1), so that the names made
-/// of it are valid.
+/// Whether a text may be the name of a cluster or an instance, so that the host names made of it
+/// are valid. Ours are shorter than a label could be, as other parts are added to them.
 pub(crate) fn is_label(text: &str) -> bool {
+    text.len() <= 50 && is_host_label(text)
+}
+
+/// Whether a text may be a label of a host name (RFC 1123, section 2.1; its length is by RFC
+/// 1035, section 2.3.4, and that of a custom endpoint's name on Aurora).
+pub(crate) fn is_host_label(text: &str) -> bool {
     !text.is_empty()
-        && text.len() <= 50
+        && text.len() <= 63
         && !text.starts_with('-')
         && !text.ends_with('-')
         && text
@@ -89,6 +101,10 @@ mod tests {
         assert_eq!(
             names.instance_endpoint(&"demo-instance-1".into()),
             "demo-instance-1.abc123.eu-west-1.rds.amazonaws.com"
+        );
+        assert_eq!(
+            names.custom_endpoint("Reports"),
+            "reports.cluster-custom-abc123.eu-west-1.rds.amazonaws.com"
         );
         assert_eq!(names.zone(), "eu-west-1.rds.amazonaws.com");
     }

@@ -279,9 +279,9 @@ impl Shared {
     }
 
     fn update_zone(&self, machines: &Machines, records: &Records) {
-        let mut zone = self.zone.write().unwrap_or_else(PoisonError::into_inner);
+        let mut zone = self.zone.write();
         let address = |id: &InstanceId| machines.addresses.of(id);
-        if let Err(error) = zone.update(&self.names, records, address) {
+        if let Err(error) = zone.update(records, address) {
             tracing::error!(%error, "the simulated DNS records could not be changed");
         }
     }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 
 use socket2::Socket;
 use tokio::sync::{Notify, watch};
 
 use crate::id::{EngineKind, InstanceId};
-use crate::sim::dns::{DnsServer, Zone};
+use crate::sim::dns::{DnsServer, SharedZone, Zone};
 use crate::sim::front::Users;
 use crate::sim::volume::Volume;
 use crate::sim::world::{DEFAULT_TIER, Placement, READERS_MAX, TIER_MAX, World, WorldOptions};
@@ -39,8 +39,8 @@ impl SimClusterBuilder {
         self.check()?;
         let names = self.names();
         let setup = |what| move |source| SimError::Setup { what, source };
-        let zone = Zone::new(&names).map_err(setup("DNS names"))?;
-        let zone = Arc::new(RwLock::new(zone));
+        let zone = Zone::new(&names).map_err(|error| SimError::Config(error.to_string()))?;
+        let zone = SharedZone::new(zone);
         let mut volume = Volume::create().map_err(setup("storage"))?;
         if let Some(origin) = &self.origin {
             let copied = volume.begin_as(origin).map_err(io::Error::other);
@@ -55,7 +55,7 @@ impl SimClusterBuilder {
         let identity = self
             .identity(&names, &reserved)
             .map_err(setup("certificate"))?;
-        let dns = DnsServer::start(Arc::clone(&zone), self.dns_port)
+        let dns = DnsServer::start(zone.clone(), self.dns_port)
             .await
             .map_err(|source| match self.dns_port {
                 0 => setup("DNS server")(source),

@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Backtrack {
         to: Duration,
     },
+    /// How long the DNS lags behind the failovers from now on.
+    SetDnsFlip(Duration),
     /// The promotion tier, 0 to 15; the lowest is promoted first.
     SetTier(InstanceId, u8),
     /// Restarts an instance under another name.
@@ -116,6 +118,8 @@ pub(crate) struct Records {
     pub(crate) readers: Vec<InstanceId>,
     /// The instances that have a name.
     pub(crate) instances: BTreeSet<InstanceId>,
+    /// The instances that passed the last health check. A custom endpoint hands out no other.
+    pub(crate) healthy: BTreeSet<InstanceId>,
 }
 
 /// Something that RDS would have published as an event.

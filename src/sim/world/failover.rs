@@ -324,4 +324,14 @@ impl World {
             self.effects.push(Effect::Dns(self.records.clone()));
         }
     }
+
+    /// The health checks' last finding, for the custom endpoints.
+    pub(super) fn health_record(&mut self) {
+        let up = self.instances.iter().filter(|(_, it)| it.is_up());
+        let healthy = up.map(|(id, _)| id.clone()).collect();
+        if self.records.healthy != healthy {
+            self.records.healthy = healthy;
+            self.effects.push(Effect::Dns(self.records.clone()));
+        }
+    }
 }

@@ -74,6 +74,7 @@ impl World {
     /// Ends the current boot: fenced first, then closed, then its connections end.
     pub(super) fn stop(&mut self, id: &InstanceId, ending: Ending, now: Duration) {
         let was_writer = self.writer() == Some(id);
+        self.notice_health_later(now);
         self.fence(id, now);
         self.freeze_row(id, now);
         self.effects.push(Effect::Close {
@@ -91,6 +92,7 @@ impl World {
 
     /// Cuts the writer off from the storage and leaves its sockets open, in silence.
     pub(super) fn hold(&mut self, id: &InstanceId, hold: Duration, now: Duration) {
+        self.notice_health_later(now);
         self.fence(id, now);
         self.freeze_row(id, now);
         self.effects.push(Effect::End {
@@ -217,6 +219,7 @@ impl World {
             return;
         }
         self.set_state(id, InstanceState::Up);
+        self.notice_health_later(now);
         match self.instances.get(id).map(|instance| instance.role) {
             Some(Role::Writer) => self.writer_up(id, boot, now),
             Some(Role::Reader) => {
@@ -248,6 +251,12 @@ impl World {
             epoch: self.epoch,
             version: instance.version.clone(),
         }));
+    }
+
+    /// An instance has come or gone; what custom endpoints hand out follows.
+    fn notice_health_later(&mut self, now: Duration) {
+        let at = now.saturating_add(self.timeline.dns_health_check);
+        self.queue.push(at, Due::HealthRecord);
     }
 
     pub(super) fn check_health_later(&mut self, now: Duration) {

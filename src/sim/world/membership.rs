@@ -141,6 +141,7 @@ impl World {
     /// Takes an instance's name out of the DNS and marks its row as dead.
     pub(super) fn retire(&mut self, id: &InstanceId, now: Duration) {
         self.records.instances.remove(id);
+        self.records.healthy.remove(id);
         self.records.readers.retain(|reader| reader != id);
         if self.records.writer.as_ref() == Some(id) {
             self.records.writer = None;

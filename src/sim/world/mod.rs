@@ -175,6 +175,7 @@ impl World {
             }
         }
         self.records.instances.insert(id.clone());
+        self.records.healthy.insert(id.clone());
         self.instances.insert(id.clone(), instance);
         self.open(&id, false);
     }
@@ -224,6 +225,7 @@ impl World {
             Command::PauseReplication(id) => self.pause_replication(&id, now)?,
             Command::Backtrack { to } => self.backtrack(to, now)?,
             Command::ResumeReplication(id) => self.resume_replication(&id, now)?,
+            Command::SetDnsFlip(delay) => self.timeline.dns_flip = delay,
             Command::SetTier(id, tier) => self.set_tier(id, tier)?,
             Command::Rename { old, new } => self.rename(&old, &new, now)?,
             Command::ScaleOut(count) => self.scale_out(count, now)?,
@@ -277,6 +279,7 @@ impl World {
             } => self.too_far_behind(&instance, paused_at, now),
             Due::WriterRecord => self.writer_record(),
             Due::ReaderRecord => self.reader_record(),
+            Due::HealthRecord => self.health_record(),
         }
     }
 

@@ -47,6 +47,8 @@ pub(super) enum Due {
     WriterRecord,
     /// The reader endpoint's record follows the readers.
     ReaderRecord,
+    /// What custom endpoints hand out follows the instances that are up.
+    HealthRecord,
 }
 
 /// What a promotion leaves behind in the table.
