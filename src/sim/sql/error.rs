@@ -15,6 +15,8 @@ pub(crate) struct SqlError {
     pub(crate) message: String,
     pub(crate) detail: Option<String>,
     pub(crate) hint: Option<String>,
+    /// What was under way (PostgreSQL's field `W`).
+    pub(crate) context: Option<Box<str>>,
     /// 1-based character position in the statement (PostgreSQL's field `P`).
     pub(crate) position: Option<u32>,
     /// The session ends with this error (PostgreSQL's severity `FATAL`).
@@ -29,9 +31,15 @@ impl SqlError {
             message: message.into(),
             detail: None,
             hint: None,
+            context: None,
             position: None,
             fatal: false,
         }
+    }
+
+    pub(crate) fn with_context(mut self, context: impl Into<Box<str>>) -> Self {
+        self.context = Some(context.into());
+        self
     }
 
     pub(crate) fn fatal(mut self) -> Self {

@@ -11,6 +11,7 @@ mod catalog;
 mod compile;
 mod context;
 mod convert;
+mod copy;
 mod datetime;
 mod decimal;
 mod error;
@@ -29,6 +30,7 @@ mod types;
 mod value;
 mod variables;
 
+pub(crate) use copy::{Copy, CopyFormat, CopyOptions};
 pub(crate) use error::SqlError;
 pub(crate) use native::register_collations;
 pub(crate) use session::Session;

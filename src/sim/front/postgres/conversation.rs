@@ -45,6 +45,7 @@ impl<'a> Conversation<'a> {
             match self.answer(frame).await {
                 Ok(()) => {}
                 Err(Failure::Sql(error)) if !error.fatal => {
+                    self.engine.fail();
                     self.wire.put(&error_response(error))?;
                     if extended {
                         self.skipping = true;
@@ -91,7 +92,7 @@ impl<'a> Conversation<'a> {
             Message::FunctionCall => {
                 Err(error("0A000", "fast-path function calls are not supported").into())
             }
-            // A client may send these before it hears that its copy was refused.
+            // A client may send these before it hears that its copy has failed.
             Message::Copy | Message::Terminate => Ok(()),
         }
     }

@@ -19,9 +19,6 @@ impl Engine {
     }
 
     pub(super) fn parse(&mut self, script: &str) -> Result<Vec<Statement>, SqlError> {
-        if starts_with_copy(script) {
-            return Err(error("0A000", "COPY is not supported by the simulator"));
-        }
         self.session.parse(script)
     }
 
@@ -57,49 +54,16 @@ impl Engine {
         }
     }
 
+    /// An error that the session does not know of fails its transaction too.
+    pub(super) fn fail(&mut self) {
+        self.session.fail();
+    }
+
     pub(super) fn transaction(&self) -> TransactionState {
         self.session.transaction()
     }
 
     pub(super) fn session(&mut self) -> &mut Session {
         &mut self.session
-    }
-}
-
-/// Whether a script's first word is COPY, which would need a protocol of its own.
-fn starts_with_copy(script: &str) -> bool {
-    let mut rest = script.trim_start();
-    loop {
-        let after = match (rest.strip_prefix("--"), rest.strip_prefix("/*")) {
-            (Some(comment), _) => comment.split_once('\n'),
-            (None, Some(comment)) => comment.split_once("*/"),
-            (None, None) => break,
-        };
-        match after {
-            Some((_, after)) => rest = after.trim_start(),
-            None => return false,
-        }
-    }
-    let end = rest
-        .find(|character: char| !character.is_ascii_alphanumeric() && character != '_')
-        .unwrap_or(rest.len());
-    rest[..end].eq_ignore_ascii_case("copy")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::starts_with_copy;
-
-    #[test]
-    fn copy_is_known_by_its_first_word_behind_any_comments() {
-        for script in [
-            "copy t from stdin",
-            " -- why\n/* not */ COPY(select 1) to stdout",
-        ] {
-            assert!(starts_with_copy(script), "{script}");
-        }
-        for script in ["", "--copy", "/* copy", "copying", "select 'copy'"] {
-            assert!(!starts_with_copy(script), "{script}");
-        }
     }
 }

@@ -13,13 +13,14 @@ use pgwire::messages::extendedquery::{
 use pgwire::messages::response::EmptyQueryResponse;
 
 use super::answer::{command_complete, row_description, send_rows};
+use super::copy;
 use super::engine::Engine;
 use super::failure::{Failure, error, protocol_violation};
 use super::message::{Bind, Target};
 use super::types::{self, Format};
 use super::wire::Wire;
 use crate::sim::sql::{
-    Column, CommandTag, Description, Reply, SqlError, SqlType, Statement, Value,
+    Column, CommandTag, Copy, Description, Reply, SqlError, SqlType, Statement, Value,
 };
 
 /// The most prepared statements, and the most portals, that one session may hold.
@@ -33,10 +34,16 @@ pub(super) struct Prepared {
 }
 
 struct PreparedStatement {
-    /// `None` for an empty query.
-    statement: Option<Statement>,
+    body: Body,
     parameters: Vec<Parameter>,
     columns: Option<Arc<[Column]>>,
+}
+
+/// What a prepared statement is.
+enum Body {
+    Empty,
+    Sql(Statement),
+    Copy(Copy),
 }
 
 struct Parameter {
@@ -78,18 +85,11 @@ impl Prepared {
             ));
         }
         check_room(self.statements.len())?;
-        let mut statements = engine.parse(query)?;
-        if statements.len() > 1 {
-            return Err(error(
-                "42601",
-                "cannot insert multiple commands into a prepared statement",
-            ));
-        }
-        let statement = statements.pop();
+        let body = body(engine, query)?;
         let hints: Vec<SqlType> = types.iter().map(|&oid| types::from_oid(oid)).collect();
-        let description = match &statement {
-            Some(statement) => engine.describe(statement, &hints)?,
-            None => Description {
+        let description = match &body {
+            Body::Sql(statement) => engine.describe(statement, &hints)?,
+            Body::Empty | Body::Copy(_) => Description {
                 parameters: Vec::new(),
                 columns: None,
             },
@@ -109,7 +109,7 @@ impl Prepared {
         self.statements.insert(
             name,
             Arc::new(PreparedStatement {
-                statement,
+                body,
                 parameters,
                 columns: description.columns,
             }),
@@ -185,11 +185,18 @@ impl Prepared {
     ) -> Result<(), Failure> {
         let portal = self.portals.get_mut(name).ok_or_else(|| no_portal(name))?;
         let prepared = Arc::clone(&portal.prepared);
-        let Some(statement) = &prepared.statement else {
-            wire.put(&PgWireBackendMessage::EmptyQueryResponse(
-                EmptyQueryResponse::new(),
-            ))?;
-            return Ok(());
+        let statement = match &prepared.body {
+            Body::Sql(statement) => statement,
+            Body::Copy(copy) => {
+                let tag = copy::run(wire, engine, copy).await?;
+                return Ok(wire.put(&command_complete(tag))?);
+            }
+            Body::Empty => {
+                wire.put(&PgWireBackendMessage::EmptyQueryResponse(
+                    EmptyQueryResponse::new(),
+                ))?;
+                return Ok(());
+            }
         };
         if let Progress::Fresh = portal.progress {
             // Whatever comes of it, it does not run a second time.
@@ -281,6 +288,21 @@ impl Portal {
         };
         wire.put(&command_complete(tag))?;
         Ok(())
+    }
+}
+
+fn body(engine: &mut Engine, query: &str) -> Result<Body, SqlError> {
+    if let Some(copy) = Copy::parse(query)? {
+        return Ok(Body::Copy(copy));
+    }
+    let mut statements = engine.parse(query)?;
+    match (statements.pop(), statements.is_empty()) {
+        (None, _) => Ok(Body::Empty),
+        (Some(statement), true) => Ok(Body::Sql(statement)),
+        (Some(_), false) => Err(error(
+            "42601",
+            "cannot insert multiple commands into a prepared statement",
+        )),
     }
 }
 

@@ -58,6 +58,11 @@ pub(super) fn error_response(error: SqlError) -> PgWireBackendMessage {
     ];
     fields.extend(error.detail.map(|detail| (b'D', without_nul(detail))));
     fields.extend(error.hint.map(|hint| (b'H', without_nul(hint))));
+    fields.extend(
+        error
+            .context
+            .map(|context| (b'W', without_nul(context.into()))),
+    );
     fields.extend(error.position.map(|position| (b'P', position.to_string())));
     PgWireBackendMessage::ErrorResponse(ErrorResponse::new(fields))
 }

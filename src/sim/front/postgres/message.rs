@@ -45,7 +45,7 @@ pub(super) enum Message {
     Flush,
     Sync,
     FunctionCall,
-    /// Data or the end of a copy which the server has refused.
+    /// Data or the end of a copy which has failed.
     Copy,
     Terminate,
 }

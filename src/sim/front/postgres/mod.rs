@@ -3,14 +3,15 @@
 //! - [`wire`]: the socket and its buffers; [`message`] and [`startup`]: what clients send;
 //! - [`login`] with [`scram`] and [`settings`]: who is let in, and how their session begins;
 //! - [`conversation`]: a session's messages in turn; [`script`]: simple queries; [`extended`]:
-//!   prepared statements and portals;
+//!   prepared statements and portals; [`copy`]: tables in and out as a stream;
 //! - [`engine`]: the SQL session behind, [`answer`], [`failure`] and [`types`]: what it says.
 //!
-//! Not here: COPY, LISTEN and NOTIFY, replication connections, function calls, and SCRAM with
+//! Not here: LISTEN and NOTIFY, replication connections, function calls, and SCRAM with
 //! channel binding. What SQL means is in `sim::sql`.
 
 mod answer;
 mod conversation;
+mod copy;
 mod engine;
 mod extended;
 mod failure;

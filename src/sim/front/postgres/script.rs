@@ -4,11 +4,12 @@ use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::EmptyQueryResponse;
 
 use super::answer::{command_complete, row_description, send_rows};
+use super::copy;
 use super::engine::Engine;
 use super::extended::Prepared;
 use super::failure::Failure;
 use super::wire::Wire;
-use crate::sim::sql::{CommandTag, Reply, SqlError, Statement, TransactionState};
+use crate::sim::sql::{CommandTag, Copy, Reply, SqlError, Statement, TransactionState};
 
 /// Runs a script and sends its answers, which stop at the first error.
 ///
@@ -20,6 +21,10 @@ pub(super) async fn run(
     script: &str,
 ) -> Result<(), Failure> {
     prepared.forget_unnamed();
+    if let Some(copy) = Copy::parse(script)? {
+        let tag = copy::run(wire, engine, &copy).await?;
+        return Ok(wire.put(&command_complete(tag))?);
+    }
     let statements = engine.parse(script)?;
     if statements.is_empty() {
         return Ok(put_empty(wire)?);

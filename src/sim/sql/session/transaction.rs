@@ -371,6 +371,14 @@ impl Session {
         error
     }
 
+    /// An error outside of SQL, such as a parameter that is not of its type, fails PostgreSQL's
+    /// transaction as one inside does.
+    pub(crate) fn fail(&mut self) {
+        if self.transaction.open && !self.transaction.failed && self.is_postgres() {
+            self.fail_transaction();
+        }
+    }
+
     pub(super) fn has_storage(&self) -> bool {
         !matches!(self.transaction.storage, Storage::Nothing)
     }

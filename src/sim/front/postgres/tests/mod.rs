@@ -1,5 +1,6 @@
 //! The front as real clients see it, over loopback sockets.
 
+mod copy;
 mod endings;
 mod hostile;
 mod login;

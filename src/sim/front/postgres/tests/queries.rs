@@ -303,23 +303,6 @@ async fn a_script_is_one_transaction_unless_it_says_otherwise() {
 }
 
 #[tokio::test]
-async fn a_copy_is_refused_and_the_session_goes_on() {
-    let server = Server::start().await;
-    let mut raw = raw_with_rows(&server).await;
-    raw.send(&[
-        query("copy t from stdin"),
-        message('d', b"5\n"),
-        message('c', b""),
-        query("select 1"),
-    ])
-    .await;
-    assert_eq!(raw.until_ready().await, "E(0A000)ZI");
-    assert_eq!(raw.until_ready().await, "TDCZI");
-    raw.send(&[query("copy t to stdout")]).await;
-    assert_eq!(raw.until_ready().await, "E(0A000)ZI");
-}
-
-#[tokio::test]
 async fn a_function_call_is_refused_and_the_session_goes_on() {
     let server = Server::start().await;
     let mut raw = Raw::log_in(&server).await;

@@ -36,7 +36,7 @@ impl<'a> FromSql<'a> for Binary {
 
 /// The text form of a value of any type.
 #[derive(Debug)]
-struct Text(&'static str);
+pub(super) struct Text(pub(super) &'static str);
 
 impl ToSql for Text {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
