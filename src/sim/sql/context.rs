@@ -48,6 +48,23 @@ impl Isolation {
     }
 }
 
+/// A lock by name that a session has taken.
+#[derive(Debug)]
+pub(super) struct TakenLock {
+    pub(super) key: String,
+    pub(super) shared: bool,
+    /// It ends with the transaction and not with the session.
+    pub(super) of_transaction: bool,
+}
+
+/// A lock by name that another session has.
+#[derive(Debug)]
+pub(super) struct LockWait {
+    pub(super) key: String,
+    /// How long the statement itself is ready to wait.
+    pub(super) limit: Option<Duration>,
+}
+
 /// The changing part of a [`Context`].
 #[derive(Debug)]
 pub(super) struct State {
@@ -77,6 +94,14 @@ pub(super) struct State {
     pub(super) generated: Option<i64>,
     /// How long the running statement has still to sleep.
     pub(super) sleep: Duration,
+    /// What the running statement has taken so far.
+    pub(super) taken_locks: Vec<TakenLock>,
+    /// Locks that end with the open transaction.
+    pub(super) transaction_locks: Vec<TakenLock>,
+    /// What the running statement waits for.
+    pub(super) lock_wait: Option<LockWait>,
+    /// What the running statement has waited for long enough.
+    pub(super) given_up_locks: Vec<String>,
     /// The error that a function raised: SQLite passes on only a text.
     pub(super) failure: Option<SqlError>,
     /// Rows that the running statement changed in place, where that has to be known.
@@ -110,6 +135,7 @@ impl Context {
 
     /// Puts variables and everything else back to what they were after login.
     pub(super) fn reset(&self) {
+        self.volume.named_locks().release_all(self.session);
         let now = self.host.now_micros();
         let mut state = self.state();
         let fresh = State::new(self.engine, self.session, &state.database, now);
@@ -218,6 +244,12 @@ impl Context {
     }
 }
 
+impl Drop for Context {
+    fn drop(&mut self) {
+        self.volume.named_locks().release_all(self.session);
+    }
+}
+
 impl State {
     fn new(engine: EngineKind, session: u64, database: &str, now_micros: i64) -> Self {
         Self {
@@ -239,6 +271,10 @@ impl State {
             last_number: None,
             generated: None,
             sleep: Duration::ZERO,
+            taken_locks: Vec::new(),
+            transaction_locks: Vec::new(),
+            lock_wait: None,
+            given_up_locks: Vec::new(),
             failure: None,
             updated_rows: 0,
             random: now_micros.unsigned_abs() ^ (session << 32) | 1,

@@ -8,6 +8,7 @@
 mod backtrack;
 mod clone;
 mod ledger;
+mod named_locks;
 mod past;
 mod replication;
 mod sequences;
@@ -17,6 +18,7 @@ mod tests;
 pub(crate) use clone::Origin;
 pub use ledger::LedgerEntry;
 pub(crate) use ledger::{EntryOrigin, LEDGER_TABLE, append as append_to_ledger};
+pub(crate) use named_locks::NamedLocks;
 pub(crate) use past::OldState;
 pub(crate) use sequences::Sequences;
 
@@ -47,6 +49,7 @@ pub(crate) struct Volume {
     last_transaction: AtomicU64,
     last_session: AtomicU64,
     sequences: Sequences,
+    named_locks: NamedLocks,
     replication: Replication,
     /// What was applied and undone by going back.
     undone: std::sync::Mutex<Vec<LedgerEntry>>,
@@ -88,6 +91,7 @@ impl Volume {
             last_transaction: AtomicU64::new(0),
             last_session: AtomicU64::new(0),
             sequences: Sequences::default(),
+            named_locks: NamedLocks::default(),
         })
     }
 
@@ -178,6 +182,11 @@ impl Volume {
     /// The number of a new session.
     pub(crate) fn next_session(&self) -> u64 {
         self.last_session.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The locks by name of all instances.
+    pub(crate) fn named_locks(&self) -> &NamedLocks {
+        &self.named_locks
     }
 
     /// The counters behind `SERIAL`, `IDENTITY` and `AUTO_INCREMENT`.

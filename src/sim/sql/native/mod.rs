@@ -3,6 +3,7 @@
 //! All their names start with `sim_`; the compiler lets no client call them by name.
 
 mod catalog;
+mod locks;
 mod number;
 mod schema;
 mod session;
@@ -17,6 +18,8 @@ use rusqlite::functions::{Context as Call, FunctionFlags};
 use super::context::Context;
 use super::{SqlError, Value, convert, decimal};
 
+pub(super) use locks::deadlock;
+
 /// Gives a connection everything that a compiled statement may call.
 pub(super) fn register(connection: &Connection, context: &Arc<Context>) -> rusqlite::Result<()> {
     register_collations(connection)?;
@@ -25,6 +28,7 @@ pub(super) fn register(connection: &Connection, context: &Arc<Context>) -> rusql
         context,
     };
     session::register(&registry)?;
+    locks::register(&registry)?;
     catalog::register(&registry)?;
     schema::register(&registry)?;
     text::register(&registry)?;

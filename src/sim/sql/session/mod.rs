@@ -1,6 +1,7 @@
 //! A client's session: the calls that a front makes, and the order of things around a statement.
 
 mod failure;
+mod named_locks;
 mod replication;
 mod rows;
 mod run;
@@ -171,7 +172,10 @@ impl Session {
         };
         let result = flight.session.execute_inner(statement, parameters).await;
         flight.landed = true;
-        result.map_err(|error| flight.session.after_error(error))
+        result.map_err(|error| {
+            flight.session.give_up_taken_locks();
+            flight.session.after_error(error)
+        })
     }
 
     async fn execute_inner(
@@ -185,7 +189,10 @@ impl Session {
         let plan = self.plan(statement)?;
         self.check_writable(&plan)?;
         self.follow_role(&plan)?;
-        let reply = self.run(statement, &plan, parameters).await?;
+        let reply = self
+            .run_until_unlocked(statement, &plan, parameters)
+            .await?;
+        self.keep_taken_locks();
         let traits = plan.traits;
         let counts = [
             (traits.reads_tables, Count::Read),
@@ -198,6 +205,24 @@ impl Session {
         Ok(reply)
     }
 
+    /// Runs a statement, again after each lock by name that it had to wait for.
+    async fn run_until_unlocked(
+        &mut self,
+        statement: &Statement,
+        plan: &Plan,
+        parameters: &[Value],
+    ) -> Result<Reply, SqlError> {
+        loop {
+            let outcome = self.run(statement, plan, parameters).await;
+            let Err(error) = outcome else { return outcome };
+            let runs_again = matches!(plan.action, super::plan::Action::Query(_));
+            if !runs_again || !self.wait_for_named_lock().await? {
+                return Err(error);
+            }
+            self.context.state().failure = None;
+        }
+    }
+
     fn begin_statement(&mut self) {
         self.context.host.count(Count::Statement);
         self.shared.steps.store(0, Ordering::Relaxed);
@@ -207,6 +232,8 @@ impl Session {
         state.failure = None;
         state.generated = None;
         state.sleep = std::time::Duration::ZERO;
+        state.lock_wait = None;
+        state.given_up_locks.clear();
     }
 
     /// The plan of a statement for the catalog as it is now.

@@ -306,6 +306,7 @@ impl Session {
 
     fn end_transaction(&mut self) {
         self.release_storage();
+        self.release_transaction_locks();
         self.transaction = Transaction::default();
         let mut state = self.context.state();
         state.transaction_micros = None;
@@ -393,6 +394,7 @@ impl Session {
 
     /// Undoes a statement whose caller has gone away in the middle of it.
     pub(super) fn abandon(&mut self) {
+        self.give_up_taken_locks();
         match (self.transaction.open, self.is_postgres()) {
             (false, _) => self.roll_back(),
             (true, true) => self.fail_transaction(),

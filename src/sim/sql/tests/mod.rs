@@ -5,6 +5,7 @@ mod fake;
 mod ledger;
 mod limits;
 mod locks;
+mod named_locks;
 mod transactions;
 mod types;
 
