@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::compile::PreparedBySql;
+use super::session::Cursor;
 use super::variables::{self, Source};
 use super::{SqlError, Value};
 use crate::id::EngineKind;
@@ -94,6 +96,10 @@ pub(super) struct State {
     pub(super) generated: Option<i64>,
     /// How long the running statement has still to sleep.
     pub(super) sleep: Duration,
+    /// PostgreSQL's open cursors by name.
+    pub(super) cursors: HashMap<String, Cursor>,
+    /// What was prepared by SQL.
+    pub(super) prepared: HashMap<String, PreparedBySql>,
     /// What the running statement has taken so far.
     pub(super) taken_locks: Vec<TakenLock>,
     /// Locks that end with the open transaction.
@@ -271,6 +277,8 @@ impl State {
             last_number: None,
             generated: None,
             sleep: Duration::ZERO,
+            cursors: HashMap::new(),
+            prepared: HashMap::new(),
             taken_locks: Vec::new(),
             transaction_locks: Vec::new(),
             lock_wait: None,

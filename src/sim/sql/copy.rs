@@ -52,11 +52,15 @@ impl Copy {
             return Ok(None);
         }
         let alone = script.trim_end().trim_end_matches(';');
-        let tokens = Tokenizer::new(&PostgreSqlDialect {}, alone).tokenize();
-        if tokens.is_ok_and(|tokens| tokens.contains(&Token::SemiColon)) {
+        let mut tokens = Tokenizer::new(&PostgreSqlDialect {}, alone)
+            .tokenize()
+            .unwrap_or_default();
+        if tokens.contains(&Token::SemiColon) {
             return Err(unsupported("COPY in a script of several statements"));
         }
-        let parsed = Parser::parse_sql(&PostgreSqlDialect {}, alone);
+        spell_out_switches(&mut tokens);
+        let mut parser = Parser::new(&PostgreSqlDialect {}).with_tokens(tokens);
+        let parsed = parser.parse_statements();
         let mut statements = match parsed {
             Ok(statements) => statements,
             // The same words again, for an error that says where.
@@ -104,6 +108,21 @@ impl Copy {
             names.join(", "),
             values.join(", ")
         )
+    }
+}
+
+/// The parser knows TRUE and FALSE where PostgreSQL also takes ON and OFF, 1 and 0.
+fn spell_out_switches(tokens: &mut [Token]) {
+    let mut switch = false;
+    for token in tokens {
+        let text = token.to_string().to_ascii_lowercase();
+        match (switch, text.as_str()) {
+            (_, "header" | "freeze") => switch = true,
+            (true, "on" | "1") => *token = Token::make_keyword("TRUE"),
+            (true, "off" | "0") => *token = Token::make_keyword("FALSE"),
+            (_, text) if text.trim().is_empty() => {}
+            _ => switch = false,
+        }
     }
 }
 
@@ -397,6 +416,13 @@ mod tests {
             CopyFormat::Binary
         );
         assert_eq!(parse("COPY t FROM STDIN").options.null, "\\N");
+        let switched = parse("copy t from stdin with (freeze on, header off, format csv)");
+        assert!(!switched.options.header);
+        assert!(
+            parse("COPY t FROM STDIN (FORMAT csv, HEADER 1)")
+                .options
+                .header
+        );
     }
 
     #[test]

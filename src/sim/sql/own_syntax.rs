@@ -9,6 +9,10 @@ use crate::id::EngineKind;
 pub(super) enum Statement {
     /// MySQL: `START TRANSACTION WITH CONSISTENT SNAPSHOT [, READ ONLY | READ WRITE]`.
     StartWithSnapshot { read_only: Option<bool> },
+    /// PostgreSQL: `FETCH name`, the next row.
+    FetchNext(String),
+    /// PostgreSQL: `VACUUM [(...)] [FULL] [FREEZE] [VERBOSE] [ANALYZE] [table, ...]`.
+    Vacuum,
     /// PostgreSQL: `ABORT [WORK | TRANSACTION]`.
     Abort,
     /// PostgreSQL: `SET SESSION CHARACTERISTICS AS TRANSACTION ...` access mode.
@@ -43,6 +47,8 @@ pub(super) fn parse(engine: EngineKind, words: &[&TokenWithSpan]) -> Option<Stat
             };
             Some(Statement::StartWithSnapshot { read_only })
         }
+        (EngineKind::Postgres, ["FETCH", name]) => Some(Statement::FetchNext(unquoted(name))),
+        (EngineKind::Postgres, ["VACUUM", ..]) => Some(Statement::Vacuum),
         (EngineKind::Postgres, ["ABORT"] | ["ABORT", "WORK" | "TRANSACTION"]) => {
             Some(Statement::Abort)
         }
@@ -63,6 +69,17 @@ pub(super) fn parse(engine: EngineKind, words: &[&TokenWithSpan]) -> Option<Stat
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// The name that a word means: what is not quoted is lower case.
+fn unquoted(word: &str) -> String {
+    match word
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    {
+        Some(quoted) => quoted.replace("\"\"", "\""),
+        None => word.to_lowercase(),
     }
 }
 

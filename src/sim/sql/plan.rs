@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::SqlType;
 use super::context::Isolation;
 use super::types::Type;
 use super::value::Column;
@@ -42,6 +43,8 @@ pub(super) struct Traits {
     pub(super) skip_locked: bool,
     /// Calls a function that sleeps.
     pub(super) sleeps: bool,
+    /// Depends on what the session keeps by name, so that it is compiled each time.
+    pub(super) of_the_moment: bool,
     /// Some column's type is only known from its values.
     pub(super) open_types: bool,
 }
@@ -74,6 +77,36 @@ pub(super) enum Action {
     Discard {
         everything: bool,
     },
+    /// Opens a cursor over the rows of a SQLite query.
+    Declare {
+        name: String,
+        sql: String,
+        hold: bool,
+        scroll: bool,
+    },
+    Fetch {
+        name: String,
+        distance: Distance,
+    },
+    /// Without a name, all.
+    CloseCursor(Option<String>),
+    /// `PREPARE` by SQL.
+    Prepare {
+        name: String,
+        text: String,
+        hints: Vec<SqlType>,
+    },
+    /// Runs what was prepared with the values of SQLite queries.
+    Execute {
+        name: String,
+        values: Vec<String>,
+    },
+    /// Without a name, all.
+    Deallocate(Option<String>),
+    /// Takes the one lock for writing.
+    LockTable,
+    /// Refused inside of a transaction, else without an effect.
+    Vacuum,
     /// Accepted and without an effect, such as `ANALYZE`.
     Nothing,
 }
@@ -113,6 +146,17 @@ pub(super) struct Definition {
     pub(super) forget_counters: Vec<String>,
     /// The tag of `CREATE TABLE ... AS`: `SELECT n`.
     pub(super) tag_is_count: bool,
+}
+
+/// Where a cursor goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Distance {
+    /// So many rows on, or back if negative, each of which is wanted.
+    Rows(i64),
+    /// To the row that is so far away.
+    Relative(i64),
+    /// To a row by its number; negative ones count from the end.
+    Absolute(i64),
 }
 
 /// `READ ONLY`, `ISOLATION LEVEL ...`.

@@ -7,12 +7,14 @@
 //! Here: names, types, rewriting. Not here: running anything (`session`), the functions that the
 //! compiled text calls (`native`), and whether the client may do what it asks (`session`).
 
+mod acknowledge;
 mod aggregate;
 mod catalog_call;
 mod change;
 mod coerce;
 mod conflict;
 mod create;
+mod cursor;
 mod define;
 mod expression;
 mod from;
@@ -49,6 +51,7 @@ use super::{SqlError, SqlType, own_syntax};
 use crate::id::EngineKind;
 use scope::{RelationColumn, Scope};
 
+pub(super) use cursor::PreparedBySql;
 pub(super) use typed::quote_name;
 
 /// Compiles a statement against the session's present catalog.
@@ -61,7 +64,7 @@ pub(super) fn compile(
     let mut compiler = Compiler::new(context, connection, statement, hints);
     let draft = match statement.syntax() {
         Syntax::Standard(syntax) => compiler.statement(syntax)?,
-        Syntax::Own(syntax) => compiler.own_statement(syntax),
+        Syntax::Own(syntax) => compiler.own_statement(syntax)?,
     };
     Ok(compiler.finish(draft))
 }
@@ -114,6 +117,7 @@ impl Output {
 /// The state of one compilation.
 #[derive(Debug)]
 struct Compiler<'a> {
+    context: &'a Context,
     engine: EngineKind,
     connection: &'a Connection,
     statement: &'a Statement,
@@ -140,7 +144,7 @@ const MAX_PARAMETERS: usize = 65_535;
 
 impl<'a> Compiler<'a> {
     fn new(
-        context: &Context,
+        context: &'a Context,
         connection: &'a Connection,
         statement: &'a Statement,
         hints: &[SqlType],
@@ -155,6 +159,7 @@ impl<'a> Compiler<'a> {
             parameters.resize(statement.placeholders().len(), None);
         }
         Self {
+            context,
             engine: context.engine,
             connection,
             statement,
@@ -189,16 +194,27 @@ impl<'a> Compiler<'a> {
             S::RenameTable(renames) => self.rename_tables(renames),
             S::Set(set) => self.set(set),
             S::Reset(reset) => Ok(self.reset(reset)),
-            other => match self.show(other)? {
-                Some(draft) => Ok(draft),
-                None => self.utility(other),
-            },
+            S::Lock(lock) if self.is_postgres() => self.lock_tables(lock),
+            other => self.other_statement(other),
         }
     }
 
-    fn own_statement(&mut self, statement: &own_syntax::Statement) -> Draft {
+    fn other_statement(&mut self, statement: &ast::Statement) -> Result<Draft, SqlError> {
+        if let Some(draft) = self.show(statement)? {
+            return Ok(draft);
+        }
+        if let Some(draft) = self.by_name(statement)? {
+            return Ok(draft);
+        }
+        match self.acknowledge(statement)? {
+            Some(draft) => Ok(draft),
+            None => self.utility(statement),
+        }
+    }
+
+    fn own_statement(&mut self, statement: &own_syntax::Statement) -> Result<Draft, SqlError> {
         use super::plan::TransactionModes;
-        match statement {
+        Ok(match statement {
             own_syntax::Statement::StartWithSnapshot { read_only } => Draft::act(
                 "START TRANSACTION",
                 Action::Begin(TransactionModes {
@@ -207,6 +223,10 @@ impl<'a> Compiler<'a> {
                     snapshot: true,
                 }),
             ),
+            own_syntax::Statement::FetchNext(name) => {
+                self.fetch(name.clone(), super::plan::Distance::Rows(1))?
+            }
+            own_syntax::Statement::Vacuum => Draft::act("VACUUM", Action::Vacuum),
             own_syntax::Statement::Abort => Draft::act("ROLLBACK", Action::Rollback),
             own_syntax::Statement::SessionCharacteristics { read_only } => Draft::act(
                 "SET",
@@ -218,7 +238,7 @@ impl<'a> Compiler<'a> {
                     session: true,
                 },
             ),
-        }
+        })
     }
 
     fn finish(self, draft: Draft) -> Plan {

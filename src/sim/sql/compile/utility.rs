@@ -64,10 +64,6 @@ impl Compiler<'_> {
                 DiscardObject::SEQUENCES => Draft::act("DISCARD SEQUENCES", Action::Nothing),
                 DiscardObject::TEMP => return Err(self.unsupported("DISCARD TEMP")),
             }),
-            // The front keeps prepared statements; by name in SQL there are none.
-            Statement::Deallocate { .. } if self.is_postgres() => {
-                Ok(Draft::act("DEALLOCATE", Action::Nothing))
-            }
             Statement::Analyze(_) => Ok(Draft::act("ANALYZE", Action::Nothing)),
             Statement::Flush { .. } => Ok(Draft::act("FLUSH", Action::Nothing)),
             Statement::UNLISTEN { .. } => Ok(Draft::act("UNLISTEN", Action::Nothing)),

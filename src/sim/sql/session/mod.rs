@@ -1,5 +1,6 @@
 //! A client's session: the calls that a front makes, and the order of things around a statement.
 
+mod cursors;
 mod failure;
 mod named_locks;
 mod replication;
@@ -22,6 +23,7 @@ use super::{Description, Reply, SqlError, SqlType, TransactionState, Value, comp
 use crate::id::EngineKind;
 use crate::sim::host::{Count, Host};
 use crate::sim::volume::{OldState, Volume};
+pub(super) use cursors::Cursor;
 use transaction::Transaction;
 
 /// One client's session at one instance.
@@ -249,7 +251,9 @@ impl Session {
         let generation = self.generation();
         let plan = compile::compile(&self.context, &self.connection, statement, hints);
         let plan = Arc::new(plan.map_err(|error| self.refused_instead(statement, error))?);
-        statement.cache_plan(&plan, generation, hints);
+        if !plan.traits.of_the_moment {
+            statement.cache_plan(&plan, generation, hints);
+        }
         Ok(plan)
     }
 

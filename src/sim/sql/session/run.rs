@@ -27,13 +27,31 @@ impl Session {
                 self.run_change(statement, plan, change, parameters).await
             }
             Action::Define(definition) => self.run_definition(statement, plan, definition).await,
+            Action::LockTable => {
+                self.lock_table(plan).await?;
+                Ok(done(plan.verb, Done::default()))
+            }
             other => {
+                if let Some(reply) = self.run_by_name(plan, parameters).await? {
+                    return Ok(reply);
+                }
                 let tag = match self.act(other, plan.verb)? {
                     "" => plan.verb,
                     instead => instead,
                 };
                 Ok(done(tag, Done::default()))
             }
+        }
+    }
+
+    async fn lock_table(&mut self, plan: &Plan) -> Result<(), SqlError> {
+        if !self.is_in_transaction() {
+            let message = "LOCK TABLE can only be used in transaction blocks";
+            return Err(SqlError::new("25P01", 0, message));
+        }
+        match plan.traits.locks {
+            true => self.prepare_to_write(false, plan.traits.no_wait).await,
+            false => Ok(()),
         }
     }
 
@@ -282,7 +300,7 @@ impl Session {
     }
 
     /// Parameters in the inner form of their types.
-    fn bind(&self, plan: &Plan, parameters: &[Value]) -> Result<Vec<Value>, SqlError> {
+    pub(super) fn bind(&self, plan: &Plan, parameters: &[Value]) -> Result<Vec<Value>, SqlError> {
         if parameters.len() != plan.parameters.len() {
             let (given, wanted) = (parameters.len(), plan.parameters.len());
             let message = match self.is_postgres() {

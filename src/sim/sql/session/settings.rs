@@ -125,7 +125,12 @@ impl Session {
             Action::SetTransaction { modes, session } => self.set_transaction(*modes, *session),
             Action::Use(database) => self.use_database(database)?,
             Action::Discard { everything } => self.discard(*everything)?,
-            Action::Nothing | Action::Query(_) | Action::Change(_) | Action::Define(_) => {}
+            Action::Vacuum if self.is_in_transaction() => {
+                let message = "VACUUM cannot run inside a transaction block";
+                return Err(SqlError::new("25001", 0, message));
+            }
+            // Nothing to do, or done by `run`.
+            _ => {}
         }
         Ok("")
     }
@@ -163,6 +168,9 @@ impl Session {
             state.isolation = Isolation::default_of(self.context.engine);
             state.last_numbers.clear();
             state.last_number = None;
+            state.cursors.clear();
+            state.prepared.clear();
+            self.volume.named_locks().release_all(self.context.session);
         }
         Ok(())
     }

@@ -262,6 +262,7 @@ impl Session {
         };
         match result {
             Ok(()) => {
+                self.close_cursors(true);
                 self.end_transaction();
                 Ok(())
             }
@@ -282,6 +283,7 @@ impl Session {
 
     /// Undoes what is open. Cannot fail: should SQLite refuse, nothing is open there.
     pub(super) fn roll_back(&mut self) {
+        self.close_cursors(false);
         self.roll_back_storage();
         if let Some(variables) = self.transaction.variables.take() {
             self.context.state().variables = variables;

@@ -29,6 +29,7 @@ const POSTGRES: &[(&str, &str)] = &[
         "expressions",
         include_str!("cases/postgres_expressions.txt"),
     ),
+    ("names", include_str!("cases/postgres_names.txt")),
     ("errors", include_str!("cases/postgres_errors.txt")),
     ("catalog", include_str!("cases/postgres_catalog.txt")),
 ];
