@@ -87,6 +87,12 @@ impl fmt::Display for InstanceId {
     }
 }
 
+impl From<String> for InstanceId {
+    fn from(id: String) -> Self {
+        Self::from(id.as_str())
+    }
+}
+
 impl From<&str> for InstanceId {
     fn from(name: &str) -> Self {
         Self::new(name)

@@ -10,23 +10,23 @@ use crate::program::{LIMIT, start};
 type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>, u16);
 
 /// Three instances by name, on addresses that no other test uses.
-fn three(block: u8) -> Vec<String> {
+pub(crate) fn three(block: u8) -> Vec<String> {
     let placed = (21..24).flat_map(|id| ["--instance".into(), format!("{id}@127.78.{block}.{id}")]);
     placed.collect()
 }
 
-async fn cluster_of_three(block: u8) -> crate::program::Program {
+pub(crate) async fn cluster_of_three(block: u8) -> crate::program::Program {
     let flags = three(block);
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     start(&flags).await
 }
 
-fn instance<'a>(cluster: &'a Value, id: &str) -> Option<&'a Value> {
+pub(crate) fn instance<'a>(cluster: &'a Value, id: &str) -> Option<&'a Value> {
     let instances = cluster["instances"].as_array().expect("instances");
     instances.iter().find(|instance| instance["id"] == id)
 }
 
-fn settled(cluster: &Value) -> bool {
+pub(crate) fn settled(cluster: &Value) -> bool {
     let instances = cluster["instances"].as_array().expect("instances");
     cluster["failing_over"] == false && instances.iter().all(|one| one["state"] == "up")
 }
@@ -183,7 +183,10 @@ async fn each_route_of_the_openapi_document_answers_and_no_other_method_does() {
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() > 8, "{paths:?}");
     for (path, methods) in paths {
-        let place = path.replace("{id}", "99");
+        let place = path
+            .replace("{id}", "99")
+            .replace("{name}", "x")
+            .replace("{number}", "9");
         for method in ["get", "post", "put", "delete", "patch"] {
             // A stream does not end: it has a test of its own.
             if (path.as_str(), method) == ("/api/stream", "get") {

@@ -2,5 +2,6 @@
 
 mod api;
 mod http;
+mod operations;
 mod program;
 mod start;

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
+use crate::api::instance;
 use crate::http::ask;
 use crate::program::{LIMIT, command, refused, start};
 
@@ -12,7 +13,7 @@ async fn flags_that_make_no_sense_end_it_with_code_2_and_the_next_step() {
         (&["--no-such-flag"], "--help"),
         (&["--engine", "oracle"], "--help"),
         (&["--timeline", "never"], "fast, aurora"),
-        (&["--tls", "perhaps"], "off, optional"),
+        (&["--tls", "perhaps"], "off, optional, required"),
         (&["--instance", "21"], "NAME@ADDRESS"),
         (
             &["--control", "127.0.0.1:0", "--instance", "21@8.8.8.8"],
@@ -88,6 +89,40 @@ async fn a_file_describes_the_cluster_and_a_flag_goes_before_it() {
     ] {
         assert!(told.contains(line), "{line} is not in: {told}");
     }
+    std::fs::remove_file(&file.0).unwrap();
+}
+
+#[tokio::test]
+async fn the_storage_begins_with_the_file_s_sql_and_a_reader_with_its_lag() {
+    let mut file = tempfile("filled");
+    file.1
+        .write_all(
+            b"sql = \"CREATE TABLE t (id int); INSERT INTO t VALUES (1)\"\n\
+              tls = 'required'\nmax_connections = 50\n\
+              [[instance]]\nid = 'w'\naddress = '127.77.1.21'\n\
+              [[instance]]\nid = 'r'\naddress = '127.77.1.22'\nlag_ms = 200\n",
+        )
+        .unwrap();
+    let program = start(&[&file.0]).await;
+    let ledger = ask(&program.control, "GET /api/ledger").await.json();
+    assert_eq!(ledger[1]["statement"], "INSERT INTO t VALUES (1)");
+    let cluster = ask(&program.control, "GET /api/cluster").await.json();
+    let reader = instance(&cluster, "r").expect("the reader");
+    assert_eq!(reader["lag_ms"], 200);
+    assert!(
+        program
+            .introduction
+            .contains("sslmode=verify-full sslrootcert=")
+    );
+
+    std::fs::write(&file.0, "sql = 'CREATE TABLE t (id int); SELEKT 1'\n").unwrap();
+    let output = refused(&[&file.0, "--control", "127.0.0.1:0"]).await;
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("initial SQL") && told.contains("SELEKT"),
+        "{told}"
+    );
     std::fs::remove_file(&file.0).unwrap();
 }
 

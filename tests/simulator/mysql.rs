@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use aurora_driver::sim::{SimCluster, Tls};
+use aurora_driver::sim::{InstanceState, SimCluster, Tls};
 use aurora_driver::{EngineKind, InstanceId};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, OptsBuilder, SslOpts};
@@ -228,30 +228,55 @@ async fn logins_with_the_wrong_password_are_refused_and_counted() {
     cluster.stop().await;
 }
 
-#[tokio::test]
-async fn the_certificate_carries_the_names_of_the_cluster() {
-    let cluster = builder(EngineKind::MySql)
-        .tls(Tls::Optional)
-        .start()
-        .await
-        .expect("the cluster starts");
+/// A client's TLS that trusts nobody but the cluster's own authority.
+fn verify_full(cluster: &SimCluster) -> SslOpts {
     // mysql_async takes the provider that the process has installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let pem = cluster.ca_pem().expect("a certificate").as_bytes().to_vec();
-    let tls = SslOpts::default()
+    SslOpts::default()
         .with_root_certs(vec![pem.into()])
-        .with_disable_built_in_roots(true);
+        .with_disable_built_in_roots(true)
+}
+
+#[tokio::test]
+async fn the_certificate_carries_the_names_of_the_cluster_and_of_later_readers() {
+    let builder = builder(EngineKind::MySql).tls(Tls::Optional);
+    let cluster = builder.start().await.expect("the cluster starts");
+    let tls = verify_full(&cluster);
     let writer = cluster.writer().expect("a writer");
     let (own_name, address) = place(&cluster, &writer);
-    for (name, accepted) in [
-        (own_name, true),
-        (cluster.cluster_endpoint(), true),
-        ("other.example.org".to_owned(), false),
+    let added = cluster.add_reader().expect("a reader");
+    wait(&cluster, |state| {
+        let added = state.instance(&added);
+        added.is_some_and(|instance| instance.state == InstanceState::Up)
+    })
+    .await;
+    let (added_name, added_address) = place(&cluster, &added);
+    for (name, address, accepted) in [
+        (own_name, address, true),
+        (cluster.cluster_endpoint(), address, true),
+        (added_name, added_address, true),
+        (added_address.to_string(), added_address, true),
+        ("other.example.org".to_owned(), address, false),
     ] {
         let options = options(&cluster, (name.clone(), address)).ssl_opts(Some(tls.clone()));
         let login = within(Conn::new(options)).await;
         assert_eq!(login.is_ok(), accepted, "{name}");
     }
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn where_tls_is_required_nobody_is_let_in_without_it() {
+    let builder = builder(EngineKind::MySql).tls(Tls::Required);
+    let cluster = builder.start().await.expect("the cluster starts");
+    let writer = cluster.writer().expect("a writer");
+    let refused = try_connect(&cluster, &writer).await.expect_err("refused");
+    assert_eq!(server_error(&refused), Some(3159), "{refused}");
+    let tls = verify_full(&cluster);
+    let options = options(&cluster, place(&cluster, &writer)).ssl_opts(Some(tls));
+    let login = within(Conn::new(options)).await;
+    assert!(login.is_ok(), "{:?}", login.err());
     cluster.stop().await;
 }
 

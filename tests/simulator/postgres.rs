@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use aurora_driver::sim::{SimCluster, Tls};
+use aurora_driver::sim::{
+    CustomEndpointKind, CustomEndpointMembers, InstanceState, SimCluster, Tls,
+};
 use aurora_driver::{EngineKind, InstanceId};
 use tokio::sync::Notify;
 use tokio_postgres::error::SqlState;
@@ -240,13 +242,8 @@ async fn logins_with_the_wrong_password_are_refused_and_counted() {
     cluster.stop().await;
 }
 
-#[tokio::test]
-async fn the_certificate_carries_the_names_of_the_cluster() {
-    let cluster = builder(EngineKind::Postgres)
-        .tls(Tls::Optional)
-        .start()
-        .await
-        .expect("the cluster starts");
+/// A client's TLS that trusts nobody but the cluster's own authority.
+fn verify_full(cluster: &SimCluster) -> MakeRustlsConnect {
     let pem = std::fs::read(cluster.ca_file().expect("a file")).expect("it is there");
     assert_eq!(Some(pem.as_slice()), cluster.ca_pem().map(str::as_bytes));
     let mut roots = rustls::RootCertStore::empty();
@@ -258,19 +255,62 @@ async fn the_certificate_carries_the_names_of_the_cluster() {
         .expect("versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let tls = MakeRustlsConnect::new(tls);
+    MakeRustlsConnect::new(tls)
+}
+
+#[tokio::test]
+async fn the_certificate_carries_the_names_of_the_cluster_and_of_later_readers() {
+    let builder = builder(EngineKind::Postgres).tls(Tls::Optional);
+    let cluster = builder.start().await.expect("the cluster starts");
+    let tls = verify_full(&cluster);
     let writer = cluster.writer().expect("a writer");
     let (own_name, address) = place(&cluster, &writer);
-    for (name, accepted) in [
-        (own_name, true),
-        (cluster.cluster_endpoint(), true),
-        ("other.example.org".to_owned(), false),
+    let any = CustomEndpointMembers::all_except(Vec::<InstanceId>::new());
+    let custom = cluster.custom_endpoint("any", CustomEndpointKind::Any, any);
+    let added = cluster.add_reader().expect("a reader");
+    wait(&cluster, |state| {
+        let added = state.instance(&added);
+        added.is_some_and(|instance| instance.state == InstanceState::Up)
+    })
+    .await;
+    let (added_name, added_address) = place(&cluster, &added);
+    for (name, address, accepted) in [
+        (own_name, address, true),
+        (address.to_string(), address, true),
+        (cluster.cluster_endpoint(), address, true),
+        (custom.expect("an endpoint"), address, true),
+        (added_name, added_address, true),
+        (added_address.to_string(), added_address, true),
+        ("other.example.org".to_owned(), address, false),
     ] {
         let mut config = config(&cluster, (name.clone(), address));
         config.ssl_mode(tokio_postgres::config::SslMode::Require);
         let login = within(config.connect(tls.clone())).await;
         assert_eq!(login.is_ok(), accepted, "{name}");
     }
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn where_tls_is_required_nobody_is_let_in_without_it() {
+    let builder = builder(EngineKind::Postgres).tls(Tls::Required);
+    let cluster = builder.start().await.expect("the cluster starts");
+    let writer = cluster.writer().expect("a writer");
+    let refused = try_connect(&cluster, &writer).await.expect_err("refused");
+    let error = refused.as_db_error().expect("the server's words");
+    assert_eq!(error.code().code(), "28000");
+    let (user, database) = (cluster.user(), cluster.database());
+    let words = format!("user \"{user}\", database \"{database}\", no encryption");
+    assert!(
+        error
+            .message()
+            .starts_with("no pg_hba.conf entry for host \"127.")
+    );
+    assert!(error.message().ends_with(&words), "{error}");
+    let mut config = config(&cluster, place(&cluster, &writer));
+    config.ssl_mode(tokio_postgres::config::SslMode::Require);
+    let login = within(config.connect(verify_full(&cluster))).await;
+    assert!(login.is_ok(), "{:?}", login.err());
     cluster.stop().await;
 }
 

@@ -2,9 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use aurora_driver::EngineKind;
 use aurora_driver::sim::{SimCluster, SimClusterBuilder, Timeline, Tls};
+use aurora_driver::{EngineKind, InstanceId};
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 
@@ -16,6 +17,10 @@ pub(crate) struct Wish {
     pub(crate) builder: SimClusterBuilder,
     pub(crate) control: SocketAddr,
     pub(crate) ready_file: Option<PathBuf>,
+    /// Readers that lag from the start.
+    pub(crate) lags: Vec<(InstanceId, Duration)>,
+    /// What is run on the writer first.
+    pub(crate) sql: Option<String>,
 }
 
 /// Run a simulated Aurora cluster until Ctrl-C, with a web page and an API to disturb it.
@@ -62,9 +67,18 @@ struct Flags {
     /// How long a failover takes: some 0.3 s, or the seconds of a real cluster [default: fast].
     #[arg(long)]
     timeline: Option<Pace>,
-    /// Whether the instances offer TLS [default: off].
+    /// Whether the instances offer TLS, or insist on it [default: off].
     #[arg(long)]
     tls: Option<Encryption>,
+    /// How many seconds a backtrack can go back (MySQL) [default: not at all].
+    #[arg(long, value_name = "SECONDS")]
+    backtrack_window: Option<u64>,
+    /// How many connections an instance takes before it answers 1040 or 53300 [default: no limit].
+    #[arg(long, value_name = "COUNT")]
+    max_connections: Option<usize>,
+    /// SQL to run on the writer before anybody is let know that it runs.
+    #[arg(long, value_name = "FILE")]
+    sql_file: Option<PathBuf>,
     /// Fixes the simulator's random choices [default: 1].
     #[arg(long)]
     seed: Option<u64>,
@@ -85,6 +99,7 @@ enum Pace {
 enum Encryption {
     Off,
     Optional,
+    Required,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -93,6 +108,7 @@ struct Placed {
     id: String,
     address: Ipv4Addr,
     tier: Option<u8>,
+    lag_ms: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +133,10 @@ struct File {
     database: Option<String>,
     timeline: Option<Pace>,
     tls: Option<Encryption>,
+    backtrack_window: Option<u64>,
+    max_connections: Option<usize>,
+    sql: Option<String>,
+    sql_file: Option<PathBuf>,
     seed: Option<u64>,
 }
 
@@ -139,8 +159,15 @@ pub(crate) fn read() -> Result<Wish, String> {
         .timeline(timeline(engine, flags.timeline.or(file.timeline)))
         .tls(match flags.tls.or(file.tls) {
             Some(Encryption::Optional) => Tls::Optional,
+            Some(Encryption::Required) => Tls::Required,
             Some(Encryption::Off) | None => Tls::Off,
         });
+    if let Some(seconds) = flags.backtrack_window.or(file.backtrack_window) {
+        builder = builder.backtrack_window(Duration::from_secs(seconds));
+    }
+    if let Some(count) = flags.max_connections.or(file.max_connections) {
+        builder = builder.max_connections(count);
+    }
     if let Some(id) = flags.cluster_id.or(file.cluster_id) {
         builder = builder.cluster_id(id);
     }
@@ -162,17 +189,39 @@ pub(crate) fn read() -> Result<Wish, String> {
     } else {
         flags.instance
     };
-    for Placed { id, address, tier } in placed {
+    let mut lags = Vec::new();
+    for Placed {
+        id,
+        address,
+        tier,
+        lag_ms,
+    } in placed
+    {
+        lags.extend(lag_ms.map(|ms| (InstanceId::from(id.as_str()), Duration::from_millis(ms))));
         if let Some(tier) = tier {
             builder = builder.promotion_tier(id.as_str(), tier);
         }
         builder = builder.instance(id, address);
     }
+    let sql = initial_sql(flags.sql_file.or(file.sql_file), file.sql)?;
     Ok(Wish {
         builder,
+        lags,
+        sql,
         control: flags.control.or(file.control).unwrap_or(CONTROL),
         ready_file: flags.ready_file,
     })
+}
+
+fn initial_sql(file: Option<PathBuf>, text: Option<String>) -> Result<Option<String>, String> {
+    let Some(path) = file else { return Ok(text) };
+    if text.is_some() {
+        return Err("`sql` and `sql_file` together: use one of them".to_owned());
+    }
+    let name = path.display();
+    let read = std::fs::read_to_string(&path);
+    read.map(Some)
+        .map_err(|error| format!("the SQL file {name} cannot be read: {error}"))
 }
 
 fn load(path: &Path) -> Result<File, String> {
@@ -209,5 +258,6 @@ fn placed(text: &str) -> Result<Placed, String> {
         id: name.to_owned(),
         address,
         tier: None,
+        lag_ms: None,
     })
 }

@@ -52,10 +52,12 @@ fn write_all(
 fn command_line(cluster: &SimCluster, address: &str) -> String {
     let (user, password) = (cluster.user(), cluster.password());
     let (port, database) = (cluster.port(), cluster.database());
-    let tls = cluster.ca_file().is_some();
     match cluster.engine() {
         EngineKind::Postgres => {
-            let mode = if tls { "require" } else { "disable" };
+            let mode = match cluster.ca_file() {
+                Some(file) => format!("verify-full sslrootcert={}", word(&file.to_string_lossy())),
+                None => "disable".to_owned(),
+            };
             let line = format!(
                 "host={address} port={port} user={} password={} dbname={} sslmode={mode}",
                 word(user),
@@ -65,11 +67,12 @@ fn command_line(cluster: &SimCluster, address: &str) -> String {
             format!("psql {}", quoted(&line))
         }
         EngineKind::MySql => {
-            // Another authority than the system's, so the certificate is not checked.
-            let mode = if tls {
-                "--ssl --skip-ssl-verify-server-cert"
-            } else {
-                "--skip-ssl"
+            let mode = match cluster.ca_file() {
+                Some(file) => format!(
+                    "--ssl-verify-server-cert --ssl-ca={}",
+                    quoted(&file.to_string_lossy())
+                ),
+                None => "--skip-ssl".to_owned(),
             };
             format!(
                 "mariadb {mode} -h {address} -P {port} -u {} {} {}",
@@ -101,5 +104,5 @@ fn is_plain(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
 }

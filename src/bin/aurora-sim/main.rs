@@ -68,6 +68,14 @@ async fn run(wish: Wish) -> Result<(), Failure> {
         ))
     })?;
     let cluster = Arc::new(wish.builder.start().await.map_err(not_started)?);
+    for (id, lag) in &wish.lags {
+        let set = cluster.set_lag(id, *lag);
+        set.map_err(|error| Failure::wrong_use(error.to_string()))?;
+    }
+    if let Some(sql) = &wish.sql {
+        let run = cluster.run_sql(sql).await;
+        run.map_err(|error| Failure::wrong_use(format!("the initial SQL: {error}")))?;
+    }
     introduce(&cluster, &control, wish.ready_file.as_deref())
         .map_err(|error| Failure::other(format!("it cannot say that it runs: {error}")))?;
     let ended = tokio::select! {

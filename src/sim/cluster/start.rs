@@ -74,6 +74,7 @@ impl SimClusterBuilder {
             volume: Arc::new(volume),
             users: Arc::new(self.logins()),
             identity,
+            tls_required: self.tls == Tls::Required,
             zone,
             serving: Serving::new(self.engine),
             runtime: tokio::runtime::Handle::current(),
@@ -102,7 +103,7 @@ impl SimClusterBuilder {
     ) -> io::Result<Option<Identity>> {
         match self.tls {
             Tls::Off => Ok(None),
-            Tls::Optional => {
+            Tls::Optional | Tls::Required => {
                 let places: Vec<IpAddr> = places.keys().copied().map(IpAddr::V4).collect();
                 Identity::issue(names, &places).map(Some)
             }

@@ -1,5 +1,6 @@
 //! Whether connections to the cluster may be encrypted, and by whose word.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
@@ -20,6 +21,9 @@ pub enum Tls {
     Off,
     /// A client may use TLS or do without.
     Optional,
+    /// Logins without TLS are turned away, as with `rds.force_ssl = 1` (PostgreSQL 28000) or
+    /// `require_secure_transport = ON` (MySQL 3159).
+    Required,
 }
 
 /// The cluster's own authority, and the certificate that its instances show.
@@ -31,11 +35,12 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// A certificate for all names of the cluster and the addresses that it starts with.
+    /// A certificate for all names of the cluster, the addresses that it starts with, and their
+    /// neighbours, which instances get that are added later.
     pub(super) fn issue(names: &Names, addresses: &[IpAddr]) -> io::Result<Self> {
         let certificates = Certificates::new()?;
         let (acceptor, authority_pem) =
-            certificates.issue(&names.certificate_names(), addresses)?;
+            certificates.issue(&names.certificate_names(), &with_neighbours(addresses))?;
         let mut file = tempfile::Builder::new()
             .prefix("simulated-aurora-")
             .suffix(".pem")
@@ -51,4 +56,20 @@ impl Identity {
     pub(super) fn file(&self) -> &Path {
         &self.file
     }
+}
+
+/// All addresses that differ from one of these in the last byte only.
+fn with_neighbours(addresses: &[IpAddr]) -> Vec<IpAddr> {
+    let mut all = BTreeSet::new();
+    for address in addresses {
+        match address {
+            IpAddr::V4(address) => {
+                let [a, b, c, _] = address.octets();
+                all.extend((1..=254).map(|d| IpAddr::from([a, b, c, d])));
+            }
+            IpAddr::V6(_) => {}
+        }
+        all.insert(*address);
+    }
+    all.into_iter().collect()
 }

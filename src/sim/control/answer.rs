@@ -1,10 +1,13 @@
 //! What answers look like: the cluster as JSON, and refusals with a cause and a next step.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::id::InstanceId;
 use crate::sim::{ClusterEvent, LedgerEntry, SimCluster, SimError};
 
 /// Why a request is not carried out.
@@ -69,17 +72,17 @@ pub(super) fn cluster(cluster: &SimCluster) -> Value {
         .instances
         .iter()
         .map(|instance| {
-            let open = cluster.counters(instance.id.clone());
             json!({
                 "id": instance.id.as_str(),
                 "role": instance.role.to_string(),
                 "state": instance.state.to_string(),
                 "tier": instance.tier,
-                "lag_ms": u64::try_from(instance.lag.as_millis()).unwrap_or(u64::MAX),
+                "lag_ms": milliseconds(instance.lag),
                 "address": instance.address.to_string(),
                 "port": port,
                 "endpoint": cluster.instance_endpoint(instance.id.clone()),
-                "connections": open.map_or(0, |counters| counters.open_sessions),
+                "listener": instance.listener.to_string(),
+                "connections": instance.connections,
             })
         })
         .collect();
@@ -91,13 +94,36 @@ pub(super) fn cluster(cluster: &SimCluster) -> Value {
         "cluster_endpoint": cluster.cluster_endpoint(),
         "reader_endpoint": cluster.reader_endpoint(),
         "dns": cluster.dns_address().to_string(),
+        "names": names(cluster),
         "instances": instances,
     })
 }
 
+/// What the DNS answers for each name now.
+pub(super) fn names(cluster: &SimCluster) -> Value {
+    let answers = cluster.dns_answers().into_iter().map(|answer| {
+        json!({
+            "name": answer.name,
+            "target": answer.target,
+            "address": answer.address.map(|address| address.to_string()),
+            "ttl_s": answer.ttl.as_secs(),
+        })
+    });
+    answers.collect()
+}
+
+pub(super) fn identifiers(ids: &[InstanceId]) -> Value {
+    let ids: Vec<&str> = ids.iter().map(InstanceId::as_str).collect();
+    json!({"instances": ids})
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 pub(super) fn event(event: &ClusterEvent) -> Value {
     json!({
-        "at_ms": u64::try_from(event.at.as_millis()).unwrap_or(u64::MAX),
+        "at_ms": milliseconds(event.at),
         "id": event.id,
         "instance": event.instance.as_str(),
         "message": event.message,

@@ -3,7 +3,8 @@
 //! | file | idea |
 //! |---|---|
 //! | `routes` | the one table of what is served |
-//! | `operations` | each route, carried out by the cluster's public methods |
+//! | `operations`, `instances`, `names` | each route, carried out by the cluster's public methods: of all of it, of one instance, of the DNS |
+//! | `body` | what requests bring with them |
 //! | `answer` | what answers look like, refusals too |
 //! | `guard` | refuses what another web site makes a browser send |
 //! | `stream` | the cluster's state as server-sent events |
@@ -12,7 +13,10 @@
 //! Not here: what the operations do (`sim::cluster`). Passwords are in no answer.
 
 mod answer;
+mod body;
 mod guard;
+mod instances;
+mod names;
 mod openapi;
 mod operations;
 mod routes;
@@ -20,10 +24,13 @@ mod stream;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use self::names::DnsFaults;
 
 use super::SimCluster;
 
@@ -35,6 +42,17 @@ const STREAMS_MAX: usize = 32;
 struct Controlled {
     cluster: Arc<SimCluster>,
     streams: Arc<Semaphore>,
+    dns_faults: Arc<DnsFaults>,
+    /// Work that goes on when its client has gone; it ends with the serving.
+    tasks: Arc<Mutex<JoinSet<()>>>,
+}
+
+impl Controlled {
+    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks
+    }
 }
 
 /// Where a simulated cluster is looked at and disturbed over HTTP.
@@ -72,6 +90,8 @@ impl Control {
         let controlled = Controlled {
             cluster,
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            dns_faults: Arc::default(),
+            tasks: Arc::default(),
         };
         axum::serve(self.listener, routes::router(controlled)).await
     }

@@ -41,19 +41,38 @@ fn operation(route: &Route) -> Value {
         "summary": route.summary,
         "responses": {"2XX": done, "4XX": refusal},
     });
-    if route.path.contains("{id}") {
-        operation["parameters"] = json!([{
-            "name": "id", "in": "path", "required": true, "schema": {"type": "string"},
-        }]);
+    let in_path = route
+        .path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{'));
+    let in_path: Vec<Value> = in_path
+        .map(|part| {
+            let name = part.trim_end_matches('}');
+            json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})
+        })
+        .collect();
+    if !in_path.is_empty() {
+        operation["parameters"] = json!(in_path);
     }
-    if let Some((name, kind, required)) = route.field {
+    if !route.fields.is_empty() {
         let mut schema = json!({"type": "object", "additionalProperties": false});
-        schema["properties"][name] = json!({"type": kind});
-        if required {
-            schema["required"] = json!([name]);
+        let mut required = Vec::new();
+        for field in route.fields {
+            schema["properties"][field.name] = match field.kind {
+                "strings" => json!({"type": "array", "items": {"type": "string"}}),
+                kind => json!({"type": kind}),
+            };
+            if let Some(values) = field.values {
+                schema["properties"][field.name]["enum"] = json!(values);
+            }
+            if field.required {
+                required.push(field.name);
+            }
         }
+        let needed = !required.is_empty();
+        schema["required"] = json!(required);
         operation["requestBody"] = json!({
-            "required": required,
+            "required": needed,
             "content": {"application/json": {"schema": schema}},
         });
     }

@@ -26,6 +26,8 @@ pub(crate) struct Door {
     pub(crate) users: Arc<Users>,
     /// `None`: TLS is refused.
     pub(crate) tls: Option<TlsAcceptor>,
+    /// Nobody is let in without TLS.
+    pub(crate) tls_required: bool,
     /// The engine accepts sockets but no logins yet (PostgreSQL's 57P03).
     pub(crate) starting: bool,
     /// Turns from `None` once, when this boot of the instance ends its connections.

@@ -54,7 +54,7 @@ struct Cached {
 }
 
 impl Statement {
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.inner.text
     }
 

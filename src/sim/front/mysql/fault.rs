@@ -35,6 +35,12 @@ pub(super) fn access_denied(user: &str, host: &str, with_password: bool) -> SqlE
     SqlError::new("28000", 1045, message)
 }
 
+pub(super) fn insecure_transport() -> SqlError {
+    let message = "Connections using insecure transport are prohibited while \
+                   --require_secure_transport=ON.";
+    SqlError::new("HY000", 3159, message)
+}
+
 pub(super) fn unknown_database(name: &str) -> SqlError {
     SqlError::new("42000", 1049, format!("Unknown database '{name}'"))
 }

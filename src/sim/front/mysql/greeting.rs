@@ -12,6 +12,7 @@ use super::fault::{self, Failure};
 use super::login::{self, Attempt, Nonce, serialized};
 use super::wire::Wire;
 use crate::sim::front::Door;
+use crate::sim::host::Count;
 
 /// Aurora MySQL 3.04 and later answer to this version of MySQL.
 const SERVER_VERSION: &[u8] = b"8.0.28";
@@ -49,6 +50,10 @@ pub(super) async fn greet(
     let capabilities = capabilities(door) & response.capabilities();
     if !capabilities.contains(CapabilityFlags::CLIENT_PROTOCOL_41) {
         return Err(Failure::Fatal(fault::bad_handshake()));
+    }
+    if door.tls_required && !wire.is_tls() {
+        door.host.count(Count::LoginRefused);
+        return Err(Failure::Fatal(fault::insecure_transport()));
     }
     let attempt = Attempt {
         user: lossy(response.user()),

@@ -74,6 +74,9 @@ async fn admit(wire: &mut Wire, door: &Door, startup: Startup) -> Result<Guest, 
             .into());
     }
 
+    if door.tls_required && !wire.is_secure() {
+        return Err(no_encryption(wire, &user, &database).into());
+    }
     door.gate.take_turn(door.host.elapsed_micros()).await;
     scram::authenticate(wire, &door.users, &user).await?;
     wire.put(&PgWireBackendMessage::Authentication(Authentication::Ok))?;
@@ -106,6 +109,17 @@ async fn admit(wire: &mut Wire, door: &Door, startup: Startup) -> Result<Guest, 
         registration,
         place,
     })
+}
+
+/// A login in plain text where TLS is required (PostgreSQL manual, 21.14, authentication
+/// problems).
+fn no_encryption(wire: &Wire, user: &str, database: &str) -> SqlError {
+    let host = wire.peer();
+    let message = format!(
+        "no pg_hba.conf entry for host \"{host}\", user \"{user}\", database \"{database}\", \
+         no encryption"
+    );
+    error("28000", message).fatal()
 }
 
 /// Why a client is not let in (PostgreSQL manual, appendix A, and `postmaster.c`).

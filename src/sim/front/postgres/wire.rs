@@ -163,6 +163,12 @@ impl Wire {
         let _: Result<io::Result<()>, _> = tokio::time::timeout(LINGER_TIMEOUT, farewell).await;
     }
 
+    /// The client's address as text.
+    pub(super) fn peer(&self) -> String {
+        let address = self.socket().and_then(|socket| socket.peer_addr().ok());
+        address.map_or_else(|| "???".to_owned(), |address| address.ip().to_string())
+    }
+
     fn socket(&self) -> Option<&TcpStream> {
         match &self.stream {
             Stream::Plain(socket) => Some(socket),

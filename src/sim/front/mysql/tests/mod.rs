@@ -121,6 +121,7 @@ impl Server {
                 "shop",
             )),
             tls: Some(acceptor),
+            tls_required: false,
             starting: false,
             ending: ending_receiver,
             sessions: sessions.clone(),

@@ -123,6 +123,7 @@ impl Server {
             volume: Arc::new(Volume::create().expect("a temporary file")),
             users: Arc::new(Users::new(passwords, "main")),
             tls: setup.tls,
+            tls_required: false,
             starting: setup.starting,
             ending: watched,
             sessions: Arc::new(Sessions::default()),
