@@ -8,14 +8,17 @@ pub(crate) mod dns;
 pub(crate) mod fault;
 pub(crate) mod front;
 pub(crate) mod host;
+pub(crate) mod script;
 pub(crate) mod sql;
 pub(crate) mod volume;
 pub(crate) mod world;
 
 pub use cluster::{
-    ClusterState, Counters, InstanceStatus, Promotion, SimCluster, SimClusterBuilder, SimError, Tls,
+    ClusterState, Counters, InstanceStatus, Playback, Promotion, SimCluster, SimClusterBuilder,
+    SimError, Tls,
 };
 pub use dns::{CustomEndpointKind, CustomEndpointMembers, DnsAnswer, DnsFault, DnsFaultGuard};
 pub use fault::ListenerState;
+pub use script::{Script, ScriptError};
 pub use volume::LedgerEntry;
 pub use world::{ClusterEvent, InstanceState, Role, Timeline, ViewAnomaly, ViewOptions};

@@ -6,6 +6,7 @@
 //! - `connections`: what a connection may be after use, and what its errors say.
 //! - `outcomes_postgres`: what PostgreSQL errors say of the statement.
 //! - `handle`: opening and closing.
+//! - `timelines`: the example scenarios.
 //! - `outcomes_mysql`: what errors of MySQL calls with several parts say, and what state comes back.
 
 mod connections;
@@ -15,3 +16,4 @@ mod handle;
 mod outcomes_mysql;
 mod outcomes_postgres;
 mod routing;
+mod timelines;

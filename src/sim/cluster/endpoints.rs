@@ -6,9 +6,10 @@ use crate::id::InstanceId;
 use crate::sim::dns::{
     CustomEndpointKind, CustomEndpointMembers, DnsAnswer, DnsFault, DnsFaultGuard,
 };
-use crate::sim::world::Command;
+use crate::sim::world::{Command, Refusal};
 
 use super::names::is_host_label;
+use super::shell::Shared;
 use super::{SimCluster, SimError};
 
 impl SimCluster {
@@ -46,18 +47,7 @@ impl SimCluster {
         kind: CustomEndpointKind,
         members: CustomEndpointMembers,
     ) -> Result<String, SimError> {
-        if !is_host_label(name) {
-            return Err(SimError::Refused(format!(
-                "custom endpoint `{name}`: use 1 to 63 letters, digits and hyphens"
-            )));
-        }
-        let state = self.state();
-        if let Some(unknown) = members.named().iter().find(|id| !has(&state, id)) {
-            return Err(SimError::Refused(format!(
-                "there is no instance `{unknown}` in the cluster"
-            )));
-        }
-        Ok(self.shared.zone.write().add_custom(name, kind, members)?)
+        self.shared.add_custom_endpoint(name, kind, members)
     }
 
     /// Deletes a custom endpoint, given the name that it was added with. Its host name no longer
@@ -119,8 +109,26 @@ impl SimCluster {
     }
 }
 
-fn has(state: &super::ClusterState, id: &InstanceId) -> bool {
-    state.instances.iter().any(|instance| instance.id == *id)
+impl Shared {
+    pub(super) fn add_custom_endpoint(
+        &self,
+        name: &str,
+        kind: CustomEndpointKind,
+        members: CustomEndpointMembers,
+    ) -> Result<String, SimError> {
+        if !is_host_label(name) {
+            return Err(SimError::Refused(format!(
+                "custom endpoint `{name}`: use 1 to 63 letters, digits and hyphens"
+            )));
+        }
+        let world = self.world();
+        let exists = |id: &InstanceId| world.instances().any(|(known, _, _)| known == id);
+        if let Some(unknown) = members.named().iter().find(|id| !exists(id)) {
+            return Err(Refusal::Unknown(unknown.clone()).into());
+        }
+        drop(world);
+        Ok(self.zone.write().add_custom(name, kind, members)?)
+    }
 }
 
 #[cfg(test)]

@@ -94,7 +94,11 @@ impl SimCluster {
 }
 
 impl Shared {
-    fn set_listener(&self, id: &InstanceId, state: ListenerState) -> Result<(), SimError> {
+    pub(super) fn set_listener(
+        &self,
+        id: &InstanceId,
+        state: ListenerState,
+    ) -> Result<(), SimError> {
         let mut machines = self.machines();
         if !self.world().instances().any(|(known, _, _)| known == id) {
             return Err(Refusal::Unknown(id.clone()).into());

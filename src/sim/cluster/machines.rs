@@ -28,6 +28,8 @@ pub(super) struct Machines {
     pub(super) instances: BTreeMap<InstanceId, Machine>,
     pub(super) events: VecDeque<ClusterEvent>,
     pub(super) last_promotion: Option<Promotion>,
+    /// The writer, and the one before it.
+    writers: (Option<InstanceId>, Option<InstanceId>),
     /// Boots whose port was not free: not lost, tried again.
     pub(super) unopened: Vec<Opening>,
     /// What each instance allows its clients.
@@ -67,6 +69,7 @@ impl Machines {
             instances: BTreeMap::new(),
             events: VecDeque::new(),
             last_promotion: None,
+            writers: (None, None),
             unopened: Vec::new(),
             limits,
             connections: watch::Sender::new(()),
@@ -83,6 +86,18 @@ impl Machines {
             door: None,
             black_hole: None,
         })
+    }
+
+    /// A writer accepts connections.
+    pub(super) fn note_writer(&mut self, id: &InstanceId) {
+        if self.writers.0.as_ref() != Some(id) {
+            self.writers = (Some(id.clone()), self.writers.0.take());
+        }
+    }
+
+    /// The writer before the last promotion.
+    pub(super) fn former_writer(&self) -> Option<&InstanceId> {
+        self.writers.1.as_ref()
     }
 
     pub(super) fn running(&self, id: &InstanceId) -> Option<&Running> {
@@ -102,6 +117,11 @@ impl Machines {
         self.addresses.rename(from, to);
         if let Some(machine) = self.instances.remove(from) {
             self.instances.insert(to.clone(), machine);
+        }
+        for writer in [&mut self.writers.0, &mut self.writers.1] {
+            if writer.as_ref() == Some(from) {
+                *writer = Some(to.clone());
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! | `builder` | how a cluster is described |
 //! | `start` | from the description to a running cluster |
 //! | `operations` | what can be done to it, and waited for |
+//! | `play` | timeline files |
 //! | `clone` | a second cluster on a copy of the storage |
 //! | `backtrack` | the way back to an earlier state |
 //! | `replication` | readers that lag |
@@ -33,6 +34,7 @@ mod listeners;
 mod machines;
 mod names;
 mod operations;
+mod play;
 mod replication;
 mod shell;
 mod start;
@@ -47,6 +49,7 @@ pub(crate) use boot::Clock;
 pub use builder::SimClusterBuilder;
 pub use error::SimError;
 pub(crate) use names::Names;
+pub use play::Playback;
 pub use state::{ClusterState, Counters, InstanceStatus, Promotion};
 pub use tls::Tls;
 

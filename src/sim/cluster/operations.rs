@@ -4,6 +4,7 @@ use crate::id::InstanceId;
 use crate::sim::world::{Command, ViewAnomaly};
 
 use super::names::is_label;
+use super::shell::Shared;
 use super::{ClusterState, Promotion, SimCluster, SimError};
 
 impl SimCluster {
@@ -104,13 +105,7 @@ impl SimCluster {
         old: impl Into<InstanceId>,
         new: impl Into<InstanceId>,
     ) -> Result<(), SimError> {
-        let (old, new) = (old.into(), new.into());
-        if !is_label(new.as_str()) {
-            return Err(SimError::Refused(format!(
-                "instance name `{new}`: use at most 50 letters, digits and hyphens"
-            )));
-        }
-        Ok(self.shared.perform(Command::Rename { old, new })?)
+        self.shared.rename(old.into(), new.into())
     }
 
     /// Adds readers as Aurora Auto Scaling does, and returns their names: each is called
@@ -217,6 +212,17 @@ impl SimCluster {
         self.wait_for(|state| !state.failing_over && state.writer.is_some())
             .await;
         self.last_promotion()
+    }
+}
+
+impl Shared {
+    pub(super) fn rename(&self, old: InstanceId, new: InstanceId) -> Result<(), SimError> {
+        if !is_label(new.as_str()) {
+            return Err(SimError::Refused(format!(
+                "instance name `{new}`: use at most 50 letters, digits and hyphens"
+            )));
+        }
+        Ok(self.perform(Command::Rename { old, new })?)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::sim::dns::SharedZone;
 use crate::sim::front::{Door, Users};
 use crate::sim::host::Host;
 use crate::sim::volume::Volume;
-use crate::sim::world::{Command, Effect, InstanceState, Opening, Records, Refusal, World};
+use crate::sim::world::{Command, Effect, InstanceState, Opening, Records, Refusal, Role, World};
 
 use super::boot::{Boot, Clock};
 use super::listener::{self, Listener, Serving};
@@ -204,6 +204,9 @@ impl Shared {
     fn open(&self, machines: &mut Machines, opening: Opening) {
         let id = opening.instance.clone();
         let address = machines.addresses.give(&id);
+        if opening.role == Role::Writer && !opening.starting {
+            machines.note_writer(&id);
+        }
         let machine = machines.machine(&id);
         let gate = Arc::clone(&machine.gate);
         let tally = Arc::clone(&machine.tally);
