@@ -160,6 +160,11 @@ const NOT_ROUTES: &[(&str, &str)] = &[
     ("last_promotion", "GET /api/events"),
     ("query", "any client"),
     ("run_sql", "--sql-file, and any client"),
+    (
+        "unmet",
+        "POST /api/timeline plays, and GET /api/cluster shows the end",
+    ),
+    ("finished", "GET /api/cluster"),
     ("ledger_len", "GET /api/ledger"),
     ("crash_writer", "POST /api/instances/{id}/crash"),
     ("now", "GET /api/events"),
@@ -187,6 +192,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("scale_in", "/api/cluster/scale-in"),
     ("upgrade", "/api/cluster/upgrade"),
     ("backtrack", "/api/cluster/backtrack"),
+    ("play", "/api/timeline"),
     ("add_reader", "/api/instances"),
     ("remove_instance", "/api/instances/{id}"),
     ("crash", "/api/instances/{id}/crash"),
@@ -252,4 +258,24 @@ async fn every_method_of_the_simulated_cluster_is_reached_or_has_its_reason() {
             "SimCluster::{method} has no route: add one, or say here why not"
         );
     }
+}
+
+#[tokio::test]
+async fn a_timeline_file_is_played() {
+    let program = cluster_of_three(11).await;
+    let control = &program.control;
+    let toml =
+        "description = 'the end of 21'\n[[step]]\nat_ms = 5\ndo = 'crash'\ninstance = 'writer'\n";
+    let body = json!({"toml": toml}).to_string();
+    let played = ask_with(control, "POST /api/timeline", &body).await;
+    assert_eq!(
+        played.json(),
+        json!({"description": "the end of 21", "length_ms": 5})
+    );
+    let after = wait_for(control, |now| now["epoch"] == 1 && settled(now)).await;
+    assert_ne!(after["writer"], "21");
+    let wrong = json!({"toml": "[[step]]\nat_ms = 5\ndo = 'explode'\n"}).to_string();
+    let refused = ask_with(control, "POST /api/timeline", &wrong).await;
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    assert!(refused.body.contains("line 1, step 1"), "{}", refused.body);
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use crate::api::instance;
-use crate::http::ask;
+use crate::http::{ask, wait_for};
 use crate::program::{LIMIT, command, refused, start};
 
 #[tokio::test]
@@ -124,6 +124,17 @@ async fn the_storage_begins_with_the_file_s_sql_and_a_reader_with_its_lag() {
         "{told}"
     );
     std::fs::remove_file(&file.0).unwrap();
+}
+
+#[tokio::test]
+async fn a_timeline_file_is_played_from_the_start() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/timelines/crash.toml");
+    let program = start(&["--play", script]).await;
+    wait_for(&program.control, |now| now["epoch"] == 1).await;
+    let output = refused(&["--play", "/no/such/timeline.toml"]).await;
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("name a TOML file"), "{told}");
 }
 
 #[tokio::test]

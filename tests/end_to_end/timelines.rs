@@ -24,9 +24,16 @@ fn files() -> Vec<PathBuf> {
 }
 
 async fn every_scenario_ends_as_its_file_says_and_the_driver_is_there<E: Database>() {
+    // At a time, as they mostly wait.
+    let mut playing = tokio::task::JoinSet::new();
     for file in files() {
         let script = Script::load(&file).unwrap_or_else(|error| panic!("{error}"));
-        play::<E>(&script).await;
+        playing.spawn(async move { play::<E>(&script).await });
+    }
+    while let Some(played) = playing.join_next().await {
+        if let Err(error) = played {
+            std::panic::resume_unwind(error.into_panic());
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aurora_driver::sim::{SimCluster, SimClusterBuilder, Timeline, Tls};
+use aurora_driver::sim::{Script, SimCluster, SimClusterBuilder, Timeline, Tls};
 use aurora_driver::{EngineKind, InstanceId};
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
@@ -19,6 +19,8 @@ pub(crate) struct Wish {
     pub(crate) ready_file: Option<PathBuf>,
     /// Readers that lag from the start.
     pub(crate) lags: Vec<(InstanceId, Duration)>,
+    /// What is to happen once it runs.
+    pub(crate) play: Option<Script>,
     /// What is run on the writer first.
     pub(crate) sql: Option<String>,
 }
@@ -79,6 +81,9 @@ struct Flags {
     /// SQL to run on the writer before anybody is let know that it runs.
     #[arg(long, value_name = "FILE")]
     sql_file: Option<PathBuf>,
+    /// A timeline file to play once it runs: what happens to the cluster, and when.
+    #[arg(long, value_name = "FILE")]
+    play: Option<PathBuf>,
     /// Fixes the simulator's random choices [default: 1].
     #[arg(long)]
     seed: Option<u64>,
@@ -137,13 +142,54 @@ struct File {
     max_connections: Option<usize>,
     sql: Option<String>,
     sql_file: Option<PathBuf>,
+    play: Option<PathBuf>,
     seed: Option<u64>,
 }
 
 /// Reads the command line; clap ends the program when it is wrong.
 pub(crate) fn read() -> Result<Wish, String> {
-    let flags = Flags::parse();
-    let file = flags.file.as_deref().map_or(Ok(File::default()), load)?;
+    let mut flags = Flags::parse();
+    let mut file = flags.file.as_deref().map_or(Ok(File::default()), load)?;
+    let sql = initial_sql(
+        flags.sql_file.take().or(file.sql_file.take()),
+        file.sql.take(),
+    )?;
+    let play = flags.play.take().or(file.play.take());
+    let play = play.map(Script::load).transpose();
+    let play = play.map_err(|error| error.to_string())?;
+    let control = flags.control.or(file.control).unwrap_or(CONTROL);
+    let ready_file = flags.ready_file.take();
+    let placed = match flags.instance.is_empty() {
+        true => std::mem::take(&mut file.instance),
+        false => std::mem::take(&mut flags.instance),
+    };
+    let lags = placed.iter().filter_map(|placed| {
+        let lag = Duration::from_millis(placed.lag_ms?);
+        Some((InstanceId::from(placed.id.as_str()), lag))
+    });
+    let lags = lags.collect();
+    let mut builder = builder(flags, file)?;
+    for Placed {
+        id, address, tier, ..
+    } in placed
+    {
+        if let Some(tier) = tier {
+            builder = builder.promotion_tier(id.as_str(), tier);
+        }
+        builder = builder.instance(id, address);
+    }
+    Ok(Wish {
+        builder,
+        play,
+        lags,
+        sql,
+        control,
+        ready_file,
+    })
+}
+
+/// The cluster but for its instances' names and places.
+fn builder(flags: Flags, file: File) -> Result<SimClusterBuilder, String> {
     let engine = match (flags.engine, &file.engine) {
         (Some(engine), _) => engine,
         (None, Some(name)) => name
@@ -184,33 +230,7 @@ pub(crate) fn read() -> Result<Wish, String> {
     for login in file.user {
         builder = builder.user(login.name, login.password);
     }
-    let placed = if flags.instance.is_empty() {
-        file.instance
-    } else {
-        flags.instance
-    };
-    let mut lags = Vec::new();
-    for Placed {
-        id,
-        address,
-        tier,
-        lag_ms,
-    } in placed
-    {
-        lags.extend(lag_ms.map(|ms| (InstanceId::from(id.as_str()), Duration::from_millis(ms))));
-        if let Some(tier) = tier {
-            builder = builder.promotion_tier(id.as_str(), tier);
-        }
-        builder = builder.instance(id, address);
-    }
-    let sql = initial_sql(flags.sql_file.or(file.sql_file), file.sql)?;
-    Ok(Wish {
-        builder,
-        lags,
-        sql,
-        control: flags.control.or(file.control).unwrap_or(CONTROL),
-        ready_file: flags.ready_file,
-    })
+    Ok(builder)
 }
 
 fn initial_sql(file: Option<PathBuf>, text: Option<String>) -> Result<Option<String>, String> {

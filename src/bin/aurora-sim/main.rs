@@ -78,7 +78,18 @@ async fn run(wish: Wish) -> Result<(), Failure> {
     }
     introduce(&cluster, &control, wish.ready_file.as_deref())
         .map_err(|error| Failure::other(format!("it cannot say that it runs: {error}")))?;
+    let mut playback = wish.play.as_ref().map(|script| cluster.play(script));
+    let played = async {
+        if let Some(playback) = &mut playback
+            && let Err(error) = playback.finished().await
+        {
+            // The cluster runs on; nothing is left to do when even this cannot be said.
+            let _ = writeln!(io::stderr(), "aurora-sim: {error}");
+        }
+        std::future::pending().await
+    };
     let ended = tokio::select! {
+        ended = played => ended,
         () = end => Ok(()),
         served = control.serve(Arc::clone(&cluster)) => served,
     };

@@ -1,10 +1,15 @@
 //! Backtrack: the whole cluster goes back in time, without a restore.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::oneshot;
 
 use crate::id::EngineKind;
 use crate::sim::volume::LedgerEntry;
 use crate::sim::world::Command;
+
+use super::shell::Shared;
 
 use super::{SimCluster, SimError};
 
@@ -22,36 +27,29 @@ impl SimCluster {
     /// from there, and is found in [`undone`](Self::undone) from then on. There is no way
     /// forward again.
     ///
-    /// When it returns, the data is back and the instances are restarting. Do not drop the
-    /// future before: the instances restart then, but the data may stay as it is.
+    /// When it returns, the data is back and the instances are restarting.
     ///
     /// # Errors
     ///
     /// The engine is PostgreSQL, which has no backtrack on Aurora; the moment is in the future
     /// or outside of the window; a failover is in progress; the storage fails.
+    ///
+    /// # Cancellation
+    ///
+    /// A backtrack that has begun goes on to its end when the future is dropped.
     pub async fn backtrack(&self, to: Duration) -> Result<(), SimError> {
-        let refuse = |message: String| Err(SimError::Refused(message));
-        if self.engine() == EngineKind::Postgres {
-            return refuse(NOT_ON_POSTGRES.into());
-        }
-        let volume = &self.shared.volume;
-        let storage = |error| SimError::Query(format!("the storage cannot go back: {error}"));
-        let Some(moment) = volume.moment(to, self.now()).map_err(storage)? else {
-            return refuse(format!(
-                "no state of {to:?} is kept, it is {:?} now: name a moment within the \
-                 builder's `backtrack_window`",
-                self.now()
-            ));
+        let (tell, told) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        let work = async move {
+            // Nobody may be listening any more.
+            let _ = tell.send(shared.go_back(to).await);
         };
-        self.shared.perform(Command::Backtrack { to })?;
-        let writing = tokio::time::timeout(LETTING_GO, volume.lock_for_writing()).await;
-        let Ok(guard) = writing else {
-            return refuse(format!(
-                "a session has kept the storage for {LETTING_GO:?}: the instances have restarted, \
-                 the data is as it was"
-            ));
-        };
-        volume.go_back(&moment, self.now(), &guard).map_err(storage)
+        let tasks = &self.shared.serving.tasks;
+        tasks.spawn_on(work, &self.shared.runtime);
+        told.await.unwrap_or_else(|_| {
+            let message = "the cluster has ended: start another";
+            Err(SimError::Refused(message.into()))
+        })
     }
 
     /// What a [`backtrack`](Self::backtrack) has undone, in the order in which it had been
@@ -67,3 +65,32 @@ pub(super) const NOT_ON_POSTGRES: &str = "Aurora PostgreSQL has no backtrack, on
 
 #[cfg(test)]
 mod tests;
+
+impl Shared {
+    pub(super) async fn go_back(&self, to: Duration) -> Result<(), SimError> {
+        let refuse = |message: String| Err(SimError::Refused(message));
+        if self.engine == EngineKind::Postgres {
+            return refuse(NOT_ON_POSTGRES.into());
+        }
+        let volume = &self.volume;
+        let storage = |error| SimError::Query(format!("the storage cannot go back: {error}"));
+        let now = self.clock.now();
+        let Some(moment) = volume.moment(to, now).map_err(storage)? else {
+            return refuse(format!(
+                "no state of {to:?} is kept, it is {now:?} now: name a moment within the \
+                 builder's `backtrack_window`"
+            ));
+        };
+        self.perform(Command::Backtrack { to })?;
+        let writing = tokio::time::timeout(LETTING_GO, volume.lock_for_writing()).await;
+        let Ok(guard) = writing else {
+            return refuse(format!(
+                "a session has kept the storage for {LETTING_GO:?}: the instances have restarted, \
+                 the data is as it was"
+            ));
+        };
+        volume
+            .go_back(&moment, self.clock.now(), &guard)
+            .map_err(storage)
+    }
+}

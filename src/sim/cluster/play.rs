@@ -126,7 +126,7 @@ async fn steps(
             () = wait => {}
         }
         late = late.saturating_add(shared.clock.now().saturating_sub(due));
-        let done = player.perform(&step.action);
+        let done = player.perform(&step.action).await;
         done.map_err(|error| failed(error.to_string()))?;
     }
     Ok(())

@@ -24,11 +24,10 @@ mod stream;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use self::names::DnsFaults;
 
@@ -43,16 +42,6 @@ struct Controlled {
     cluster: Arc<SimCluster>,
     streams: Arc<Semaphore>,
     dns_faults: Arc<DnsFaults>,
-    /// Work that goes on when its client has gone; it ends with the serving.
-    tasks: Arc<Mutex<JoinSet<()>>>,
-}
-
-impl Controlled {
-    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        while tasks.try_join_next().is_some() {}
-        tasks
-    }
 }
 
 /// Where a simulated cluster is looked at and disturbed over HTTP.
@@ -91,7 +80,6 @@ impl Control {
             cluster,
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             dns_faults: Arc::default(),
-            tasks: Arc::default(),
         };
         axum::serve(self.listener, routes::router(controlled)).await
     }

@@ -9,9 +9,11 @@ use axum::response::{Html, IntoResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::sim::Script;
+
 use super::Controlled;
 use super::answer::{self, Refused};
-use super::body::{Body, known, read, read_or_default};
+use super::body::{Body, known, read, read_or_default, unfit};
 
 type Answer = Result<Json<Value>, Refused>;
 
@@ -102,23 +104,25 @@ struct Backtrack {
 
 pub(super) async fn backtrack(State(controlled): State<Controlled>, body: Body) -> Answer {
     let Backtrack { to_ms } = read(body)?;
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let cluster = std::sync::Arc::clone(&controlled.cluster);
-    // A client that goes away must not leave the cluster half way back.
-    controlled.tasks().spawn(async move {
-        let outcome = cluster.backtrack(Duration::from_millis(to_ms)).await;
-        // Nobody listens any more: then nobody has to be told.
-        let _ = tell.send(outcome);
-    });
-    match told.await {
-        Ok(outcome) => outcome?,
-        Err(_) => {
-            return Err(Refused::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the simulator is stopping",
-                "start it again",
-            ));
-        }
-    }
+    let to = Duration::from_millis(to_ms);
+    controlled.cluster.backtrack(to).await?;
     Ok(Json(answer::cluster(&controlled.cluster)))
+}
+
+/// Plays a timeline file, whose text is the body, from now on.
+pub(super) async fn play(State(controlled): State<Controlled>, body: Body) -> Answer {
+    let Timeline { toml } = read(body)?;
+    let script = Script::parse("the timeline", &toml).map_err(|error| unfit(error.to_string()))?;
+    controlled.cluster.play(&script);
+    let length = u64::try_from(script.length().as_millis()).unwrap_or(u64::MAX);
+    let description = script.description();
+    Ok(Json(
+        json!({"description": description, "length_ms": length}),
+    ))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Timeline {
+    toml: String,
 }

@@ -145,6 +145,13 @@ pub(super) const ROUTES: &[Route] = &[
         || post(operations::backtrack),
     )
     .fields(&[required("to_ms", "integer")]),
+    route(
+        "post",
+        "/api/timeline",
+        "Plays a timeline file from now on",
+        || post(operations::play),
+    )
+    .fields(&[required("toml", "string")]),
     route("post", "/api/instances", "Adds a reader", || {
         post(operations::add)
     }),

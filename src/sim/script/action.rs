@@ -32,6 +32,9 @@ pub(crate) enum Action {
     Upgrade {
         version: String,
     },
+    Backtrack {
+        to_ms: u64,
+    },
     Tier {
         instance: String,
         tier: u8,
@@ -48,6 +51,10 @@ pub(crate) enum Action {
     },
     Restore {
         instance: String,
+    },
+    Listener {
+        instance: String,
+        state: Listener,
     },
     Lag {
         instance: String,
@@ -85,6 +92,15 @@ pub(crate) enum Action {
     RemoveCustomEndpoint {
         name: String,
     },
+}
+
+/// What an instance does with connections, beyond the words of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Listener {
+    Draining,
+    Full,
+    Starting,
 }
 
 /// What an instance's copy of the topology gets wrong.

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use action::{Action, BrokenDns, Fault, Kind, View};
+pub(crate) use action::{Action, BrokenDns, Fault, Kind, Listener, View};
 pub(crate) use expectation::{Expectation, Outcome, Role as ExpectedRole};
 
 /// What is to happen to a simulated cluster, and when: the content of a timeline file.
@@ -67,7 +67,9 @@ pub(crate) use expectation::{Expectation, Outcome, Role as ExpectedRole};
 /// | `scale-out`, `scale-in` | `count` |
 /// | `rename` | `instance`, `to` |
 /// | `upgrade` | `version` |
+/// | `backtrack` | `to_ms`, counted from the cluster's start |
 /// | `tier` | `instance`, `tier` (0 to 15) |
+/// | `listener` | `instance`, `state` (`draining`, `full`, `starting`) |
 /// | `slow`, `lag` | `instance`, `ms` |
 /// | `view` | `instance`, `shows` (`no-writer`, `one-row`, `garbage-lag`, `foreign-rows`, `second-writer`, `stale-claim`, `lingering`), `other` for the last three |
 /// | `dns-flip` | `ms` |

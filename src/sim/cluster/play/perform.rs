@@ -6,7 +6,7 @@ use crate::sim::cluster::SimError;
 use crate::sim::cluster::shell::Shared;
 use crate::sim::dns::{CustomEndpointKind, CustomEndpointMembers, DnsFault, DnsFaultGuard};
 use crate::sim::fault::ListenerState;
-use crate::sim::script::{Action, BrokenDns, Fault, Kind, View};
+use crate::sim::script::{Action, BrokenDns, Fault, Kind, Listener, View};
 use crate::sim::world::{Command, ViewAnomaly};
 
 use super::target::Names;
@@ -31,75 +31,103 @@ impl<'a> Player<'a> {
     }
 
     /// Carries out one step. A step that is refused changes nothing.
-    pub(super) fn perform(&mut self, action: &Action) -> Result<(), SimError> {
+    pub(super) async fn perform(&mut self, action: &Action) -> Result<(), SimError> {
         let shared = self.shared;
         let names = Names::now(shared);
-        let id = |name: &String| names.instance(name);
-        let listen = |name: &String, state| shared.set_listener(&names.instance(name)?, state);
-        let command = match action {
-            Action::Crash { instance } => Command::Crash(id(instance)?),
-            Action::Restart { instance } => Command::Restart(id(instance)?),
-            Action::Failover { instance } => {
-                Command::Failover(instance.as_ref().map(id).transpose()?)
-            }
-            Action::AddReader {} => Command::AddReader,
-            Action::Remove { instance } => Command::Remove(id(instance)?),
-            Action::ScaleOut { count } => Command::ScaleOut(*count),
-            Action::ScaleIn { count } => Command::ScaleIn(*count),
+        if let Some((name, state)) = listening(action) {
+            return shared.set_listener(&names.instance(name)?, state);
+        }
+        if let Some(command) = command(&names, action)? {
+            return Ok(shared.perform(command)?);
+        }
+        match action {
             Action::Rename { instance, to } => {
-                return shared.rename(id(instance)?, to.as_str().into());
+                shared.rename(names.instance(instance)?, to.as_str().into())
             }
-            Action::Upgrade { version } => Command::Upgrade(version.clone()),
-            Action::Tier { instance, tier } => Command::SetTier(id(instance)?, *tier),
-            Action::Silence { instance } => return listen(instance, ListenerState::Silent),
-            Action::Refuse { instance } => return listen(instance, ListenerState::Refusing),
-            Action::Restore { instance } => return listen(instance, ListenerState::Normal),
-            Action::Slow { instance, ms } => {
-                return listen(instance, ListenerState::Slow(Duration::from_millis(*ms)));
-            }
-            Action::Lag { instance, ms } => Command::SetLag {
-                instance: id(instance)?,
-                lag: Duration::from_millis(*ms),
-            },
-            Action::PauseReplication { instance } => Command::PauseReplication(id(instance)?),
-            Action::ResumeReplication { instance } => Command::ResumeReplication(id(instance)?),
-            Action::View {
-                instance,
-                shows,
-                other,
-            } => Command::SetView(id(instance)?, anomaly(&names, *shows, other.as_deref())?),
-            Action::ClearView { instance } => Command::ClearView(id(instance)?),
-            Action::DnsFlip { ms } => Command::SetDnsFlip(Duration::from_millis(*ms)),
+            Action::Backtrack { to_ms } => shared.go_back(Duration::from_millis(*to_ms)).await,
+            other => self.change_dns(&names, other),
+        }
+    }
+
+    fn change_dns(&mut self, names: &Names<'_>, action: &Action) -> Result<(), SimError> {
+        let shared = self.shared;
+        match action {
             Action::DnsTtl { name, seconds } => {
                 let (host, ttl) = (names.host(name)?, Duration::from_secs(*seconds));
-                return Ok(shared.zone.write().set_ttl(&host, ttl)?);
+                shared.zone.write().set_ttl(&host, ttl)?;
             }
             Action::BreakDns(broken) => {
-                let fault = dns_fault(&names, broken)?;
+                let fault = dns_fault(names, broken)?;
                 let guard = DnsFaultGuard::new(shared.zone.clone(), fault);
                 self.broken.push(guard);
-                return Ok(());
             }
-            Action::MendDns {} => {
-                self.broken.clear();
-                return Ok(());
-            }
+            Action::MendDns {} => self.broken.clear(),
             Action::CustomEndpoint {
                 name,
                 kind,
                 members,
                 except,
             } => {
-                let members = custom_members(&names, members.as_deref(), except.as_deref())?;
+                let members = custom_members(names, members.as_deref(), except.as_deref())?;
                 shared.add_custom_endpoint(name, custom_kind(*kind), members)?;
-                return Ok(());
             }
-            Action::RemoveCustomEndpoint { name } => {
-                return Ok(shared.zone.write().remove_custom(name)?);
-            }
-        };
-        Ok(shared.perform(command)?)
+            Action::RemoveCustomEndpoint { name } => shared.zone.write().remove_custom(name)?,
+            // All others are carried out before.
+            _ => {}
+        }
+        Ok(())
     }
+}
+
+/// The world's command that a step is, if it is one.
+fn command(names: &Names<'_>, action: &Action) -> Result<Option<Command>, SimError> {
+    let id = |name: &String| names.instance(name);
+    Ok(Some(match action {
+        Action::Crash { instance } => Command::Crash(id(instance)?),
+        Action::Restart { instance } => Command::Restart(id(instance)?),
+        Action::Failover { instance } => Command::Failover(instance.as_ref().map(id).transpose()?),
+        Action::AddReader {} => Command::AddReader,
+        Action::Remove { instance } => Command::Remove(id(instance)?),
+        Action::ScaleOut { count } => Command::ScaleOut(*count),
+        Action::ScaleIn { count } => Command::ScaleIn(*count),
+        Action::Upgrade { version } => Command::Upgrade(version.clone()),
+        Action::Tier { instance, tier } => Command::SetTier(id(instance)?, *tier),
+        Action::Lag { instance, ms } => Command::SetLag {
+            instance: id(instance)?,
+            lag: Duration::from_millis(*ms),
+        },
+        Action::PauseReplication { instance } => Command::PauseReplication(id(instance)?),
+        Action::ResumeReplication { instance } => Command::ResumeReplication(id(instance)?),
+        Action::View {
+            instance,
+            shows,
+            other,
+        } => Command::SetView(id(instance)?, anomaly(names, *shows, other.as_deref())?),
+        Action::ClearView { instance } => Command::ClearView(id(instance)?),
+        Action::DnsFlip { ms } => Command::SetDnsFlip(Duration::from_millis(*ms)),
+        _ => return Ok(None),
+    }))
+}
+
+/// What a step does with an instance's connections, if that is what it is about.
+fn listening(action: &Action) -> Option<(&str, ListenerState)> {
+    Some(match action {
+        Action::Silence { instance } => (instance, ListenerState::Silent),
+        Action::Refuse { instance } => (instance, ListenerState::Refusing),
+        Action::Restore { instance } => (instance, ListenerState::Normal),
+        Action::Slow { instance, ms } => {
+            (instance, ListenerState::Slow(Duration::from_millis(*ms)))
+        }
+        Action::Listener { instance, state } => {
+            let state = match state {
+                Listener::Draining => ListenerState::Draining,
+                Listener::Full => ListenerState::Full,
+                Listener::Starting => ListenerState::Starting,
+            };
+            (instance, state)
+        }
+        _ => return None,
+    })
 }
 
 fn anomaly(names: &Names<'_>, shows: View, other: Option<&str>) -> Result<ViewAnomaly, SimError> {

@@ -41,6 +41,7 @@ async fn every_word_does_what_the_cluster_s_method_does() {
         "\"pause-replication\"\ninstance = \"reader-1\"",
         "\"resume-replication\"\ninstance = \"reader-1\"",
         "\"slow\"\ninstance = \"reader-1\"\nms = 9",
+        "\"listener\"\ninstance = \"reader-2\"\nstate = \"full\"",
         "\"refuse\"\ninstance = \"reader-2\"",
         "\"view\"\ninstance = \"reader-1\"\nshows = \"no-writer\"",
         "\"view\"\ninstance = \"reader-1\"\nshows = \"stale-claim\"\nother = \"reader-2\"",
