@@ -45,8 +45,18 @@ pub(crate) trait Host: Send + Sync + std::fmt::Debug {
     /// Time since the simulated cluster started, in microseconds, for the ledger.
     fn elapsed_micros(&self) -> u64;
 
+    /// Asks the cluster for something to happen, soon and not before this returns.
+    fn order(&self, _: Order) {}
+
     /// Adds one to a counter of this instance.
     fn count(&self, what: Count);
+}
+
+/// What a session may ask to happen to the cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Order {
+    /// The session's instance crashes.
+    Crash,
 }
 
 /// What an instance counts.

@@ -18,7 +18,9 @@ pub use cluster::{
     SimError, Tls,
 };
 pub use dns::{CustomEndpointKind, CustomEndpointMembers, DnsAnswer, DnsFault, DnsFaultGuard};
-pub use fault::ListenerState;
+pub use fault::{
+    ActiveFault, FaultGuard, FaultPoint, ListenerState, StatementFault, StatementKind,
+};
 pub use script::{Script, ScriptError};
 pub use volume::LedgerEntry;
 pub use world::{ClusterEvent, InstanceState, Role, Timeline, ViewAnomaly, ViewOptions};

@@ -216,6 +216,9 @@ const ROUTES: &[(&str, &str)] = &[
     ("set_dns_flip", "/api/dns/flip"),
     ("set_dns_ttl", "/api/dns/ttl"),
     ("break_dns", "/api/dns/faults"),
+    ("fault", "/api/faults"),
+    ("faults", "/api/faults"),
+    ("end_fault", "/api/faults/{number}"),
     ("custom_endpoint", "/api/endpoints"),
     ("remove_custom_endpoint", "/api/endpoints/{name}"),
 ];
@@ -278,4 +281,25 @@ async fn a_timeline_file_is_played() {
     let refused = ask_with(control, "POST /api/timeline", &wrong).await;
     assert_eq!(refused.status, 422, "{}", refused.body);
     assert!(refused.body.contains("line 1, step 1"), "{}", refused.body);
+}
+
+#[tokio::test]
+async fn faults_of_single_statements_are_begun_listed_and_ended() {
+    let program = cluster_of_three(12).await;
+    let control = &program.control;
+    let fault = json!({"then": "error", "sqlstate": "40001", "kind": "commit", "nth": 3});
+    let begun = ask_with(control, "POST /api/faults", &fault.to_string()).await;
+    assert_eq!(begun.status, 201, "{}", begun.body);
+    let listed = ask(control, "GET /api/faults").await.json();
+    assert_eq!(
+        (&listed[0]["id"], &listed[0]["fired"]),
+        (&begun.json()["id"], &json!(0))
+    );
+    let end = format!("DELETE /api/faults/{}", listed[0]["id"]);
+    assert_eq!(ask(control, &end).await.status, 200);
+    assert_eq!(ask(control, &end).await.status, 404);
+    let flawed = json!({"then": "delay"}).to_string();
+    let refused = ask_with(control, "POST /api/faults", &flawed).await;
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    assert!(refused.body.contains("`ms`"), "{}", refused.body);
 }

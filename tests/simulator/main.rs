@@ -1,6 +1,7 @@
 //! The simulated cluster as clients meet it that know nothing of it: plain drivers, a resolver,
 //! SQL.
 
+mod faults;
 mod hostile;
 mod mysql;
 mod postgres;

@@ -21,7 +21,7 @@ fn options(cluster: &SimCluster, (name, address): (String, Ipv4Addr)) -> OptsBui
         .prefer_socket(false)
 }
 
-async fn try_connect(cluster: &SimCluster, id: &InstanceId) -> Result<Conn, Error> {
+pub(super) async fn try_connect(cluster: &SimCluster, id: &InstanceId) -> Result<Conn, Error> {
     within(Conn::new(options(cluster, place(cluster, id)))).await
 }
 
@@ -40,7 +40,7 @@ async fn create_numbers(conn: &mut Conn) {
         .expect("a table");
 }
 
-fn server_error(error: &Error) -> Option<u16> {
+pub(super) fn server_error(error: &Error) -> Option<u16> {
     match error {
         Error::Server(error) => Some(error.code),
         _ => None,

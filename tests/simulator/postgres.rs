@@ -26,7 +26,7 @@ fn config(cluster: &SimCluster, (name, address): (String, Ipv4Addr)) -> Config {
     config
 }
 
-async fn try_connect(cluster: &SimCluster, id: &InstanceId) -> Result<Client, Error> {
+pub(super) async fn try_connect(cluster: &SimCluster, id: &InstanceId) -> Result<Client, Error> {
     let config = config(cluster, place(cluster, id));
     let (client, connection) = within(config.connect(NoTls)).await?;
     tokio::spawn(connection);

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::id::{EngineKind, InstanceId};
-use crate::sim::host::{Count, Host, StatusRow};
+use crate::sim::host::{Count, Host, Order, StatusRow};
 use crate::sim::world::{Opening, Role, World};
 
 use super::state::Counters;
@@ -96,6 +97,8 @@ pub(super) struct Boot {
     pub(super) world: Arc<Mutex<World>>,
     pub(super) tally: Arc<Tally>,
     pub(super) opening: Opening,
+    /// What sessions ask for is carried out there.
+    pub(super) orders: mpsc::Sender<(InstanceId, Order)>,
     /// Taken away for good when the boot is fenced.
     pub(super) commit_right: AtomicBool,
 }
@@ -141,6 +144,12 @@ impl Host for Boot {
 
     fn version(&self) -> Option<&str> {
         self.opening.version.as_deref()
+    }
+
+    fn order(&self, order: Order) {
+        // A cluster that has ended carries nothing out; one with so many orders waiting is about
+        // to crash anyway.
+        let _ = self.orders.try_send((self.opening.instance.clone(), order));
     }
 
     fn status_rows(&self) -> Vec<StatusRow> {

@@ -29,6 +29,7 @@ mod builder;
 mod clone;
 mod endpoints;
 mod error;
+mod faults;
 mod listener;
 mod listeners;
 mod machines;

@@ -48,7 +48,7 @@ impl SimCluster {
     ///
     /// A step is never sooner than its time, and never closer to the one before it than the file
     /// says, however busy the machine: where one is late, those after it are as late. A DNS that
-    /// is broken and not mended stays broken. Several scripts may play at a time.
+    /// is broken and not mended stays broken, and so do faults of statements that are not ended. Several scripts may play at a time.
     pub fn play(&self, script: &Script) -> Playback {
         let (sender, end) = watch::channel(None);
         let shared = Arc::clone(&self.shared);
@@ -96,7 +96,7 @@ async fn play(
         tracing::warn!(%error, "a timeline file was not played to its end");
     }
     sender.send_replace(Some(end));
-    if player.keeps_dns_broken() {
+    if player.keeps_faults() {
         shared.serving.stopped.cancelled().await;
     }
 }

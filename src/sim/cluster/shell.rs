@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::id::{EngineKind, InstanceId};
 use crate::sim::dns::SharedZone;
+use crate::sim::fault::Faults;
 use crate::sim::front::{Door, Users};
-use crate::sim::host::Host;
+use crate::sim::host::{Host, Order};
 use crate::sim::volume::Volume;
 use crate::sim::world::{Command, Effect, InstanceState, Opening, Records, Refusal, Role, World};
 
@@ -48,6 +49,9 @@ pub(super) struct Shared {
     pub(super) state: watch::Sender<ClusterState>,
     pub(super) world: Arc<Mutex<World>>,
     pub(super) machines: Mutex<Machines>,
+    pub(super) faults: Arc<Faults>,
+    /// What sessions ask for.
+    pub(super) orders: mpsc::Sender<(InstanceId, Order)>,
 }
 
 /// Who came and who went.
@@ -153,6 +157,28 @@ impl Shared {
         }
     }
 
+    /// Carries out what sessions ask for, until the cluster is stopped.
+    pub(super) async fn take_orders(
+        self: Arc<Self>,
+        mut orders: mpsc::Receiver<(InstanceId, Order)>,
+    ) {
+        loop {
+            let next = tokio::select! {
+                () = self.serving.stopped.cancelled() => return,
+                next = orders.recv() => next,
+            };
+            let Some((instance, order)) = next else {
+                return;
+            };
+            let command = match order {
+                Order::Crash => Command::Crash(instance),
+            };
+            if let Err(error) = self.perform(command) {
+                tracing::debug!(%error, "a session's order was refused");
+            }
+        }
+    }
+
     /// Carries out effects in their order. Nothing here waits.
     pub(super) fn apply(&self, machines: &mut Machines, effects: Vec<Effect>) {
         if effects.is_empty() || self.serving.stopped.is_cancelled() {
@@ -216,6 +242,7 @@ impl Shared {
             clock: self.clock,
             world: Arc::clone(&self.world),
             tally,
+            orders: self.orders.clone(),
             commit_right: AtomicBool::new(opening.may_commit),
             opening: opening.clone(),
         });
@@ -239,6 +266,7 @@ impl Shared {
             ending: ending.subscribe(),
             sessions: Arc::clone(&sessions),
             gate,
+            faults: Arc::clone(&self.faults),
         };
         let running = Running {
             boot,

@@ -6,10 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use socket2::Socket;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::id::{EngineKind, InstanceId};
 use crate::sim::dns::{DnsServer, SharedZone, Zone};
+use crate::sim::fault::Faults;
 use crate::sim::front::Users;
 use crate::sim::volume::Volume;
 use crate::sim::world::{DEFAULT_TIER, Placement, READERS_MAX, TIER_MAX, World, WorldOptions};
@@ -27,6 +28,9 @@ use super::{SimCluster, SimClusterBuilder};
 
 /// How many blocks of addresses are tried.
 const BLOCK_ATTEMPTS: u64 = 16;
+
+/// How many orders of sessions may wait to be carried out.
+const ORDERS_MAX: usize = 1024;
 
 impl SimClusterBuilder {
     /// Starts the cluster in the runtime of the caller. All instances accept connections when it
@@ -66,6 +70,7 @@ impl SimClusterBuilder {
             })?;
         let clock = Clock::start();
         let world = self.world(&names, ids, clock);
+        let (orders, taken) = mpsc::channel(ORDERS_MAX);
         let shared = Arc::new(Shared {
             engine: self.engine,
             names,
@@ -82,10 +87,14 @@ impl SimClusterBuilder {
             state: watch::Sender::new(ClusterState::default()),
             world: Arc::new(Mutex::new(world)),
             machines: Mutex::new(Machines::new(addresses, reserved, self.limits.clone())),
+            faults: Arc::new(Faults::seeded(self.seed)),
+            orders,
         });
         shared.tick();
         let clock_task = Arc::clone(&shared).run_clock();
+        let order_task = Arc::clone(&shared).take_orders(taken);
         shared.serving.tasks.spawn(clock_task);
+        shared.serving.tasks.spawn(order_task);
         let (user, password) = self.first_user();
         Ok(SimCluster::new(shared, dns, user, password))
     }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::sim::Script;
+use crate::sim::fault::WrittenFault;
+use crate::sim::{ActiveFault, Script};
 
 use super::Controlled;
 use super::answer::{self, Refused};
@@ -107,6 +108,45 @@ pub(super) async fn backtrack(State(controlled): State<Controlled>, body: Body) 
     let to = Duration::from_millis(to_ms);
     controlled.cluster.backtrack(to).await?;
     Ok(Json(answer::cluster(&controlled.cluster)))
+}
+
+/// What is told of a fault of single statements.
+fn shown(active: &ActiveFault) -> Value {
+    json!({
+        "id": active.number,
+        "fault": format!("{:?}", active.fault),
+        "fired": active.fired,
+    })
+}
+
+pub(super) async fn faults(State(controlled): State<Controlled>) -> Json<Value> {
+    Json(controlled.cluster.faults().iter().map(shown).collect())
+}
+
+pub(super) async fn add_fault(
+    State(controlled): State<Controlled>,
+    body: Body,
+) -> Result<(StatusCode, Json<Value>), Refused> {
+    let fault = read::<WrittenFault>(body)?.fault().map_err(unfit)?;
+    let number = controlled.cluster.fault(fault).keep();
+    Ok((StatusCode::CREATED, Json(json!({"id": number}))))
+}
+
+pub(super) async fn end_fault(
+    State(controlled): State<Controlled>,
+    Path(number): Path<String>,
+) -> Answer {
+    let ended = number
+        .parse()
+        .is_ok_and(|number| controlled.cluster.end_fault(number));
+    match ended {
+        true => Ok(Json(json!({}))),
+        false => Err(Refused::new(
+            StatusCode::NOT_FOUND,
+            format!("there is no fault `{number}`"),
+            "see GET /api/faults for those in force",
+        )),
+    }
 }
 
 /// Plays a timeline file, whose text is the body, from now on.

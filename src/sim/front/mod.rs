@@ -6,6 +6,7 @@
 
 pub(crate) mod mysql;
 pub(crate) mod postgres;
+mod strike;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
-use super::fault::Gate;
+use super::fault::{Faults, Gate};
 use super::host::Host;
 use super::volume::Volume;
 
@@ -35,6 +36,8 @@ pub(crate) struct Door {
     pub(crate) sessions: Arc<Sessions>,
     /// Who is let in.
     pub(crate) gate: Arc<Gate>,
+    /// What goes wrong with single statements.
+    pub(crate) faults: Arc<Faults>,
 }
 
 /// How an instance's connections end.

@@ -2,8 +2,10 @@
 
 use serde::Deserialize;
 
+use crate::sim::fault::WrittenFault;
+
 /// What a step does.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Action {
     Crash {
@@ -83,6 +85,10 @@ pub(crate) enum Action {
     },
     BreakDns(BrokenDns),
     MendDns {},
+    Fault {
+        fault: WrittenFault,
+    },
+    EndFaults {},
     CustomEndpoint {
         name: String,
         kind: Kind,
@@ -163,6 +169,7 @@ impl Action {
                 }
             }
             Self::BreakDns(broken) => broken.flaw(),
+            Self::Fault { fault } => fault.clone().fault().err(),
             Self::CustomEndpoint {
                 members, except, ..
             } if members.is_some() == except.is_some() => {

@@ -76,6 +76,8 @@ pub(crate) use expectation::{Expectation, Outcome, Role as ExpectedRole};
 /// | `dns-ttl` | `name`, `seconds` |
 /// | `break-dns` | `fault` (`silent`, `slow`, `serv-fail`, `nx-domain`, `wrong`, `truncated`), `ms` for `slow`, `name` and `address` for `wrong` |
 /// | `mend-dns` | |
+/// | `fault` | `fault`, a table: `then` (`delay`, `error`, `reset`, `close`, `silence`, `half-close`, `truncate`, `garbage`, `crash`) with `ms`, or `sqlstate`, `number` and `message`; `on` (`writer`, `readers` or an instance), `user`, `point` (`login`, `prepare`, `execute`, `answer`), `containing`, `kind` (`read`, `write`, `define`, `begin`, `commit`, `rollback`, `set`, `topology`, `other`), one of `nth`, `first`, `every`, and `probability` narrow it down; see [`StatementFault`](crate::sim::StatementFault) |
+/// | `end-faults` | ends those that this file began |
 /// | `custom-endpoint` | `name`, `kind` (`reader`, `writer`, `any`), one of the lists `members` and `except` |
 /// | `remove-custom-endpoint` | `name` |
 ///

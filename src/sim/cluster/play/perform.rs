@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::sim::cluster::SimError;
 use crate::sim::cluster::shell::Shared;
 use crate::sim::dns::{CustomEndpointKind, CustomEndpointMembers, DnsFault, DnsFaultGuard};
-use crate::sim::fault::ListenerState;
+use crate::sim::fault::{FaultGuard, ListenerState};
 use crate::sim::script::{Action, BrokenDns, Fault, Kind, Listener, View};
 use crate::sim::world::{Command, ViewAnomaly};
 
@@ -16,6 +16,7 @@ pub(super) struct Player<'a> {
     shared: &'a Shared,
     /// What the script has broken and not mended.
     broken: Vec<DnsFaultGuard>,
+    faults: Vec<FaultGuard>,
 }
 
 impl<'a> Player<'a> {
@@ -23,11 +24,13 @@ impl<'a> Player<'a> {
         Self {
             shared,
             broken: Vec::new(),
+            faults: Vec::new(),
         }
     }
 
-    pub(super) fn keeps_dns_broken(&self) -> bool {
-        !self.broken.is_empty()
+    /// Whether a fault is in force that ends with the script.
+    pub(super) fn keeps_faults(&self) -> bool {
+        !self.broken.is_empty() || !self.faults.is_empty()
     }
 
     /// Carries out one step. A step that is refused changes nothing.
@@ -45,6 +48,16 @@ impl<'a> Player<'a> {
                 shared.rename(names.instance(instance)?, to.as_str().into())
             }
             Action::Backtrack { to_ms } => shared.go_back(Duration::from_millis(*to_ms)).await,
+            Action::Fault { fault } => {
+                let fault = fault.clone().fault();
+                let fault = fault.map_err(|flaw| SimError::Refused(flaw.into()))?;
+                self.faults.push(shared.faults.add(fault));
+                Ok(())
+            }
+            Action::EndFaults {} => {
+                self.faults.clear();
+                Ok(())
+            }
             other => self.change_dns(&names, other),
         }
     }

@@ -11,6 +11,8 @@ use super::login::{self, Attempt};
 use super::packet;
 use super::prepared::Statements;
 use super::wire::Wire;
+use crate::sim::fault::FaultPoint;
+use crate::sim::front::strike::Struck;
 use crate::sim::front::{Door, Registration};
 use crate::sim::host::Count;
 use crate::sim::sql::{Done, Session, SqlError, TransactionState};
@@ -23,6 +25,7 @@ pub(super) struct Client<'a> {
     pub(super) door: &'a Door,
     pub(super) registration: &'a Registration,
     peer: &'a str,
+    user: String,
     pub(super) session: Session,
     pub(super) statements: Statements,
     pub(super) capabilities: CapabilityFlags,
@@ -45,6 +48,7 @@ impl<'a> Client<'a> {
             door,
             registration,
             peer,
+            user: session.user().to_owned(),
             session,
             statements: Statements::default(),
             capabilities,
@@ -90,7 +94,11 @@ impl<'a> Client<'a> {
             Command::ProcessKill(id) => self.kill(Target::Connection(id.into()))?,
             Command::Ping => {}
             Command::ChangeUser(change) => self.change_user(change).await?,
-            Command::Prepare(text) => return self.prepare(utf8(text)?),
+            Command::Prepare(text) => {
+                let text = utf8(text)?;
+                self.meet(FaultPoint::Prepare, text).await?;
+                return self.prepare(text);
+            }
             Command::Execute { id, rest } => return self.execute(id, rest).await,
             Command::SendLongData {
                 id,
@@ -122,6 +130,12 @@ impl<'a> Client<'a> {
             Command::Unknown => return Err(fault::unknown_command().into()),
         }
         self.say_ok(Done::default(), false)
+    }
+
+    /// Lets the faults in force meet a statement.
+    pub(super) async fn meet(&mut self, point: FaultPoint, text: &str) -> Result<(), Unanswered> {
+        let (door, user) = (self.door, self.user.as_str());
+        Ok(door.meet(point, user, Some(text)).await?)
     }
 
     pub(super) fn say_ok(&mut self, outcome: Done, more: bool) -> Result<(), Unanswered> {
@@ -177,6 +191,7 @@ impl<'a> Client<'a> {
         self.session = Session::open(self.door.host.clone(), &self.door.volume, &user, &database)
             .map_err(Failure::Fatal)?;
         self.session.set_connection_id(self.registration.id);
+        self.user = user;
         self.door.host.count(Count::Login);
         Ok(())
     }
@@ -199,6 +214,15 @@ pub(super) enum Unanswered {
     /// The client is told this error, and unless it is fatal may go on.
     Refused(SqlError),
     Failed(Failure),
+}
+
+impl From<Struck> for Unanswered {
+    fn from(struck: Struck) -> Self {
+        match struck {
+            Struck::Error(error) => Self::Refused(error),
+            Struck::Cut(cut) => Self::Failed(Failure::Cut(cut)),
+        }
+    }
 }
 
 impl From<SqlError> for Unanswered {

@@ -12,8 +12,8 @@ use super::fault::{self, Failure};
 use super::greeting;
 use super::packet;
 use super::wire::Wire;
-use crate::sim::fault::Turned;
-use crate::sim::front::{Door, Ending, Registration};
+use crate::sim::fault::{Cut, Turned};
+use crate::sim::front::{Door, Ending, Registration, strike};
 use crate::sim::host::Count;
 use crate::sim::sql::{Done, Session, SqlError};
 
@@ -90,6 +90,7 @@ impl Connection {
         drop(registration);
         match stop {
             Stop::Failure(Failure::Gone) | Stop::Killed => wire.close().await,
+            Stop::Failure(Failure::Cut(cut)) => cut_off(wire, cut, ending).await,
             // The storage has refused a commit of this boot, so the boot is about to end its
             // connections: a crash does so without a word, whoever comes first.
             Stop::Failure(Failure::Fatal(error)) if error.number == SHUTDOWN_IN_PROGRESS => {
@@ -158,6 +159,26 @@ async fn end(
         Ending::Reset => wire.reset(),
         Ending::Goodbye if running => close_saying(wire, &fault::shutdown_in_progress()).await,
         Ending::Goodbye | Ending::Silence => wire.close().await,
+    }
+}
+
+/// Ends a connection as a fault wants it.
+async fn cut_off(mut wire: Wire, cut: Cut, mut ending: watch::Receiver<Option<Ending>>) {
+    match cut {
+        Cut::Reset => wire.reset(),
+        Cut::Close => drop(wire),
+        Cut::Truncate => wire.close_with(strike::HALF_A_PACKET).await,
+        Cut::Garbage => wire.close_with(strike::GARBAGE).await,
+        Cut::HalfClose => {
+            tokio::select! {
+                _ = ended(&mut ending) => {}
+                () = wire.half_close() => {}
+            }
+        }
+        Cut::Silence => {
+            let first = ended(&mut ending).await;
+            end(wire, false, first, ending).await;
+        }
     }
 }
 

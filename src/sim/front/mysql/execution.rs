@@ -7,6 +7,7 @@ use super::client::{Client, Unanswered};
 use super::kill::Target;
 use super::resultset::{Encoding, ResultSet};
 use super::{column, fault, packet};
+use crate::sim::fault::FaultPoint;
 use crate::sim::sql::{Done, Reply, SqlError, Statement, Value};
 
 impl Client<'_> {
@@ -77,8 +78,20 @@ impl Client<'_> {
         self.say(reply, Encoding::Binary, false).await
     }
 
-    /// Executes one statement, which another connection may interrupt.
+    /// Executes one statement, unless a fault strikes it.
     async fn run(
+        &mut self,
+        statement: &Statement,
+        parameters: &[Value],
+    ) -> Result<Reply, Unanswered> {
+        self.meet(FaultPoint::Execute, statement.text()).await?;
+        let reply = self.run_unharmed(statement, parameters).await?;
+        self.meet(FaultPoint::Answer, statement.text()).await?;
+        Ok(reply)
+    }
+
+    /// Executes one statement, which another connection may interrupt.
+    async fn run_unharmed(
         &mut self,
         statement: &Statement,
         parameters: &[Value],

@@ -4,6 +4,7 @@
 
 use std::io;
 
+use crate::sim::fault::Cut;
 use crate::sim::sql::SqlError;
 
 /// Why a connection ends.
@@ -11,6 +12,8 @@ use crate::sim::sql::SqlError;
 pub(super) enum Failure {
     /// The client has left or the socket broke: nobody is there to be told.
     Gone,
+    /// The client is cut off, by a fault of the simulator's.
+    Cut(Cut),
     /// The client is told, then the connection closes.
     Fatal(SqlError),
 }

@@ -11,7 +11,9 @@ use super::auth::Plugin;
 use super::fault::{self, Failure};
 use super::login::{self, Attempt, Nonce, serialized};
 use super::wire::Wire;
+use crate::sim::fault::FaultPoint;
 use crate::sim::front::Door;
+use crate::sim::front::strike::Struck;
 use crate::sim::host::Count;
 
 /// Aurora MySQL 3.04 and later answer to this version of MySQL.
@@ -63,6 +65,12 @@ pub(super) async fn greet(
     };
     door.gate.take_turn(door.host.elapsed_micros()).await;
     let (user, database) = login::admit(wire, door, attempt, peer).await?;
+    door.meet(FaultPoint::Login, &user, None)
+        .await
+        .map_err(|struck| match struck {
+            Struck::Error(error) => Failure::Fatal(error),
+            Struck::Cut(cut) => Failure::Cut(cut),
+        })?;
     Ok(Login {
         user,
         database,

@@ -143,6 +143,24 @@ impl Wire {
         let _ = tokio::time::timeout(LINGER_TIMEOUT, farewell).await;
     }
 
+    /// Writes these bytes, whatever they are, and closes.
+    pub(super) async fn close_with(mut self, bytes: &[u8]) {
+        self.outbound.extend_from_slice(bytes);
+        if self.flush().await.is_ok() {
+            self.close().await;
+        }
+    }
+
+    /// Ends this direction of the stream and reads on until the client ends the other.
+    pub(super) async fn half_close(&mut self) {
+        if self.transport.shutdown().await.is_err() {
+            return;
+        }
+        while let Ok(1..) = self.transport.read(&mut self.inbound).await {
+            self.inbound.clear();
+        }
+    }
+
     /// Closes with a TCP reset.
     pub(super) fn reset(self) {
         self.transport.reset();

@@ -8,6 +8,7 @@ use super::login::tell_parameters;
 use super::message::{Frame, Message, session_limit};
 use super::script;
 use super::wire::Wire;
+use crate::sim::fault::FaultPoint;
 use crate::sim::front::Door;
 use crate::sim::sql::TransactionState;
 
@@ -73,6 +74,7 @@ impl<'a> Conversation<'a> {
                 self.ready().await
             }
             Message::Parse { name, query, types } => {
+                engine.meet(FaultPoint::Prepare, &query).await?;
                 Ok(prepared.parse(wire, engine, name, &query, &types)?)
             }
             Message::Bind(bind) => Ok(prepared.bind(wire, bind)?),

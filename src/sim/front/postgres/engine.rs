@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::failure::error;
-use crate::sim::front::SessionHandle;
+use super::failure::{Failure, error};
+use crate::sim::fault::FaultPoint;
+use crate::sim::front::{Door, SessionHandle};
 use crate::sim::sql::{
     Description, Reply, Session, SqlError, SqlType, Statement, TransactionState, Value,
 };
@@ -11,11 +12,29 @@ use crate::sim::sql::{
 pub(super) struct Engine {
     session: Session,
     handle: Arc<SessionHandle>,
+    door: Door,
+    user: String,
 }
 
 impl Engine {
-    pub(super) fn new(session: Session, handle: Arc<SessionHandle>) -> Self {
-        Self { session, handle }
+    pub(super) fn new(
+        session: Session,
+        handle: Arc<SessionHandle>,
+        door: Door,
+        user: String,
+    ) -> Self {
+        Self {
+            session,
+            handle,
+            door,
+            user,
+        }
+    }
+
+    /// Lets the faults in force meet a statement.
+    pub(super) async fn meet(&mut self, point: FaultPoint, text: &str) -> Result<(), Failure> {
+        let (door, user) = (&self.door, self.user.as_str());
+        Ok(door.meet(point, user, Some(text)).await?)
     }
 
     pub(super) fn parse(&mut self, script: &str) -> Result<Vec<Statement>, SqlError> {
@@ -38,8 +57,20 @@ impl Engine {
         self.session.describe(statement, hints)
     }
 
-    /// Runs a statement unless another connection cancels it meanwhile.
+    /// Runs a statement unless another connection cancels it meanwhile, or a fault strikes it.
     pub(super) async fn run(
+        &mut self,
+        statement: &Statement,
+        parameters: &[Value],
+    ) -> Result<Reply, Failure> {
+        self.meet(FaultPoint::Execute, statement.text()).await?;
+        let reply = self.run_unharmed(statement, parameters).await?;
+        self.meet(FaultPoint::Answer, statement.text()).await?;
+        Ok(reply)
+    }
+
+    /// Runs a part of a statement, which meets its faults as a whole.
+    pub(super) async fn run_unharmed(
         &mut self,
         statement: &Statement,
         parameters: &[Value],

@@ -5,6 +5,8 @@ use std::io;
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::ErrorResponse;
 
+use crate::sim::fault::Cut;
+use crate::sim::front::strike::Struck;
 use crate::sim::sql::SqlError;
 
 /// Why a step of the conversation did not succeed.
@@ -12,6 +14,8 @@ use crate::sim::sql::SqlError;
 pub(super) enum Failure {
     /// The client is to be told; a fatal error also ends the session.
     Sql(SqlError),
+    /// The client is cut off, by a fault of the simulator's.
+    Cut(Cut),
     /// There is nobody to tell: the socket failed, or what came over it is no PostgreSQL.
     Gone,
 }
@@ -19,6 +23,15 @@ pub(super) enum Failure {
 impl From<SqlError> for Failure {
     fn from(error: SqlError) -> Self {
         Self::Sql(error)
+    }
+}
+
+impl From<Struck> for Failure {
+    fn from(struck: Struck) -> Self {
+        match struck {
+            Struck::Error(error) => Self::Sql(error),
+            Struck::Cut(cut) => Self::Cut(cut),
+        }
     }
 }
 

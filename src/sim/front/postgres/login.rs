@@ -14,7 +14,8 @@ use super::scram;
 use super::settings;
 use super::startup::{NEWEST_MINOR, Startup};
 use super::wire::Wire;
-use crate::sim::fault::{Place, Turned};
+use crate::sim::fault::{FaultPoint, Place, Turned};
+use crate::sim::front::strike::Struck;
 use crate::sim::front::{Door, Registration};
 use crate::sim::host::Count;
 use crate::sim::sql::{Session, SqlError};
@@ -37,7 +38,7 @@ pub(super) async fn log_in(
         Ok(_) => door.host.count(Count::Login),
         Err(Failure::Sql(_)) => door.host.count(Count::LoginRefused),
         // Whoever hung up was neither let in nor refused.
-        Err(Failure::Gone) => {}
+        Err(Failure::Gone | Failure::Cut(_)) => {}
     }
     outcome
 }
@@ -74,12 +75,7 @@ async fn admit(wire: &mut Wire, door: &Door, startup: Startup) -> Result<Guest, 
             .into());
     }
 
-    if door.tls_required && !wire.is_secure() {
-        return Err(no_encryption(wire, &user, &database).into());
-    }
-    door.gate.take_turn(door.host.elapsed_micros()).await;
-    scram::authenticate(wire, &door.users, &user).await?;
-    wire.put(&PgWireBackendMessage::Authentication(Authentication::Ok))?;
+    prove(wire, door, &user, &database).await?;
     if database != door.users.database {
         return Err(
             error("3D000", format!("database \"{database}\" does not exist"))
@@ -92,7 +88,8 @@ async fn admit(wire: &mut Wire, door: &Door, startup: Startup) -> Result<Guest, 
         .map_err(SqlError::fatal)?;
     let registration = door.sessions.register(fastrand::i32(..));
     session.set_connection_id(registration.id);
-    let mut engine = Engine::new(session, Arc::clone(&registration.handle));
+    let handle = Arc::clone(&registration.handle);
+    let mut engine = Engine::new(session, handle, door.clone(), user.clone());
     settings::apply(&mut engine, &parameters).await?;
     let key = if startup.minor >= 2 {
         SecretKey::Bytes(Bytes::copy_from_slice(&registration.secret.to_be_bytes()))
@@ -109,6 +106,21 @@ async fn admit(wire: &mut Wire, door: &Door, startup: Startup) -> Result<Guest, 
         registration,
         place,
     })
+}
+
+/// Lets a client prove who it is, by a way that is allowed.
+async fn prove(wire: &mut Wire, door: &Door, user: &str, database: &str) -> Result<(), Failure> {
+    if door.tls_required && !wire.is_secure() {
+        return Err(no_encryption(wire, user, database).into());
+    }
+    door.gate.take_turn(door.host.elapsed_micros()).await;
+    scram::authenticate(wire, &door.users, user).await?;
+    match door.meet(FaultPoint::Login, user, None).await {
+        Err(Struck::Error(error)) => return Err(error.fatal().into()),
+        met => met?,
+    }
+    wire.put(&PgWireBackendMessage::Authentication(Authentication::Ok))?;
+    Ok(())
 }
 
 /// A login in plain text where TLS is required (PostgreSQL manual, 21.14, authentication

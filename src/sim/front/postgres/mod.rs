@@ -39,7 +39,8 @@ use self::failure::{Failure, admin_shutdown, error, error_response};
 use self::login::Guest;
 use self::startup::Request;
 use self::wire::Wire;
-use super::{Door, Ending};
+use super::{Door, Ending, strike};
+use crate::sim::fault::Cut;
 use crate::sim::host::Count;
 use crate::sim::sql::SqlError;
 
@@ -72,6 +73,7 @@ async fn serve_within(socket: TcpStream, door: Door, login_timeout: Duration) {
         (Some(Ending::Silence), _) => keep_silent(wire, greeted, &mut ending).await,
         (Some(Ending::Goodbye), _) => say_and_close(wire, greeted, admin_shutdown()).await,
         (None, Err(Failure::Sql(error))) => say_and_close(wire, true, error).await,
+        (None, Err(Failure::Cut(cut))) => cut_off(wire, cut, &mut ending).await,
         (None, Ok(()) | Err(Failure::Gone)) => {}
     }
 }
@@ -147,6 +149,27 @@ async fn keep_silent(wire: Wire, greeted: bool, ending: &mut watch::Receiver<Opt
         Ok(Some(Ending::Goodbye)) => say_and_close(wire, greeted, admin_shutdown()).await,
         // The host is back and knows nothing of the connection, or nobody holds it any more.
         _ => drop(wire),
+    }
+}
+
+/// Ends a connection as a fault wants it.
+async fn cut_off(mut wire: Wire, cut: Cut, ending: &mut watch::Receiver<Option<Ending>>) {
+    match cut {
+        Cut::Reset => wire.reset(),
+        Cut::Close => drop(wire),
+        Cut::Truncate => wire.close_with(strike::HALF_A_ROW).await,
+        Cut::Garbage => wire.close_with(strike::GARBAGE).await,
+        Cut::HalfClose => {
+            tokio::select! {
+                _ = ended(ending) => {}
+                () = wire.half_close() => {}
+            }
+        }
+        Cut::Silence => match ended(ending).await {
+            Ending::Silence => keep_silent(wire, false, ending).await,
+            Ending::Reset => wire.reset(),
+            Ending::Goodbye => drop(wire),
+        },
     }
 }
 

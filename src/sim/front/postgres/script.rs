@@ -9,6 +9,7 @@ use super::engine::Engine;
 use super::extended::Prepared;
 use super::failure::Failure;
 use super::wire::Wire;
+use crate::sim::fault::FaultPoint;
 use crate::sim::sql::{CommandTag, Copy, Reply, SqlError, Statement, TransactionState};
 
 /// Runs a script and sends its answers, which stop at the first error.
@@ -22,7 +23,9 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     prepared.forget_unnamed();
     if let Some(copy) = Copy::parse(script)? {
+        engine.meet(FaultPoint::Execute, script).await?;
         let tag = copy::run(wire, engine, &copy).await?;
+        engine.meet(FaultPoint::Answer, script).await?;
         return Ok(wire.put(&command_complete(tag))?);
     }
     let statements = engine.parse(script)?;

@@ -149,6 +149,22 @@ impl Wire {
         }
     }
 
+    /// Writes these bytes, whatever they are, and closes.
+    pub(super) async fn close_with(mut self, bytes: &[u8]) {
+        self.output.extend_from_slice(bytes);
+        self.close().await;
+    }
+
+    /// Ends this direction of the stream and reads on until the client ends the other.
+    pub(super) async fn half_close(&mut self) {
+        // However it ends, the socket closes when the wire goes.
+        let _: io::Result<()> = match &mut self.stream {
+            Stream::Plain(socket) => hang_up(socket).await,
+            Stream::Secure(socket) => hang_up(socket.as_mut()).await,
+            Stream::Handshake(_) | Stream::Lost => Ok(()),
+        };
+    }
+
     /// Writes what is left and closes, so that the client can read the last words.
     pub(super) async fn close(mut self) {
         let farewell = async {

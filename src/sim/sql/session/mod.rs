@@ -108,6 +108,11 @@ impl Session {
         })
     }
 
+    /// Who has logged in.
+    pub(crate) fn user(&self) -> &str {
+        self.context.user()
+    }
+
     /// Tells the session the id by which clients know its connection (`pg_backend_pid()`,
     /// `CONNECTION_ID()`). Without it, the session's number in the cluster is shown.
     pub(crate) fn set_connection_id(&mut self, id: u32) {

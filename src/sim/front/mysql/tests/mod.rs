@@ -126,6 +126,7 @@ impl Server {
             ending: ending_receiver,
             sessions: sessions.clone(),
             gate: Arc::default(),
+            faults: Arc::default(),
         };
         change(&mut door);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -62,7 +62,7 @@ pub(super) async fn run(
 /// Sends all rows to the client and returns their number.
 async fn send(wire: &mut Wire, engine: &mut Engine, copy: &Copy) -> Result<usize, Failure> {
     let statement = single(engine.parse(&copy.query)?)?;
-    let Reply::Rows { columns, rows, .. } = engine.run(&statement, &[]).await? else {
+    let Reply::Rows { columns, rows, .. } = engine.run_unharmed(&statement, &[]).await? else {
         return Err(error("0A000", "COPY query must have a RETURNING clause").into());
     };
     let (code, formats) = formats(copy, columns.len())?;
@@ -153,7 +153,7 @@ impl Target {
         let prefix = insert.split(" VALUES ").next().unwrap_or_default();
         // Whether this session may write here is found out before the client sends anything.
         let dry_run = single(engine.parse(&format!("{prefix} {nothing}"))?)?;
-        engine.run(&dry_run, &[]).await.map_err(as_copy)?;
+        engine.run_unharmed(&dry_run, &[]).await.map_err(as_copy)?;
         let insert = single(engine.parse(&insert)?)?;
         Ok(Self {
             table: copy.table.clone().unwrap_or_default(),
@@ -175,7 +175,7 @@ impl Target {
         line: usize,
     ) -> Result<(), SqlError> {
         let values = self.values(fields, line)?;
-        let outcome = engine.run(&self.insert, &values).await;
+        let outcome = engine.run_unharmed(&self.insert, &values).await;
         outcome.map_err(|error| error.with_context(format!("COPY {}, line {line}", self.table)))?;
         self.count += 1;
         Ok(())

@@ -128,6 +128,7 @@ impl Server {
             ending: watched,
             sessions: Arc::new(Sessions::default()),
             gate: Arc::default(),
+            faults: Arc::default(),
         };
         let served = Arc::new(AtomicUsize::new(0));
         let listening = tokio::spawn({
