@@ -57,6 +57,29 @@ pub(crate) trait Host: Send + Sync + std::fmt::Debug {
 pub(crate) enum Order {
     /// The session's instance crashes.
     Crash,
+    /// The session's instance crashes and restarts in its role: no other is promoted.
+    CrashInPlace,
+    /// Replication to one reader, or to all, is blocked that part of the time.
+    BlockReplication {
+        percent: f64,
+        replica: Option<String>,
+        interval: std::time::Duration,
+    },
+    /// Requests of the session's instance to the storage meet trouble with this probability.
+    TroubleStorage {
+        probability: f64,
+        trouble: StorageTrouble,
+        interval: std::time::Duration,
+    },
+}
+
+/// What becomes of a request to the storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StorageTrouble {
+    /// It waits until the trouble is over.
+    Block,
+    /// It is later by something between these.
+    Delay(std::time::Duration, std::time::Duration),
 }
 
 /// What an instance counts.

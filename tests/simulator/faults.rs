@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use aurora_driver::EngineKind;
-use aurora_driver::sim::{FaultPoint, SimCluster, StatementFault, StatementKind};
+use aurora_driver::sim::{FaultPoint, InstanceState, SimCluster, StatementFault, StatementKind};
 use mysql_async::prelude::Queryable;
 
-use super::{mysql, postgres, start, within};
+use super::{mysql, postgres, start, wait, within};
 
 const BOTH: [EngineKind; 2] = [EngineKind::Postgres, EngineKind::MySql];
 
@@ -217,4 +217,86 @@ async fn a_crash_in_the_middle_of_a_commit_leaves_it_applied_or_not_as_its_point
             cluster.stop().await;
         }
     }
+}
+
+#[tokio::test]
+async fn aurora_s_own_sql_crashes_an_instance_which_comes_back_in_its_role() {
+    for (engine, sql) in [
+        (
+            EngineKind::Postgres,
+            "SELECT aurora_inject_crash('instance')",
+        ),
+        (EngineKind::MySql, "ALTER SYSTEM CRASH INSTANCE"),
+    ] {
+        let cluster = with_table(engine).await;
+        let before = cluster.state();
+        let mut client = connect(&cluster).await.expect("a login");
+        assert_eq!(within(client.run(sql)).await, Err(None), "{engine}");
+        wait(&cluster, |state| {
+            let writer = state.instance(before.writer.clone().expect("a writer"));
+            !state.failing_over && writer.is_some_and(|it| it.state == InstanceState::Up)
+        })
+        .await;
+        let after = cluster.state();
+        assert_eq!(
+            (after.writer, after.epoch),
+            (before.writer, before.epoch),
+            "{engine}"
+        );
+        connect(&cluster).await.expect("it is back");
+        cluster.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn aurora_s_own_sql_blocks_replication_and_delays_the_storage_for_a_time() {
+    for (engine, replica, congestion) in [
+        (
+            EngineKind::Postgres,
+            "SELECT aurora_inject_replica_failure(100, 1, '')",
+            "SELECT aurora_inject_disk_congestion(100, 1, false, 1, 100, 100)",
+        ),
+        (
+            EngineKind::MySql,
+            "ALTER SYSTEM SIMULATE 100 PERCENT READ REPLICA FAILURE TO ALL FOR INTERVAL 1 SECOND",
+            "ALTER SYSTEM SIMULATE 100 PERCENT DISK CONGESTION BETWEEN 100 AND 100 MILLISECONDS \
+             FOR INTERVAL 1 SECOND",
+        ),
+    ] {
+        let cluster = with_table(engine).await;
+        let mut client = connect(&cluster).await.expect("a login");
+        client.run(replica).await.expect("it is the writer");
+        // A paused reader's lag grows, and falls to nothing when the interval is over.
+        let lagging = || {
+            cluster
+                .instances()
+                .iter()
+                .filter(|it| !it.lag.is_zero())
+                .count()
+        };
+        eventually(|| lagging() == 2).await;
+        eventually(|| lagging() == 0).await;
+
+        client.run(congestion).await.expect("accepted");
+        if engine == EngineKind::MySql {
+            eventually(|| !cluster.faults().is_empty()).await;
+            let began = Instant::now();
+            client
+                .run("SELECT number FROM numbers")
+                .await
+                .expect("late, and right");
+            assert!(began.elapsed() >= Duration::from_millis(100), "{engine}");
+        }
+        eventually(|| cluster.faults().is_empty()).await;
+        cluster.stop().await;
+    }
+}
+
+async fn eventually(condition: impl Fn() -> bool) {
+    within(async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
 }

@@ -27,7 +27,6 @@ impl SimCluster {
     /// assert_eq!(error.outcome(), Outcome::Unknown);
     /// assert_eq!(fault.fired(), 1);
     /// assert_eq!(simulated.query("SELECT count(*) FROM orders")?[0][0], 1);
-    /// # cluster.close().await;
     /// # simulated.stop().await;
     /// # Ok(())
     /// # }

@@ -35,6 +35,7 @@ mod listeners;
 mod machines;
 mod names;
 mod operations;
+mod orders;
 mod play;
 mod replication;
 mod shell;

@@ -157,28 +157,6 @@ impl Shared {
         }
     }
 
-    /// Carries out what sessions ask for, until the cluster is stopped.
-    pub(super) async fn take_orders(
-        self: Arc<Self>,
-        mut orders: mpsc::Receiver<(InstanceId, Order)>,
-    ) {
-        loop {
-            let next = tokio::select! {
-                () = self.serving.stopped.cancelled() => return,
-                next = orders.recv() => next,
-            };
-            let Some((instance, order)) = next else {
-                return;
-            };
-            let command = match order {
-                Order::Crash => Command::Crash(instance),
-            };
-            if let Err(error) = self.perform(command) {
-                tracing::debug!(%error, "a session's order was refused");
-            }
-        }
-    }
-
     /// Carries out effects in their order. Nothing here waits.
     pub(super) fn apply(&self, machines: &mut Machines, effects: Vec<Effect>) {
         if effects.is_empty() || self.serving.stopped.is_cancelled() {

@@ -31,6 +31,8 @@ pub struct StatementFault {
     pub(super) point: FaultPoint,
     pub(super) text: Option<String>,
     pub(super) kind: Option<StatementKind>,
+    /// Only statements that need the storage.
+    pub(super) storage: bool,
     pub(super) turn: Turn,
     pub(super) probability: f64,
     pub(super) reaction: Reaction,
@@ -97,6 +99,10 @@ pub enum StatementKind {
 }
 
 impl StatementKind {
+    pub(super) fn needs_storage(self) -> bool {
+        matches!(self, Self::Read | Self::Write | Self::Define | Self::Commit)
+    }
+
     /// What a statement is by its first word, behind comments.
     pub(crate) fn of(text: &str) -> Self {
         let mut rest = text.trim_start();
@@ -141,6 +147,10 @@ fn after_comment(text: &str) -> Option<&str> {
 pub(crate) enum Reaction {
     /// It goes on that much later.
     Delay(Duration),
+    /// It goes on later by something between these.
+    DelayBetween(Duration, Duration),
+    /// It goes on when the fault has ended.
+    Block,
     /// It is refused.
     Error(FaultError),
     /// Its connection ends, or worse.
@@ -183,6 +193,7 @@ impl StatementFault {
             point: FaultPoint::Execute,
             text: None,
             kind: None,
+            storage: false,
             turn: Turn::Each,
             probability: 1.0,
             reaction,
@@ -193,6 +204,18 @@ impl StatementFault {
     #[must_use]
     pub fn delay(delay: Duration) -> Self {
         Self::new(Reaction::Delay(delay))
+    }
+
+    /// It goes on later by something between these, at random.
+    #[must_use]
+    pub fn delay_between(least: Duration, most: Duration) -> Self {
+        Self::new(Reaction::DelayBetween(least, most.max(least)))
+    }
+
+    /// It goes on when the fault has ended.
+    #[must_use]
+    pub fn block() -> Self {
+        Self::new(Reaction::Block)
     }
 
     /// Its connection is reset.
@@ -298,6 +321,12 @@ impl StatementFault {
     #[must_use]
     pub fn kind(mut self, kind: StatementKind) -> Self {
         self.kind = Some(kind);
+        self
+    }
+
+    /// Only statements that read or write, and commits.
+    pub(crate) fn of_the_storage(mut self) -> Self {
+        self.storage = true;
         self
     }
 

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::statement::{Cut, FaultError, Reaction, Scope, Turn};
 use super::{FaultPoint, StatementFault, StatementKind};
 use crate::id::InstanceId;
@@ -15,6 +17,8 @@ pub(crate) struct Faults {
     /// How many there are, so that statements of a healthy cluster look at nothing else.
     count: AtomicUsize,
     table: Mutex<Table>,
+    /// Some fault has ended.
+    ended: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +54,8 @@ pub(crate) struct Verdict {
     /// First of all, a wait.
     pub(crate) delay: Duration,
     pub(crate) end: Option<End>,
+    /// Faults whose end is waited for after that.
+    pub(crate) blocked_by: Vec<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,8 +113,29 @@ impl Faults {
         let mut table = self.lock();
         let before = table.faults.len();
         table.faults.retain(|entry| entry.number != number);
+        let fewer = table.faults.len() < before;
         self.count.store(table.faults.len(), Ordering::Relaxed);
-        table.faults.len() < before
+        drop(table);
+        self.ended.notify_waiters();
+        fewer
+    }
+
+    /// Waits until a fault has ended.
+    pub(crate) async fn end_of(&self, number: u64) {
+        loop {
+            let ended = self.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            if !self
+                .lock()
+                .faults
+                .iter()
+                .any(|entry| entry.number == number)
+            {
+                return;
+            }
+            ended.await;
+        }
     }
 
     pub(crate) fn list(&self) -> Vec<ActiveFault> {
@@ -143,6 +170,11 @@ impl Table {
             entry.fired += 1;
             match &entry.fault.reaction {
                 Reaction::Delay(delay) => verdict.delay = verdict.delay.saturating_add(*delay),
+                Reaction::DelayBetween(least, most) => {
+                    let more = (*most - *least).mul_f64(draw(&mut self.random));
+                    verdict.delay = verdict.delay.saturating_add(*least + more);
+                }
+                Reaction::Block => verdict.blocked_by.push(entry.number),
                 Reaction::Error(error) => verdict.end = Some(End::Error(error.clone())),
                 Reaction::Cut(cut) => verdict.end = Some(End::Cut(*cut)),
                 Reaction::Crash => verdict.end = Some(End::Crash),
@@ -157,11 +189,16 @@ fn happens(random: &mut u64, probability: f64) -> bool {
     if probability >= 1.0 {
         return true;
     }
+    draw(random) < probability
+}
+
+/// A number from 0 up to 1.
+fn draw(random: &mut u64) -> f64 {
     *random ^= *random >> 12;
     *random ^= *random << 25;
     *random ^= *random >> 27;
     let bits = random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11;
-    (bits as f64) < probability * (1_u64 << 53) as f64
+    bits as f64 / (1_u64 << 53) as f64
 }
 
 impl StatementFault {
@@ -180,10 +217,13 @@ impl StatementFault {
 
     fn fits_statement(&self, statement: Option<(&str, StatementKind)>) -> bool {
         let Some((text, kind)) = statement else {
-            return self.text.is_none() && self.kind.is_none();
+            return self.text.is_none() && self.kind.is_none() && !self.storage;
         };
         let contains = |wanted: &String| text.to_lowercase().contains(wanted);
-        self.kind.is_none_or(|wanted| wanted == kind) && self.text.as_ref().is_none_or(contains)
+        let stored = !self.storage || kind.needs_storage();
+        stored
+            && self.kind.is_none_or(|wanted| wanted == kind)
+            && self.text.as_ref().is_none_or(contains)
     }
 }
 

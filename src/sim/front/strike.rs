@@ -40,6 +40,9 @@ impl Door {
         if !verdict.delay.is_zero() {
             tokio::time::sleep(verdict.delay).await;
         }
+        for number in verdict.blocked_by {
+            self.faults.end_of(number).await;
+        }
         match verdict.end {
             None => Ok(()),
             Some(End::Error(error)) => {

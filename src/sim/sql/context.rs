@@ -100,6 +100,8 @@ pub(super) struct State {
     pub(super) cursors: HashMap<String, Cursor>,
     /// What was prepared by SQL.
     pub(super) prepared: HashMap<String, PreparedBySql>,
+    /// The session has crashed its own instance, and never answers again.
+    pub(super) crashed: bool,
     /// What the running statement has taken so far.
     pub(super) taken_locks: Vec<TakenLock>,
     /// Locks that end with the open transaction.
@@ -277,6 +279,7 @@ impl State {
             last_number: None,
             generated: None,
             sleep: Duration::ZERO,
+            crashed: false,
             cursors: HashMap::new(),
             prepared: HashMap::new(),
             taken_locks: Vec::new(),

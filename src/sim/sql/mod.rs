@@ -16,6 +16,7 @@ mod datetime;
 mod decimal;
 mod error;
 mod functions;
+mod injection;
 mod native;
 mod nesting;
 mod own_syntax;

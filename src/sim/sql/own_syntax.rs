@@ -2,13 +2,18 @@
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::injection::{self, Injection};
 use crate::id::EngineKind;
 
 /// A statement that the parser does not know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Statement {
     /// MySQL: `START TRANSACTION WITH CONSISTENT SNAPSHOT [, READ ONLY | READ WRITE]`.
     StartWithSnapshot { read_only: Option<bool> },
+    /// MySQL: `ALTER SYSTEM CRASH ...`, `ALTER SYSTEM SIMULATE ...`.
+    Inject(Injection),
+    /// MySQL: `SHOW VOLUME STATUS`.
+    ShowVolumeStatus,
     /// PostgreSQL: `FETCH name`, the next row.
     FetchNext(String),
     /// PostgreSQL: `VACUUM [(...)] [FULL] [FREEZE] [VERBOSE] [ANALYZE] [table, ...]`.
@@ -22,11 +27,16 @@ pub(super) enum Statement {
 /// Recognises a statement by its words; `None` leaves it to the parser.
 pub(super) fn parse(engine: EngineKind, words: &[&TokenWithSpan]) -> Option<Statement> {
     // None of them is longer; a long statement need not be looked at.
-    if words.len() > 12 {
+    if words.len() > 24 {
         return None;
     }
     let words: Vec<String> = words.iter().map(|token| word(&token.token)).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if engine == EngineKind::MySql
+        && let Some(injection) = injection::parse(&words)
+    {
+        return Some(Statement::Inject(injection));
+    }
     match (engine, words.as_slice()) {
         (
             EngineKind::MySql,
@@ -47,6 +57,7 @@ pub(super) fn parse(engine: EngineKind, words: &[&TokenWithSpan]) -> Option<Stat
             };
             Some(Statement::StartWithSnapshot { read_only })
         }
+        (EngineKind::MySql, ["SHOW", "VOLUME", "STATUS"]) => Some(Statement::ShowVolumeStatus),
         (EngineKind::Postgres, ["FETCH", name]) => Some(Statement::FetchNext(unquoted(name))),
         (EngineKind::Postgres, ["VACUUM", ..]) => Some(Statement::Vacuum),
         (EngineKind::Postgres, ["ABORT"] | ["ABORT", "WORK" | "TRANSACTION"]) => {

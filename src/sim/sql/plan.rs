@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::SqlType;
 use super::context::Isolation;
+use super::injection::Injection;
 use super::types::Type;
 use super::value::Column;
 
@@ -103,6 +104,8 @@ pub(super) enum Action {
     },
     /// Without a name, all.
     Deallocate(Option<String>),
+    /// Aurora's fault injection.
+    Inject(Injection),
     /// Takes the one lock for writing.
     LockTable,
     /// Refused inside of a transaction, else without an effect.

@@ -15,6 +15,8 @@ use super::instance::{InstanceState, Role};
 pub(crate) enum Command {
     /// The engine process dies. A writer's crash leads to a failover if a reader is there.
     Crash(InstanceId),
+    /// The engine process dies and starts anew in its role, as by Aurora's own fault injection.
+    CrashInPlace(InstanceId),
     /// A planned failover, to the named reader or to the best one.
     Failover(Option<InstanceId>),
     /// An orderly restart in the same role.

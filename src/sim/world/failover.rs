@@ -68,6 +68,21 @@ impl World {
         self.queue.push(detected_at, Due::Detected(self.failovers));
     }
 
+    /// The writer's process dies and comes back by itself, before anybody takes its place.
+    pub(super) fn crash_writer_in_place(
+        &mut self,
+        id: &InstanceId,
+        now: Duration,
+    ) -> Result<(), Refusal> {
+        if self.failover.is_some() {
+            return Err(Refusal::FailoverInProgress);
+        }
+        self.begin_outage(Some(id.clone()), Ending::Reset, now);
+        self.stop(id, Ending::Reset, now);
+        self.boot_at(id, now.saturating_add(self.timeline.restart), now);
+        Ok(())
+    }
+
     pub(super) fn restart_writer(&mut self, id: &InstanceId, now: Duration) -> Result<(), Refusal> {
         if self.failover.is_some() {
             return Err(Refusal::FailoverInProgress);

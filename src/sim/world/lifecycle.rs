@@ -42,6 +42,20 @@ impl World {
         Ok(())
     }
 
+    pub(super) fn crash_in_place(&mut self, id: &InstanceId, now: Duration) -> Result<(), Refusal> {
+        let instance = self
+            .instances
+            .get(id)
+            .ok_or_else(|| Refusal::Unknown(id.clone()))?;
+        if !instance.is_up() {
+            return Err(Refusal::NotRunning(id.clone(), instance.state));
+        }
+        match instance.role {
+            Role::Writer => self.crash_writer_in_place(id, now),
+            Role::Reader => self.crash(id, now),
+        }
+    }
+
     pub(super) fn set_tier(&mut self, id: InstanceId, tier: u8) -> Result<(), Refusal> {
         if tier > TIER_MAX {
             return Err(Refusal::NoSuchTier(tier));

@@ -215,6 +215,7 @@ impl World {
         self.catch_up(now);
         match command {
             Command::Crash(id) => self.crash(&id, now)?,
+            Command::CrashInPlace(id) => self.crash_in_place(&id, now)?,
             Command::Failover(target) => self.request_failover(target, now)?,
             Command::Restart(id) => self.restart(&id, now)?,
             Command::Silence(id) => self.silence(&id, now)?,

@@ -223,6 +223,10 @@ impl<'a> Compiler<'a> {
                     snapshot: true,
                 }),
             ),
+            own_syntax::Statement::Inject(injection) => {
+                Draft::act("ALTER SYSTEM", Action::Inject(injection.clone()))
+            }
+            own_syntax::Statement::ShowVolumeStatus => volume_status(),
             own_syntax::Statement::FetchNext(name) => {
                 self.fetch(name.clone(), super::plan::Distance::Rows(1))?
             }
@@ -363,6 +367,15 @@ impl<'a> Compiler<'a> {
         self.traits.writes = true;
         self.traits.only_temporary = table.temporary;
     }
+}
+
+/// `SHOW VOLUME STATUS` (Aurora User Guide, "Displaying volume status for an Aurora MySQL DB
+/// cluster").
+fn volume_status() -> Draft {
+    let columns = ["Variable_name", "Value"].map(|name| Output::new(name, SqlType::Varchar));
+    let (disks, nodes) = (super::injection::DISKS, super::injection::NODES);
+    let sql = format!("SELECT 'Disks', '{disks}' UNION ALL SELECT 'Nodes', '{nodes}'");
+    Draft::rows("SHOW", Action::Query(sql), columns.into())
 }
 
 /// The type that the front is told: inner distinctions that the wire has not are dropped.

@@ -71,4 +71,8 @@ pub(super) const TABLE: &[Definition] = table! {
     MY   "release_all_locks" () => Kind(Int8), "sim_release_lock";
     MY   "is_used_lock" (Varchar) => Kind(Int8), "sim_used_lock";
     MY   "is_free_lock" (Varchar) => Kind(Int8), "sim_used_lock|'free'";
+    PG   "aurora_inject_crash" (Text) => Kind(Text), "sim_inject_crash";
+    PG   "aurora_inject_replica_failure" (Float8, Int8, Text) => Kind(Text), "sim_inject_replica_failure";
+    PG   "aurora_inject_disk_failure" (Float8, Int8, Bool, Int8) => Kind(Text), "sim_inject_disk";
+    PG   "aurora_inject_disk_congestion" (Float8, Int8, Bool, Int8, Float8, Float8) => Kind(Text), "sim_inject_disk";
 };

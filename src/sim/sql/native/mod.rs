@@ -3,6 +3,7 @@
 //! All their names start with `sim_`; the compiler lets no client call them by name.
 
 mod catalog;
+mod injection;
 mod locks;
 mod number;
 mod schema;
@@ -29,6 +30,7 @@ pub(super) fn register(connection: &Connection, context: &Arc<Context>) -> rusql
     };
     session::register(&registry)?;
     locks::register(&registry)?;
+    injection::register(&registry)?;
     catalog::register(&registry)?;
     schema::register(&registry)?;
     text::register(&registry)?;

@@ -9,6 +9,7 @@ use super::{
 use crate::id::EngineKind;
 use crate::sim::sql::SqlType;
 use crate::sim::sql::context::Context;
+use crate::sim::sql::injection::{DISKS, NODES};
 use crate::sim::sql::{functions, variables};
 
 pub(super) const TABLE: &[SystemRelation] = &[
@@ -38,6 +39,17 @@ pub(super) const TABLE: &[SystemRelation] = &[
     absent::DEPEND,
     absent::ENUM,
     absent::VIEWS,
+    SystemRelation {
+        is_function: true,
+        schema: "pg_catalog",
+        name: "aurora_show_volume_status",
+        is_topology: false,
+        columns: &[
+            column("disks", SqlType::Int8),
+            column("nodes", SqlType::Int8),
+        ],
+        source: Source::Rows(|_| vec![vec![json!(DISKS), json!(NODES)]]),
+    },
     SystemRelation {
         is_function: true,
         schema: "pg_catalog",

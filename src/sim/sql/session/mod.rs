@@ -199,6 +199,10 @@ impl Session {
         let reply = self
             .run_until_unlocked(statement, &plan, parameters)
             .await?;
+        if self.context.state().crashed {
+            // The answer dies with the instance.
+            std::future::pending::<()>().await;
+        }
         self.keep_taken_locks();
         let traits = plan.traits;
         let counts = [

@@ -8,6 +8,7 @@ use sqlparser::ast::Statement as Ast;
 
 use super::super::compile::quote_name;
 use super::super::context::Isolation;
+use super::super::injection::inject;
 use super::super::own_syntax;
 use super::super::plan::{Action, NewValue, Plan, Setting, Target, TransactionModes};
 use super::super::statement::{Statement, Syntax};
@@ -125,6 +126,7 @@ impl Session {
             Action::SetTransaction { modes, session } => self.set_transaction(*modes, *session),
             Action::Use(database) => self.use_database(database)?,
             Action::Discard { everything } => self.discard(*everything)?,
+            Action::Inject(injection) => inject(&self.context, injection)?,
             Action::Vacuum if self.is_in_transaction() => {
                 let message = "VACUUM cannot run inside a transaction block";
                 return Err(SqlError::new("25001", 0, message));

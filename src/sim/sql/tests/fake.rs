@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crate::id::{EngineKind, InstanceId};
-use crate::sim::host::{Count, Host, MASTER_SESSION_ID, StatusRow};
+use crate::sim::host::{Count, Host, MASTER_SESSION_ID, Order, StatusRow};
 
 /// 2026-01-31 12:34:56.789012 UTC.
 pub(super) const NOW_MICROS: i64 = 1_769_862_896_789_012;
@@ -17,6 +17,7 @@ pub(super) struct FakeHost {
     may_commit: AtomicBool,
     now: AtomicI64,
     counts: Mutex<Vec<Count>>,
+    orders: Mutex<Vec<Order>>,
 }
 
 impl FakeHost {
@@ -28,6 +29,7 @@ impl FakeHost {
             may_commit: AtomicBool::new(writer),
             now: AtomicI64::new(NOW_MICROS),
             counts: Mutex::default(),
+            orders: Mutex::default(),
         }
     }
 
@@ -43,6 +45,11 @@ impl FakeHost {
 
     pub(super) fn advance(&self, micros: i64) {
         self.now.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    /// What sessions have asked the cluster for.
+    pub(super) fn orders(&self) -> Vec<Order> {
+        self.orders.lock().expect("the orders").clone()
     }
 
     pub(super) fn counted(&self, what: Count) -> usize {
@@ -125,6 +132,10 @@ impl Host for FakeHost {
 
     fn elapsed_micros(&self) -> u64 {
         5_000_000
+    }
+
+    fn order(&self, order: Order) {
+        self.orders.lock().expect("the orders").push(order);
     }
 
     fn count(&self, what: Count) {

@@ -2,6 +2,7 @@
 
 mod cases;
 mod fake;
+mod injection;
 mod ledger;
 mod limits;
 mod locks;
