@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::SinkExt;
+
 use aurora_driver::{Cluster, ErrorKind, Outcome, Postgres};
 
 use crate::database::{Database, eventually, start, start_with};
@@ -106,13 +109,31 @@ async fn a_stream_that_outlives_its_connection_holds_up_nobody() {
 async fn a_copy_leaves_its_connection_for_the_next_user() {
     let (_simulated, cluster) = start::<Postgres>().await;
     let writer = cluster.writer().await.unwrap();
-    // The simulator refuses COPY, and says so; the connection goes on.
-    let refused = writer
-        .copy_in::<_, bytes::Bytes>("COPY t (n) FROM STDIN")
-        .await;
-    let error = refused.err().expect("the simulator has no COPY");
+    let copy = "COPY t (n) FROM STDIN";
+    let sink = writer.copy_in(copy).await.unwrap();
+    let mut sink = std::pin::pin!(sink);
+    sink.send(Bytes::from_static(b"1\n2\n")).await.unwrap();
+    assert_eq!(sink.finish().await.unwrap(), 2);
+
+    // One that is left half way takes nothing in, and one that fails says so.
+    {
+        let sink = writer.copy_in(copy).await.unwrap();
+        let mut sink = std::pin::pin!(sink);
+        sink.send(Bytes::from_static(b"3\n")).await.unwrap();
+    }
+    let sink = writer.copy_in(copy).await.unwrap();
+    let mut sink = std::pin::pin!(sink);
+    sink.send(Bytes::from_static(b"four\n")).await.unwrap();
+    let error = sink.finish().await.unwrap_err();
+    let code = error.code().map(|code| code.code());
+    assert_eq!(code, Some("22P02"), "{error}");
+    drop(writer);
+    assert_eq!(rows(&cluster).await, 2);
+    let refused = cluster.writer().await.unwrap();
+    let refused = refused.copy_in::<_, Bytes>("COPY nowhere FROM STDIN").await;
+    let error = refused.err().expect("there is no such table");
     assert_eq!(error.outcome(), Outcome::Rejected, "{error}");
-    writer.batch_execute("SELECT 1").await.unwrap();
+    assert_eq!(rows(&cluster).await, 2);
 }
 
 #[tokio::test]

@@ -22,7 +22,11 @@ impl Compiler<'_> {
         Ok(typed)
     }
 
-    fn aggregate_call(&mut self, name: &str, function: &Function) -> Result<Typed, SqlError> {
+    pub(super) fn aggregate_call(
+        &mut self,
+        name: &str,
+        function: &Function,
+    ) -> Result<Typed, SqlError> {
         let (arguments, duplicates, clauses) = self.argument_list(name, &function.args)?;
         let distinct = match duplicates {
             Some(DuplicateTreatment::Distinct) => "DISTINCT ",
@@ -36,22 +40,7 @@ impl Compiler<'_> {
         if star && name == "count" {
             return Ok(Typed::new(format!("count(*){filter}"), SqlType::Int8));
         }
-        let mut order = String::new();
-        let mut separator = None;
-        for clause in clauses {
-            match clause {
-                FunctionArgumentClause::OrderBy(exprs) => order = self.order_by_inside(exprs)?,
-                FunctionArgumentClause::Separator(value) => {
-                    separator = match &value.value {
-                        Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => {
-                            Some(quote_text(text))
-                        }
-                        other => return Err(self.unsupported(format!("SEPARATOR {other}"))),
-                    };
-                }
-                other => return Err(self.unsupported(format!("{other} in {name}()"))),
-            }
-        }
+        let (order, mut separator) = self.aggregate_clauses(name, clauses)?;
         let values = self.argument_values(name, arguments)?;
         let argument = match values.as_slice() {
             [argument] => argument.clone(),
@@ -90,6 +79,31 @@ impl Compiler<'_> {
             }
             other => return Err(self.unsupported(format!("the aggregate {other}()"))),
         })
+    }
+
+    /// `ORDER BY` and `SEPARATOR` within an aggregate's parentheses.
+    fn aggregate_clauses(
+        &mut self,
+        name: &str,
+        clauses: &[FunctionArgumentClause],
+    ) -> Result<(String, Option<String>), SqlError> {
+        let mut order = String::new();
+        let mut separator = None;
+        for clause in clauses {
+            match clause {
+                FunctionArgumentClause::OrderBy(exprs) => order = self.order_by_inside(exprs)?,
+                FunctionArgumentClause::Separator(value) => {
+                    separator = match &value.value {
+                        Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => {
+                            Some(quote_text(text))
+                        }
+                        other => return Err(self.unsupported(format!("SEPARATOR {other}"))),
+                    };
+                }
+                other => return Err(self.unsupported(format!("{other} in {name}()"))),
+            }
+        }
+        Ok((order, separator))
     }
 
     fn sum(

@@ -103,8 +103,10 @@ impl Compiler<'_> {
 
     /// A condition, as `WHERE` and `AND` take it.
     pub(super) fn condition(&mut self, expr: &Expr, clause: &str) -> Result<String, SqlError> {
-        let typed = self.expression(expr)?;
-        self.as_condition(typed, clause)
+        let allowed = std::mem::replace(&mut self.windows_allowed, false);
+        let typed = self.expression(expr);
+        self.windows_allowed = allowed;
+        self.as_condition(typed?, clause)
     }
 
     pub(super) fn as_condition(&mut self, typed: Typed, clause: &str) -> Result<String, SqlError> {

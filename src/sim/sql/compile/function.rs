@@ -26,11 +26,11 @@ impl Compiler<'_> {
         if let ("array", FunctionArguments::Subquery(query)) = (name.as_str(), &function.args) {
             return self.array_of_query(query);
         }
-        if function.over.is_some() {
-            return Err(self.unsupported(format!("{name}() OVER")));
-        }
         if !function.within_group.is_empty() || function.null_treatment.is_some() {
             return Err(self.unsupported(format!("WITHIN GROUP or NULLS in {name}()")));
+        }
+        if let Some(over) = &function.over {
+            return self.window_call(&name, function, over);
         }
         if functions::is_aggregate(self.engine, &name) {
             return self.aggregate(&name, function);

@@ -34,6 +34,7 @@ mod show_schema;
 mod temporal;
 mod typed;
 mod utility;
+mod window;
 mod word_function;
 
 use std::sync::Arc;
@@ -134,6 +135,10 @@ struct Compiler<'a> {
     strict_groups: bool,
     /// Columns named so far that are neither grouped by nor in an aggregate.
     ungrouped: Vec<String>,
+    /// Whether window functions may be called here.
+    windows_allowed: bool,
+    /// The windows of `WINDOW` clauses in view, the innermost last.
+    named_windows: Vec<(String, ast::WindowSpec)>,
 }
 
 /// Deeper nesting than this is refused; a level costs a few kilobytes of stack.
@@ -176,6 +181,8 @@ impl<'a> Compiler<'a> {
                     .is_some_and(|mode| mode.contains("ONLY_FULL_GROUP_BY")),
             },
             ungrouped: Vec::new(),
+            windows_allowed: true,
+            named_windows: Vec::new(),
         }
     }
 

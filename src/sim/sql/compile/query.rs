@@ -74,9 +74,15 @@ impl Compiler<'_> {
             Some(with) => self.with(with)?,
             None => String::new(),
         };
-        let body = self.body(&query.body)?;
+        let first_of_each = distinct_on(query).filter(|_| self.is_postgres());
+        let body = match first_of_each {
+            Some((select, on)) => self.distinct_on(select, on, query.order_by.as_ref())?,
+            None => self.body(&query.body)?,
+        };
         let mut sql = format!("{with}{}", body.sql);
-        if let Some(order_by) = &query.order_by {
+        if let Some(order_by) = &query.order_by
+            && first_of_each.is_none()
+        {
             sql.push_str(&self.order_by(order_by, &body)?);
         }
         sql.push_str(&self.limit(query)?);
@@ -440,4 +446,15 @@ pub(super) fn rename(output: &[Output], names: &[String]) -> Vec<RelationColumn>
             of: column.of,
         });
     columns.collect()
+}
+
+/// The select and the expressions of a `SELECT DISTINCT ON`.
+fn distinct_on(query: &Query) -> Option<(&ast::Select, &[Expr])> {
+    match &*query.body {
+        SetExpr::Select(select) => match &select.distinct {
+            Some(ast::Distinct::On(on)) => Some((select, on)),
+            _ => None,
+        },
+        _ => None,
+    }
 }

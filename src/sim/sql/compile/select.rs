@@ -19,7 +19,11 @@ impl Compiler<'_> {
         self.scopes.push(scope);
         // What an expression further out has named so far is not this query's business.
         let outer = std::mem::take(&mut self.ungrouped);
+        let windows = self.named_windows.len();
+        let allowed = std::mem::replace(&mut self.windows_allowed, true);
         let result = self.select_in_scope(select, &from);
+        self.windows_allowed = allowed;
+        self.named_windows.truncate(windows);
         self.ungrouped.splice(0..0, outer);
         let scope = self.scopes.pop().unwrap_or_default();
         let (sql, output) = result?;
@@ -37,7 +41,6 @@ impl Compiler<'_> {
             (!select.cluster_by.is_empty(), "CLUSTER BY"),
             (!select.distribute_by.is_empty(), "DISTRIBUTE BY"),
             (!select.sort_by.is_empty(), "SORT BY"),
-            (!select.named_window.is_empty(), "WINDOW"),
             (select.qualify.is_some(), "QUALIFY"),
             (select.value_table_mode.is_some(), "AS VALUE"),
         ];
@@ -57,6 +60,7 @@ impl Compiler<'_> {
             Some(Distinct::Distinct) => "DISTINCT ",
             Some(Distinct::On(_)) => return Err(self.unsupported("DISTINCT ON")),
         };
+        self.define_windows(select)?;
         let (items, output) = self.projection(&select.projection)?;
         let mut sql = format!("SELECT {distinct}{items}{from}");
         if let Some(condition) = &select.selection {

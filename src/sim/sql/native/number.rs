@@ -1,6 +1,6 @@
 //! Functions on numbers: exact decimals, and division as each dialect has it.
 
-use rusqlite::functions::{Aggregate, Context as Call, FunctionFlags};
+use rusqlite::functions::{Aggregate, Context as Call, FunctionFlags, WindowAggregate};
 
 use super::{Arguments, Registry};
 use crate::id::EngineKind;
@@ -23,7 +23,7 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
         let total = Total { engine, average };
         registry
             .connection
-            .create_aggregate_function(name, 1, flags, total)?;
+            .create_window_function(name, 1, flags, total)?;
     }
     Ok(())
 }
@@ -277,6 +277,12 @@ impl Aggregate<SoFar, Option<String>> for Total {
         _: &mut Call<'_>,
         so_far: Option<SoFar>,
     ) -> rusqlite::Result<Option<String>> {
+        self.result(so_far.as_ref())
+    }
+}
+
+impl Total {
+    fn result(&self, so_far: Option<&SoFar>) -> rusqlite::Result<Option<String>> {
         let Some(so_far) = so_far.filter(|so_far| so_far.count > 0) else {
             return Ok(None);
         };
@@ -291,5 +297,25 @@ impl Aggregate<SoFar, Option<String>> for Total {
                 "numeric overflow".into(),
             )),
         }
+    }
+}
+
+impl WindowAggregate<SoFar, Option<String>> for Total {
+    fn value(&self, so_far: Option<&mut SoFar>) -> rusqlite::Result<Option<String>> {
+        self.result(so_far.as_deref())
+    }
+
+    fn inverse(&self, call: &mut Call<'_>, so_far: &mut SoFar) -> rusqlite::Result<()> {
+        let value = Value::from(call.get_raw(0));
+        if matches!(value, Value::Null) {
+            return Ok(());
+        }
+        so_far.count -= 1;
+        let number = decimal_of(&value);
+        so_far.sum = so_far
+            .sum
+            .zip(number)
+            .and_then(|(sum, number)| sum.subtract(number));
+        Ok(())
     }
 }
