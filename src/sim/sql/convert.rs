@@ -3,7 +3,7 @@
 
 use super::decimal::Decimal;
 use super::types::{Family, Type};
-use super::{SqlError, SqlType, Value, datetime};
+use super::{SqlError, SqlType, Value, array, datetime};
 use crate::id::EngineKind;
 
 /// Converts a value into the inner form of a type.
@@ -33,12 +33,55 @@ pub(super) fn convert(
         SqlType::Numeric => to_numeric(engine, value, to),
         SqlType::Text | SqlType::Varchar => to_text(engine, value, from, to),
         SqlType::Json => to_json(engine, value),
+        SqlType::BoolArray
+        | SqlType::Int2Array
+        | SqlType::Int4Array
+        | SqlType::Int8Array
+        | SqlType::Float8Array
+        | SqlType::TextArray
+        | SqlType::UuidArray => to_array(engine, value, from, to.kind),
         SqlType::Bytes => to_bytes(engine, value),
         SqlType::Date | SqlType::Timestamp | SqlType::TimestampTz => to_moment(engine, value, to),
         SqlType::Time => to_time(engine, value, from),
         SqlType::Interval => to_interval(engine, value),
         SqlType::Uuid => to_uuid(engine, value),
     }
+}
+
+/// A list in its inner form, or a literal such as `{1,2}`.
+fn to_array(
+    engine: EngineKind,
+    value: Value,
+    from: SqlType,
+    to: SqlType,
+) -> Result<Value, SqlError> {
+    let element = to.element().unwrap_or(SqlType::Text);
+    let Value::Text(text) = &value else {
+        return Err(invalid(engine, to, &value));
+    };
+    // A list of the same family; or one that a front has put into its inner form.
+    let listed = match from.element().is_some() || text.starts_with('[') {
+        true => array::from_inner(text),
+        false => None,
+    };
+    let elements = listed.or_else(|| {
+        let elements = array::parse_literal(text)?.into_iter();
+        Some(
+            elements
+                .map(|it| it.map_or(Value::Null, Value::Text))
+                .collect(),
+        )
+    });
+    let Some(elements) = elements else {
+        let shown: String = text.chars().take(100).collect();
+        let message = format!("malformed array literal: \"{shown}\"");
+        return Err(SqlError::of(engine, "22P02", (1366, "HY000"), message));
+    };
+    let converted = elements
+        .into_iter()
+        .map(|element_value| convert(engine, element_value, SqlType::Unknown, element.into()));
+    let converted: Vec<Value> = converted.collect::<Result<_, _>>()?;
+    Ok(Value::Text(array::to_inner(converted)))
 }
 
 fn invalid(engine: EngineKind, kind: SqlType, value: &Value) -> SqlError {

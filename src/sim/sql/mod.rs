@@ -7,6 +7,7 @@
 //!
 //! Not here: bytes on the wire (`front`), roles and faults (`world`), the file (`volume`).
 
+pub(crate) mod array;
 mod catalog;
 mod compile;
 mod context;

@@ -5,7 +5,7 @@
 //! one (SQLite documentation, "Datatypes", section 3.1) and from which the true type is read
 //! back. So the catalog is the schema itself and cannot disagree with it.
 
-use sqlparser::ast::{CharacterLength, DataType, ExactNumberInfo, TimezoneInfo};
+use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, TimezoneInfo};
 
 use super::{SqlError, SqlType};
 use crate::id::EngineKind;
@@ -54,6 +54,7 @@ pub(super) enum Family {
     Interval,
     Uuid,
     Json,
+    Array,
     Oid,
     Unknown,
 }
@@ -76,6 +77,13 @@ impl SqlType {
             Self::Interval => Family::Interval,
             Self::Uuid => Family::Uuid,
             Self::Json => Family::Json,
+            Self::BoolArray
+            | Self::Int2Array
+            | Self::Int4Array
+            | Self::Int8Array
+            | Self::Float8Array
+            | Self::TextArray
+            | Self::UuidArray => Family::Array,
             Self::Oid => Family::Oid,
             Self::Unknown => Family::Unknown,
         }
@@ -134,6 +142,13 @@ impl SqlType {
             Self::Interval => "interval",
             Self::Uuid => "uuid",
             Self::Json => "json",
+            Self::BoolArray => "boolean[]",
+            Self::Int2Array => "smallint[]",
+            Self::Int4Array => "integer[]",
+            Self::Int8Array => "bigint[]",
+            Self::Float8Array => "double precision[]",
+            Self::TextArray => "text[]",
+            Self::UuidArray => "uuid[]",
             Self::Oid => "oid",
             Self::Unknown => "unknown",
         }
@@ -141,7 +156,7 @@ impl SqlType {
 }
 
 /// The words of the schema, with the type that each stands for.
-const WORDS: [(&str, SqlType); 19] = [
+const WORDS: [(&str, SqlType); 26] = [
     ("INT_BOOL", SqlType::Bool),
     ("INT2", SqlType::Int2),
     ("INT4", SqlType::Int4),
@@ -160,6 +175,13 @@ const WORDS: [(&str, SqlType); 19] = [
     ("INTERVAL", SqlType::Interval),
     ("TEXT_UUID", SqlType::Uuid),
     ("TEXT_JSON", SqlType::Json),
+    ("TEXT_LIST_BOOL", SqlType::BoolArray),
+    ("TEXT_LIST_2", SqlType::Int2Array),
+    ("TEXT_LIST_4", SqlType::Int4Array),
+    ("TEXT_LIST_8", SqlType::Int8Array),
+    ("TEXT_LIST_DOUBLE", SqlType::Float8Array),
+    ("TEXT_LIST_TEXT", SqlType::TextArray),
+    ("TEXT_LIST_UUID", SqlType::UuidArray),
     ("BLOB_OID", SqlType::Oid),
 ];
 
@@ -216,6 +238,13 @@ pub(super) fn from_sql(
         && arguments.is_empty()
     {
         return custom(engine, &name.to_string().to_ascii_lowercase());
+    }
+    if let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type
+        && engine == EngineKind::Postgres
+        && let (element, Generation::None) = from_sql(engine, element)?
+        && let Some(kind) = SqlType::array_of(element.kind)
+    {
+        return Ok((kind.into(), Generation::None));
     }
     let found = number(engine, data_type)
         .or_else(|| decimal(engine, data_type))

@@ -43,8 +43,46 @@ pub(crate) enum SqlType {
     Json,
     /// PostgreSQL's `regproc`, `oid`, `xid` and their like; inside: text or an integer.
     Oid,
+    /// PostgreSQL's arrays of one dimension; inside: a JSON list of the elements' inner forms.
+    BoolArray,
+    Int2Array,
+    Int4Array,
+    Int8Array,
+    Float8Array,
+    TextArray,
+    UuidArray,
     /// Not known: fronts send it as text.
     Unknown,
+}
+
+impl SqlType {
+    /// The type of an array's elements.
+    pub(crate) fn element(self) -> Option<Self> {
+        Some(match self {
+            Self::BoolArray => Self::Bool,
+            Self::Int2Array => Self::Int2,
+            Self::Int4Array => Self::Int4,
+            Self::Int8Array => Self::Int8,
+            Self::Float8Array => Self::Float8,
+            Self::TextArray => Self::Text,
+            Self::UuidArray => Self::Uuid,
+            _ => return None,
+        })
+    }
+
+    /// The type of arrays of these elements.
+    pub(crate) fn array_of(element: Self) -> Option<Self> {
+        Some(match element {
+            Self::Bool => Self::BoolArray,
+            Self::Int2 => Self::Int2Array,
+            Self::Int4 => Self::Int4Array,
+            Self::Int8 => Self::Int8Array,
+            Self::Float8 => Self::Float8Array,
+            Self::Text | Self::Varchar => Self::TextArray,
+            Self::Uuid => Self::UuidArray,
+            _ => return None,
+        })
+    }
 }
 
 /// One column of a result.

@@ -89,6 +89,13 @@ fn shape(kind: SqlType) -> Shape {
         SqlType::Timestamp | SqlType::TimestampTz => (26, BINARY, plain, 6),
         SqlType::Json => (u32::MAX, BINARY, blob, 0),
         SqlType::Text
+        | SqlType::BoolArray
+        | SqlType::Int2Array
+        | SqlType::Int4Array
+        | SqlType::Int8Array
+        | SqlType::Float8Array
+        | SqlType::TextArray
+        | SqlType::UuidArray
         | SqlType::Varchar
         | SqlType::Interval
         | SqlType::Uuid
@@ -119,6 +126,13 @@ fn wire_type(kind: SqlType) -> ColumnType {
         SqlType::Json => ColumnType::MYSQL_TYPE_JSON,
         // PostgreSQL's own types have no name here; as text they lose nothing.
         SqlType::Text
+        | SqlType::BoolArray
+        | SqlType::Int2Array
+        | SqlType::Int4Array
+        | SqlType::Int8Array
+        | SqlType::Float8Array
+        | SqlType::TextArray
+        | SqlType::UuidArray
         | SqlType::Varchar
         | SqlType::Interval
         | SqlType::Uuid

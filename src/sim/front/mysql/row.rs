@@ -118,6 +118,13 @@ fn put_binary(row: &mut Vec<u8>, kind: SqlType, value: &Value) {
                 .serialize(row);
         }
         SqlType::Numeric
+        | SqlType::BoolArray
+        | SqlType::Int2Array
+        | SqlType::Int4Array
+        | SqlType::Int8Array
+        | SqlType::Float8Array
+        | SqlType::TextArray
+        | SqlType::UuidArray
         | SqlType::Text
         | SqlType::Varchar
         | SqlType::Bytes

@@ -67,6 +67,14 @@ impl Compiler<'_> {
                 Typed::new(format!("min({}{tail}", argument.sql), SqlType::Bool)
             }
             "bool_or" => Typed::new(format!("max({}{tail}", argument.sql), SqlType::Bool),
+            "array_agg" => {
+                let kind = self.array_of(argument.kind())?;
+                let sql = format!(
+                    "nullif(json_group_array({distinct}{}{tail}, '[]')",
+                    argument.sql
+                );
+                Typed::new(sql, kind)
+            }
             "string_agg" | "group_concat" => {
                 let text = self.coerce(argument, SqlType::Text.into(), Coercion::Explicit)?;
                 if !distinct.is_empty() {

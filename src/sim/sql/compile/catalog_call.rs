@@ -147,6 +147,14 @@ impl Compiler<'_> {
                 let sql = format!("sim_array_item({}, {})", array.sql, index.sql);
                 Ok(Typed::new(sql, SqlType::Int4))
             }
+            [ast::AccessExpr::Subscript(ast::Subscript::Index { index })]
+                if array.kind().element().is_some() =>
+            {
+                let element = array.kind().element().unwrap_or(SqlType::Text);
+                let index = self.expression_as(index, SqlType::Int8, Coercion::Implicit)?;
+                let sql = format!("({} ->> ({} - 1))", array.sql, index.sql);
+                Ok(Typed::new(sql, element))
+            }
             _ => Err(self.unsupported("a subscript or field of a value")),
         }
     }

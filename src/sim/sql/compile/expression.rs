@@ -42,6 +42,7 @@ impl Compiler<'_> {
                 else_result,
                 ..
             } => self.case(operand.as_deref(), conditions, else_result.as_deref()),
+            Expr::Array(array) if self.is_postgres() => self.array(&array.elem),
             Expr::Subquery(query) => self.scalar_subquery(query),
             Expr::Function(function) => self.function(function),
             Expr::Extract { field, expr, .. } => self.extract(field, expr),
@@ -231,6 +232,13 @@ impl Compiler<'_> {
     }
 
     fn cast(&mut self, expr: &Expr, data_type: &ast::DataType) -> Result<Typed, SqlError> {
+        if let Expr::Array(array) = expr
+            && array.elem.is_empty()
+            && let (of, _) = types::from_sql(self.engine, data_type)?
+            && of.kind.element().is_some()
+        {
+            return Ok(Typed::new("'[]'", of));
+        }
         let inner = self.expression(expr)?;
         let name = data_type.to_string().to_ascii_lowercase();
         let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);

@@ -1,7 +1,8 @@
 //! `FROM`: tables, system relations, functions, subqueries, joins.
 
 use sqlparser::ast::{
-    FunctionArg, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor, TableWithJoins,
+    Expr, FunctionArg, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
+    TableWithJoins,
 };
 
 use super::super::catalog::{self, Table};
@@ -148,6 +149,13 @@ impl Compiler<'_> {
                 let columns = rename(&output, &self.alias_columns(alias.as_ref()));
                 self.derived(&sql, name, columns, None)
             }
+            TableFactor::UNNEST {
+                alias,
+                array_exprs,
+                with_offset: false,
+                with_ordinality: false,
+                ..
+            } if self.is_postgres() => self.unnest(array_exprs, alias.as_ref())?,
             TableFactor::NestedJoin {
                 table_with_joins,
                 alias: None,
@@ -348,6 +356,36 @@ impl Compiler<'_> {
         Ok(self.derived(&sql, shown, columns, None))
     }
 
+    /// `unnest(array)`: a row for each element.
+    fn unnest(
+        &mut self,
+        arrays: &[Expr],
+        alias: Option<&TableAlias>,
+    ) -> Result<(String, Relation), SqlError> {
+        let [array] = arrays else {
+            return Err(self.unsupported("unnest() of several arrays"));
+        };
+        let array = self.expression(array)?;
+        let shown = self.alias_name(alias);
+        let shown = shown.unwrap_or_else(|| "unnest".to_owned());
+        let name = self.alias_columns(alias).into_iter().next();
+        let (sql, of) = match array.kind().element() {
+            Some(element) => {
+                let sql = format!("SELECT value FROM json_each({})", array.sql);
+                (sql, Type::from(element))
+            }
+            None if self.is_catalog_array(&array) => {
+                (items_of_text(&array.sql), SqlType::Text.into())
+            }
+            None => return Err(self.unknown_function("unnest", &[array])),
+        };
+        let columns = vec![RelationColumn {
+            name: name.unwrap_or_else(|| shown.clone()),
+            of,
+        }];
+        Ok(self.derived(&sql, shown, columns, None))
+    }
+
     fn function_factor(
         &mut self,
         name: &ObjectName,
@@ -381,12 +419,7 @@ impl Compiler<'_> {
                 (sql, Type::from(kind))
             }
             ("unnest", [array]) if self.is_catalog_array(array) => {
-                let sql = format!(
-                    "SELECT value FROM json_each('[\"' || replace(trim({0}, '{{}}'), ',', '\",\"') \
-                     || '\"]') WHERE trim({0}, '{{}}') <> ''",
-                    array.sql
-                );
-                (sql, Type::from(SqlType::Text))
+                (items_of_text(&array.sql), Type::from(SqlType::Text))
             }
             _ => {
                 // A scalar function in FROM is a table of one row.
@@ -397,6 +430,14 @@ impl Compiler<'_> {
         let columns = vec![RelationColumn { name: column, of }];
         Ok(self.derived(&sql, shown, columns, None))
     }
+}
+
+/// The items of an array in its text form, as the catalogs have them.
+fn items_of_text(array: &str) -> String {
+    format!(
+        "SELECT value FROM json_each('[\"' || replace(trim({array}, '{{}}'), ',', '\",\"') || '\"]') \
+         WHERE trim({array}, '{{}}') <> ''"
+    )
 }
 
 /// A table of the users as a relation.

@@ -128,6 +128,9 @@ impl Compiler<'_> {
         if let Some(typed) = self.special_call(name, &arguments)? {
             return Ok(typed);
         }
+        if let Some(typed) = self.array_call(name, &arguments)? {
+            return Ok(typed);
+        }
         if let Some(typed) = self.catalog_call(name, &arguments)? {
             return Ok(typed);
         }

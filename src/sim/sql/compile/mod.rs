@@ -9,6 +9,7 @@
 
 mod acknowledge;
 mod aggregate;
+mod array;
 mod catalog_call;
 mod change;
 mod coerce;

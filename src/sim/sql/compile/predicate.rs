@@ -61,6 +61,17 @@ impl Compiler<'_> {
                 right,
                 ..
             } => self.any(left, compare_op, right),
+            Expr::AllOp {
+                left,
+                compare_op,
+                right,
+            } if self.is_postgres() => {
+                let right = match &**right {
+                    Expr::Nested(inner) => inner,
+                    right => right,
+                };
+                self.any_of_array(left, compare_op, right, true)
+            }
             _ => return Ok(None),
         };
         typed.map(Some)
@@ -168,7 +179,7 @@ impl Compiler<'_> {
         ))
     }
 
-    /// `x = ANY (SELECT ...)` and `x = ANY (ARRAY[...])`; other arrays are not supported.
+    /// `x = ANY (SELECT ...)`, `x = ANY (array)`.
     fn any(
         &mut self,
         left: &Expr,
@@ -187,9 +198,11 @@ impl Compiler<'_> {
                 let array = self.expression(right)?;
                 match self.is_catalog_array(&array) {
                     true => self.any_of_catalog_array(left, &array),
-                    false => Err(self.unsupported("ANY of an array")),
+                    false => self.any_of_array(left, operator, right, false),
                 }
             }
+            (_, Expr::Subquery(_)) => Err(self.unsupported(format!("{operator} ANY (SELECT ...)"))),
+            _ if self.is_postgres() => self.any_of_array(left, operator, right, false),
             _ => Err(self.unsupported("ANY of an array")),
         }
     }

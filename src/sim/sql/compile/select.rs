@@ -271,7 +271,10 @@ impl Compiler<'_> {
                 let (_, name) = self.split_name(&function.name).ok()?;
                 Some(Name::Strong(name))
             }
-            Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => self.postgres_name(inner),
+            Expr::Nested(inner)
+            | Expr::Collate { expr: inner, .. }
+            | Expr::CompoundFieldAccess { root: inner, .. } => self.postgres_name(inner),
+            Expr::Array(_) => strong("array"),
             Expr::Cast {
                 expr, data_type, ..
             } => match self.postgres_name(expr) {

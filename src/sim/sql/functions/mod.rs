@@ -109,7 +109,9 @@ fn of_engine(engine: EngineKind) -> impl Iterator<Item = &'static Definition> {
 pub(super) fn is_aggregate(engine: EngineKind, name: &str) -> bool {
     match name {
         "count" | "sum" | "avg" | "min" | "max" => true,
-        "bool_and" | "bool_or" | "every" | "string_agg" => engine == EngineKind::Postgres,
+        "bool_and" | "bool_or" | "every" | "string_agg" | "array_agg" => {
+            engine == EngineKind::Postgres
+        }
         "group_concat" => engine == EngineKind::MySql,
         _ => false,
     }

@@ -26,7 +26,7 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
 }
 
 /// Object ids of the types (PostgreSQL's `pg_type.dat`).
-const OIDS: [(SqlType, i64); 18] = [
+const OIDS: [(SqlType, i64); 25] = [
     (SqlType::Bool, 16),
     (SqlType::Bytes, 17),
     (SqlType::Int8, 20),
@@ -45,6 +45,13 @@ const OIDS: [(SqlType, i64); 18] = [
     (SqlType::Interval, 1186),
     (SqlType::Numeric, 1700),
     (SqlType::Uuid, 2950),
+    (SqlType::BoolArray, 1000),
+    (SqlType::Int2Array, 1005),
+    (SqlType::Int4Array, 1007),
+    (SqlType::TextArray, 1009),
+    (SqlType::Int8Array, 1016),
+    (SqlType::Float8Array, 1022),
+    (SqlType::UuidArray, 2951),
 ];
 
 /// What PostgreSQL adds to a length: the header of a value (`VARHDRSZ`).

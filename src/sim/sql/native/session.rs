@@ -265,6 +265,13 @@ fn kind_by_number(number: i64) -> SqlType {
         S::Uuid,
         S::Json,
         S::Oid,
+        S::BoolArray,
+        S::Int2Array,
+        S::Int4Array,
+        S::Int8Array,
+        S::Float8Array,
+        S::TextArray,
+        S::UuidArray,
     ];
     let found = kinds.into_iter().find(|kind| *kind as i64 == number);
     found.unwrap_or(S::Unknown)

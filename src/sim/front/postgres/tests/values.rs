@@ -181,3 +181,43 @@ async fn a_parameter_that_does_not_fit_is_an_error_and_the_session_goes_on() {
     assert_eq!(super::code(&error.expect_err("no integer")), "22P03");
     client.execute(&insert, &[&7_i32]).await.expect("an insert");
 }
+
+#[tokio::test]
+async fn arrays_travel_both_ways_in_both_forms() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    let table = "create table lists (id int primary key, numbers int[], names text[], yes bool[], \
+        wide bigint[], real double precision[])";
+    client.batch_execute(table).await.expect("a table");
+    let (numbers, names) = (vec![Some(1_i32), None, Some(-3)], vec!["a", "", "b \"c\""]);
+    let insert = "insert into lists values (1, $1, $2, $3, $4, $5)";
+    let (yes, wide, real) = (vec![true, false], vec![i64::MAX], vec![0.5_f64]);
+    let rows = client
+        .execute(insert, &[&numbers, &names, &yes, &wide, &real])
+        .await;
+    assert_eq!(rows.expect("a row"), 1);
+    let row = client
+        .query_one("select * from lists", &[])
+        .await
+        .expect("a row");
+    assert_eq!(row.get::<_, Vec<Option<i32>>>(1), numbers);
+    assert_eq!(row.get::<_, Vec<String>>(2), names);
+    assert_eq!(row.get::<_, Vec<bool>>(3), yes);
+    assert_eq!(row.get::<_, Vec<i64>>(4), wide);
+    assert_eq!(row.get::<_, Vec<f64>>(5), real);
+    let wanted = vec![1_i32, 7];
+    let any = client
+        .query("select id from lists where id = any($1)", &[&wanted])
+        .await;
+    assert_eq!(any.expect("rows").len(), 1);
+    let text = client
+        .simple_query("select numbers, names, yes from lists")
+        .await
+        .expect("rows");
+    let tokio_postgres::SimpleQueryMessage::Row(row) = &text[1] else {
+        panic!("{text:?}");
+    };
+    assert_eq!(row.get(0), Some("{1,NULL,-3}"));
+    assert_eq!(row.get(1), Some("{a,\"\",\"b \\\"c\\\"\"}"));
+    assert_eq!(row.get(2), Some("{t,f}"));
+}

@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes};
 
 use super::encode::uuid;
-use super::{Format, Type, bytea, datetime, interval, name, numeric};
+use super::{Format, Type, array, bytea, datetime, interval, name, numeric};
 use crate::sim::front::postgres::failure::error;
 use crate::sim::sql::{SqlError, SqlType, Value};
 
@@ -21,7 +21,7 @@ pub(in super::super) fn decode(
     }
 }
 
-fn from_text(text: &str, kind: SqlType) -> Result<Value, SqlError> {
+pub(super) fn from_text(text: &str, kind: SqlType) -> Result<Value, SqlError> {
     let odd = || invalid(text, kind);
     let trimmed = text.trim();
     Ok(match kind {
@@ -53,6 +53,13 @@ fn from_text(text: &str, kind: SqlType) -> Result<Value, SqlError> {
         SqlType::Interval => Value::Integer(interval::parse(trimmed).ok_or_else(odd)?),
         SqlType::Uuid => Value::Text(uuid_text(uuid(trimmed).ok_or_else(odd)?)),
         SqlType::Json => json(text)?,
+        SqlType::BoolArray
+        | SqlType::Int2Array
+        | SqlType::Int4Array
+        | SqlType::Int8Array
+        | SqlType::Float8Array
+        | SqlType::TextArray
+        | SqlType::UuidArray => array::from_text(text, kind)?,
     })
 }
 
@@ -108,6 +115,13 @@ fn from_binary(
             json(utf8(&bytes)?)?
         }
         SqlType::Json => json(utf8(&bytes)?)?,
+        SqlType::BoolArray
+        | SqlType::Int2Array
+        | SqlType::Int4Array
+        | SqlType::Int8Array
+        | SqlType::Float8Array
+        | SqlType::TextArray
+        | SqlType::UuidArray => array::from_binary(bytes, kind, number)?,
         SqlType::Text | SqlType::Varchar => Value::Text(utf8(&bytes)?.to_owned()),
         // Of a type that is not known the binary form is not known either.
         SqlType::Unknown if oid != Type::TEXT.oid() && oid != Type::UNKNOWN.oid() => {

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Format, bytea, datetime, float, interval, name, numeric};
+use super::{Format, array, bytea, datetime, float, interval, name, numeric};
 use crate::sim::front::postgres::failure::error;
 use crate::sim::sql::{SqlError, SqlType, Value};
 
@@ -40,6 +40,9 @@ fn put_text(value: &Value, kind: SqlType, out: &mut BytesMut) {
         }
         (SqlType::Float4, Value::Real(number)) => {
             out.put_slice(float::float4_text(*number as f32).as_bytes());
+        }
+        (kind, Value::Text(list)) if kind.element().is_some() => {
+            array::put_text(list, kind, out);
         }
         (SqlType::Interval, Value::Integer(micros)) => {
             out.put_slice(interval::text(*micros).as_bytes());
@@ -117,6 +120,13 @@ fn put_binary(value: &Value, kind: SqlType, out: &mut BytesMut) -> Result<(), Sq
             out.put_i32(0);
             out.put_i32(0);
         }
+        SqlType::BoolArray
+        | SqlType::Int2Array
+        | SqlType::Int4Array
+        | SqlType::Int8Array
+        | SqlType::Float8Array
+        | SqlType::TextArray
+        | SqlType::UuidArray => array::put_binary(text(value, kind)?, kind, out)?,
         SqlType::Uuid => out.put_u128(uuid(text(value, kind)?).ok_or_else(odd)?),
     }
     Ok(())

@@ -2,6 +2,7 @@
 //!
 //! The binary forms are those of PostgreSQL's `*send` and `*recv` functions (`src/backend/utils/adt`).
 
+mod array;
 mod bytea;
 mod datetime;
 mod decode;
@@ -65,6 +66,13 @@ pub(super) fn size(kind: SqlType) -> i16 {
         | SqlType::TimestampTz => 8,
         SqlType::Interval | SqlType::Uuid => 16,
         SqlType::Numeric
+        | SqlType::BoolArray
+        | SqlType::Int2Array
+        | SqlType::Int4Array
+        | SqlType::Int8Array
+        | SqlType::Float8Array
+        | SqlType::TextArray
+        | SqlType::UuidArray
         | SqlType::Text
         | SqlType::Varchar
         | SqlType::Bytes
@@ -93,6 +101,14 @@ pub(super) fn from_oid(oid: u32) -> SqlType {
         Some(Type::INTERVAL) => SqlType::Interval,
         Some(Type::UUID) => SqlType::Uuid,
         Some(Type::JSON | Type::JSONB) => SqlType::Json,
+        Some(Type::BOOL_ARRAY) => SqlType::BoolArray,
+        Some(Type::INT2_ARRAY) => SqlType::Int2Array,
+        Some(Type::INT4_ARRAY) => SqlType::Int4Array,
+        Some(Type::INT8_ARRAY) => SqlType::Int8Array,
+        Some(Type::FLOAT8_ARRAY) => SqlType::Float8Array,
+        Some(Type::TEXT_ARRAY | Type::VARCHAR_ARRAY) => SqlType::TextArray,
+        Some(Type::UUID_ARRAY) => SqlType::UuidArray,
+
         Some(
             Type::OID | Type::XID | Type::CID | Type::REGPROC | Type::REGCLASS | Type::REGTYPE,
         ) => SqlType::Oid,
@@ -120,6 +136,13 @@ fn name(kind: SqlType) -> &'static str {
         SqlType::Interval => "interval",
         SqlType::Uuid => "uuid",
         SqlType::Json => "json",
+        SqlType::BoolArray => "boolean[]",
+        SqlType::Int2Array => "smallint[]",
+        SqlType::Int4Array => "integer[]",
+        SqlType::Int8Array => "bigint[]",
+        SqlType::Float8Array => "double precision[]",
+        SqlType::TextArray => "text[]",
+        SqlType::UuidArray => "uuid[]",
         SqlType::Oid => "oid",
     }
 }
@@ -144,6 +167,14 @@ fn wire_type(kind: SqlType) -> Type {
         SqlType::Interval => Type::INTERVAL,
         SqlType::Uuid => Type::UUID,
         SqlType::Json => Type::JSON,
+        SqlType::BoolArray => Type::BOOL_ARRAY,
+        SqlType::Int2Array => Type::INT2_ARRAY,
+        SqlType::Int4Array => Type::INT4_ARRAY,
+        SqlType::Int8Array => Type::INT8_ARRAY,
+        SqlType::Float8Array => Type::FLOAT8_ARRAY,
+        SqlType::TextArray => Type::TEXT_ARRAY,
+        SqlType::UuidArray => Type::UUID_ARRAY,
+
         SqlType::Oid => Type::OID,
     }
 }

@@ -172,7 +172,8 @@ fn a_type_named_by_a_client_is_the_one_that_goes_back() {
         }
     }
     assert_eq!(from_oid(0), SqlType::Unknown);
-    assert_eq!(from_oid(1009), SqlType::Unknown, "an array is not known");
+    assert_eq!(from_oid(1009), SqlType::TextArray);
+    assert_eq!(from_oid(600), SqlType::Unknown, "a point is not known");
 }
 
 #[test]

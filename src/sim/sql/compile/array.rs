@@ -1,0 +1,150 @@
+//! PostgreSQL's arrays: `ARRAY[...]`, `= ANY (...)`, subscripts, `array_agg`, `unnest`.
+
+use sqlparser::ast::{BinaryOperator, Expr};
+
+use super::super::types::Type;
+use super::super::{SqlError, SqlType};
+use super::Compiler;
+use super::coerce::Coercion;
+use super::typed::Typed;
+
+impl Compiler<'_> {
+    /// `ARRAY[a, b, ...]`.
+    pub(super) fn array(&mut self, elements: &[Expr]) -> Result<Typed, SqlError> {
+        if elements.is_empty() {
+            let error = SqlError::new("42P18", 0, "cannot determine type of empty array");
+            return Err(error.with_hint(
+                "Explicitly cast to the desired type, for example ARRAY[]::integer[].",
+            ));
+        }
+        let mut values = Vec::new();
+        for element in elements {
+            values.push(self.expression(element)?);
+        }
+        let common = match self.common_type(&values)? {
+            Type {
+                kind: SqlType::Unknown,
+                ..
+            } => SqlType::Text.into(),
+            common => common,
+        };
+        let kind = self.array_of(common.kind)?;
+        let mut sql = Vec::new();
+        for value in values {
+            sql.push(self.unify(value, common)?.sql);
+        }
+        Ok(Typed::new(format!("json_array({})", sql.join(", ")), kind))
+    }
+
+    pub(super) fn array_of(&self, element: SqlType) -> Result<SqlType, SqlError> {
+        SqlType::array_of(element).ok_or_else(|| {
+            self.unsupported(format!(
+                "an array of the type {}",
+                element.name(self.engine)
+            ))
+        })
+    }
+
+    /// `left operator ANY (array)`, and with `all` its counterpart.
+    pub(super) fn any_of_array(
+        &mut self,
+        left: &Expr,
+        operator: &BinaryOperator,
+        right: &Expr,
+        all: bool,
+    ) -> Result<Typed, SqlError> {
+        let word = match operator {
+            BinaryOperator::Eq => "=",
+            BinaryOperator::NotEq => "<>",
+            BinaryOperator::Lt => "<",
+            BinaryOperator::LtEq => "<=",
+            BinaryOperator::Gt => ">",
+            BinaryOperator::GtEq => ">=",
+            other => return Err(self.unsupported(format!("{other} ANY"))),
+        };
+        let mut left = self.expression(left)?;
+        let right = self.expression(right)?;
+        if left.is_untyped() && right.kind().element().is_none() {
+            left = self.typed_or_text(left)?;
+        }
+        let array = match right.is_untyped() {
+            true => {
+                let kind = self.array_of(left.kind())?;
+                self.coerce(right, kind.into(), Coercion::Implicit)?
+            }
+            false => right,
+        };
+        let Some(element) = array.kind().element() else {
+            let message = "op ANY/ALL (array) requires array on right side";
+            return Err(SqlError::new("42809", 0, message));
+        };
+        let item = Typed::new("item.value", element);
+        let test = self.compare(word, left, item)?;
+        let array = array.sql;
+        // As with IN, an answer that depends on a NULL is NULL.
+        let sql = match all {
+            false => format!(
+                "(SELECT CASE WHEN {array} IS NULL THEN NULL WHEN max({0}) THEN 1 \
+                 WHEN count(*) > count({0}) THEN NULL ELSE 0 END FROM json_each({array}) AS item)",
+                test.sql
+            ),
+            true => format!(
+                "(SELECT CASE WHEN {array} IS NULL THEN NULL WHEN NOT min({0}) THEN 0 \
+                 WHEN count(*) > count({0}) THEN NULL ELSE 1 END FROM json_each({array}) AS item)",
+                test.sql
+            ),
+        };
+        Ok(Typed::new(sql, SqlType::Bool))
+    }
+
+    /// Functions of arrays; `None` for other calls.
+    pub(super) fn array_call(
+        &mut self,
+        name: &str,
+        arguments: &[Typed],
+    ) -> Result<Option<Typed>, SqlError> {
+        let is_array = |typed: &Typed| typed.kind().element().is_some();
+        let typed = match (name, arguments) {
+            ("cardinality", [array]) if is_array(array) => {
+                Typed::new(format!("json_array_length({})", array.sql), SqlType::Int4)
+            }
+            ("array_length" | "array_upper", [array, dimension]) if is_array(array) => {
+                let first =
+                    self.coerce(dimension.clone(), SqlType::Int8.into(), Coercion::Implicit)?;
+                let sql = format!(
+                    "iif({} = 1, nullif(json_array_length({}), 0), NULL)",
+                    first.sql, array.sql
+                );
+                Typed::new(sql, SqlType::Int4)
+            }
+            ("array_append", [array, item]) if is_array(array) => {
+                let element = array.kind().element().unwrap_or(SqlType::Text);
+                let item = self.coerce(item.clone(), element.into(), Coercion::Implicit)?;
+                let sql = format!(
+                    "json_insert(coalesce({}, '[]'), '$[#]', {})",
+                    array.sql, item.sql
+                );
+                Typed::new(sql, array.of)
+            }
+            ("array_position", [array, item]) if is_array(array) => {
+                let element = array.kind().element().unwrap_or(SqlType::Text);
+                let item = self.coerce(item.clone(), element.into(), Coercion::Implicit)?;
+                let sql = format!(
+                    "(SELECT min(item.key) + 1 FROM json_each({}) AS item WHERE item.value IS {})",
+                    array.sql, item.sql
+                );
+                Typed::new(sql, SqlType::Int4)
+            }
+            ("array_to_string", [array, separator]) if is_array(array) => {
+                let separator = self.typed_or_text(separator.clone())?;
+                let sql = format!(
+                    "(SELECT coalesce(group_concat(item.value, {}), '') FROM json_each({}) AS item)",
+                    separator.sql, array.sql
+                );
+                Typed::new(sql, SqlType::Text)
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(typed))
+    }
+}
