@@ -7,6 +7,7 @@ use sqlparser::dialect::{Dialect, MySqlDialect, PostgreSqlDialect};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use super::compile::only_query;
 use super::plan::Plan;
 use super::{SqlError, SqlType, nesting, own_syntax};
 use crate::id::EngineKind;
@@ -107,6 +108,19 @@ impl Statement {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Parses a query that was compiled before, such as a view's.
+pub(super) fn parse_query(engine: EngineKind, text: &str) -> Result<ast::Query, SqlError> {
+    let dialect: &dyn Dialect = match engine {
+        EngineKind::Postgres => &PostgreSqlDialect {},
+        EngineKind::MySql => &MySqlDialect {},
+    };
+    let parsed = Parser::parse_sql(dialect, text);
+    let query = parsed
+        .ok()
+        .and_then(|mut statements| only_query(statements.pop()?));
+    query.ok_or_else(|| SqlError::internal(engine, "a view's text cannot be read"))
 }
 
 /// Splits a script and parses each of its statements.

@@ -40,6 +40,7 @@ impl Compiler<'_> {
         let existing = catalog::table(self.connection, &name).map_err(|it| self.internal(&it))?;
         if existing.is_some_and(|existing| existing.temporary || !create.temporary)
             || catalog::is_reserved(&name)
+            || self.refuse_view(&name).is_err()
         {
             if create.if_not_exists {
                 return Ok(Draft::act(

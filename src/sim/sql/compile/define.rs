@@ -224,6 +224,7 @@ impl Compiler<'_> {
         };
         match object_type {
             ObjectType::Table => self.drop_tables(names, *if_exists),
+            ObjectType::View => self.drop_views(names, *if_exists),
             ObjectType::Index => self.drop_indexes(names, table.as_ref(), *if_exists),
             other => Err(self.unsupported(format!("DROP {other}"))),
         }

@@ -196,7 +196,7 @@ impl Compiler<'_> {
     }
 
     /// A query in parentheses under a name, with its columns renamed.
-    fn derived(
+    pub(super) fn derived(
         &self,
         sql: &str,
         name: String,
@@ -255,6 +255,10 @@ impl Compiler<'_> {
             let found = catalog::table(self.connection, &table).map_err(|it| self.internal(&it))?;
             if let Some(found) = found {
                 return Ok(self.user_factor(&found, shown, alias));
+            }
+            let renamed = self.alias_columns(alias);
+            if let Some(view) = self.view_factor(&table, &shown, &renamed)? {
+                return Ok(view);
             }
         }
         let schema_here = match (&schema, self.engine) {

@@ -35,6 +35,7 @@ mod show_schema;
 mod temporal;
 mod typed;
 mod utility;
+mod view;
 mod window;
 mod word_function;
 
@@ -55,6 +56,7 @@ use scope::{RelationColumn, Scope};
 
 pub(super) use cursor::PreparedBySql;
 pub(super) use typed::quote_name;
+pub(super) use view::only_query;
 
 /// Compiles a statement against the session's present catalog.
 pub(super) fn compile(
@@ -196,6 +198,7 @@ impl<'a> Compiler<'a> {
             S::Delete(delete) => self.delete(delete),
             S::Truncate(truncate) => self.truncate(truncate),
             S::CreateTable(create) => self.create_table(create),
+            S::CreateView(create) => self.create_view(create),
             S::CreateIndex(create) => self.create_index(create),
             S::AlterTable(alter) => self.alter_table(alter),
             S::Drop { .. } => self.drop_objects(statement),
@@ -346,6 +349,9 @@ impl<'a> Compiler<'a> {
             true => catalog::table(self.connection, &table).map_err(|it| self.internal(&it))?,
             false => None,
         };
+        if found.is_none() {
+            self.refuse_view(&table)?;
+        }
         found.ok_or_else(|| self.unknown_table(schema.as_deref(), &table))
     }
 

@@ -40,7 +40,7 @@ impl Compiler<'_> {
             } if !self.is_postgres() => {
                 let name = format!("Tables_in_{}", self.database);
                 let sql = format!(
-                    "SELECT name AS {} FROM sqlite_master WHERE type = 'table' \
+                    "SELECT name AS {} FROM sqlite_master WHERE type IN ('table', 'view') \
                      AND sim_is_visible(name) ORDER BY name",
                     quote_name(&name)
                 );

@@ -91,8 +91,8 @@ impl Compiler<'_> {
             } => {
                 let shown = format!("Tables_in_{}", self.database);
                 let sql = format!(
-                    "SELECT name AS {}, 'BASE TABLE' AS \"Table_type\" FROM sqlite_master \
-                     WHERE type = 'table' AND sim_is_visible(name) ORDER BY name",
+                    "SELECT name AS {}, iif(type = 'view', 'VIEW', 'BASE TABLE') AS \"Table_type\" \
+                     FROM sqlite_master WHERE type IN ('table', 'view') AND sim_is_visible(name) ORDER BY name",
                     super::quote_name(&shown)
                 );
                 let columns = vec![

@@ -38,8 +38,9 @@ pub(super) const TABLE: &[SystemRelation] = &[
             column("ENGINE", SqlType::Varchar),
         ],
         source: Source::Query(
-            "SELECT 'def', sim_info('database'), name, 'BASE TABLE', 'InnoDB'
-             FROM sqlite_master WHERE type = 'table' AND sim_is_visible(name)
+            "SELECT 'def', sim_info('database'), name,
+             iif(type = 'view', 'VIEW', 'BASE TABLE'), iif(type = 'view', NULL, 'InnoDB')
+             FROM sqlite_master WHERE type IN ('table', 'view') AND sim_is_visible(name)
              UNION ALL
              SELECT 'def', value ->> 0, value ->> 1, 'SYSTEM VIEW', NULL
              FROM json_each(sim_rows('system_tables'))",

@@ -165,8 +165,8 @@ pub(super) const TABLE: &[SystemRelation] = &[
             column("table_type", SqlType::Text),
         ],
         source: Source::Query(
-            "SELECT sim_info('database'), 'public', name, 'BASE TABLE' FROM sqlite_master
-             WHERE type = 'table' AND sim_is_visible(name)
+            "SELECT sim_info('database'), 'public', name, iif(type = 'view', 'VIEW', 'BASE TABLE')
+             FROM sqlite_master WHERE type IN ('table', 'view') AND sim_is_visible(name)
              UNION ALL
              SELECT sim_info('database'), value ->> 0, value ->> 1, 'VIEW'
              FROM json_each(sim_rows('system_tables'))",

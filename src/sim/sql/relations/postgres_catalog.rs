@@ -95,7 +95,7 @@ pub(super) const ATTRIBUTE: SystemRelation = table(
          sim_default(m.name, c.name, c.type, c.dflt_value) IS NOT NULL, '', '', 0,
          0, NULL, NULL, iif(sim_type_modifier(c.type) > 0 OR c.type LIKE 'TEXT%', 'x', 'p'), '', -1
      FROM sqlite_master m, pragma_table_info(m.name) c
-     WHERE m.type IN ('table', 'view') AND sim_is_visible(m.name)",
+     WHERE m.type = 'table' AND sim_is_visible(m.name)",
 );
 
 pub(super) const ATTRDEF: SystemRelation = table(

@@ -69,6 +69,7 @@ impl Session {
         let defines = match &**syntax {
             Ast::Insert(_) | Ast::Update(_) | Ast::Delete(_) => false,
             Ast::CreateTable(_)
+            | Ast::CreateView(_)
             | Ast::CreateIndex(_)
             | Ast::AlterTable(_)
             | Ast::Drop { .. }
