@@ -67,6 +67,11 @@ impl Compiler<'_> {
                 Typed::new(format!("min({}{tail}", argument.sql), SqlType::Bool)
             }
             "bool_or" => Typed::new(format!("max({}{tail}", argument.sql), SqlType::Bool),
+            "json_agg" | "jsonb_agg" | "json_arrayagg" => {
+                let value = self.json_value(argument)?;
+                let sql = format!("nullif(json_group_array({distinct}{value}{tail}, '[]')");
+                Typed::new(sql, SqlType::Json)
+            }
             "array_agg" => {
                 let kind = self.array_of(argument.kind())?;
                 let sql = format!(

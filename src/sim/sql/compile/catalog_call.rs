@@ -132,6 +132,24 @@ impl Compiler<'_> {
         Ok(Typed::new(sql, self.truth_type()))
     }
 
+    /// `pg_get_serial_sequence(table, column)`: the counter behind a generated column.
+    pub(super) fn serial_sequence(
+        &mut self,
+        table: &Typed,
+        column: &Typed,
+    ) -> Result<Typed, SqlError> {
+        let table = self.coerce(table.clone(), SqlType::Text.into(), Coercion::Implicit)?;
+        let column = self.coerce(column.clone(), SqlType::Text.into(), Coercion::Implicit)?;
+        let bare = format!("replace(replace({}, '\"', ''), 'public.', '')", table.sql);
+        let sql = format!(
+            "(SELECT 'public.' || {bare} || '_' || c.name || '_seq' FROM pragma_table_info({bare}) c \
+             WHERE c.name = {} AND (c.type LIKE '%\\_GENERATED%' ESCAPE '\\' \
+             OR c.type LIKE '%\\_ALWAYS%' ESCAPE '\\'))",
+            column.sql
+        );
+        Ok(Typed::new(sql, SqlType::Text))
+    }
+
     /// `array[n]`, counted from 1, over an array of the catalogs.
     pub(super) fn array_item(
         &mut self,

@@ -128,6 +128,14 @@ impl Compiler<'_> {
         if let Some(typed) = self.special_call(name, &arguments)? {
             return Ok(typed);
         }
+        if let ("pg_get_serial_sequence", [table, column]) = (name, arguments.as_slice())
+            && self.is_postgres()
+        {
+            return self.serial_sequence(table, column);
+        }
+        if let Some(typed) = self.json_call(name, &arguments)? {
+            return Ok(typed);
+        }
         if let Some(typed) = self.array_call(name, &arguments)? {
             return Ok(typed);
         }

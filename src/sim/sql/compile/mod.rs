@@ -22,6 +22,7 @@ mod from;
 mod function;
 mod grouping;
 mod insert;
+mod json;
 mod literal;
 mod name;
 mod operator;

@@ -78,6 +78,19 @@ impl Compiler<'_> {
                 let right = self.expression(right)?;
                 self.bits(left, operator, right)
             }
+            Op::Arrow
+            | Op::LongArrow
+            | Op::HashArrow
+            | Op::HashLongArrow
+            | Op::AtArrow
+            | Op::ArrowAt
+            | Op::Question => {
+                let right = self.expression(right)?;
+                match self.json_operator(&left, operator, &right)? {
+                    Some(typed) => Ok(typed),
+                    None => Err(self.no_operator(&operator.to_string(), &left, &right)),
+                }
+            }
             comparison => {
                 let symbol = self.comparison_symbol(comparison)?;
                 let right = self.expression(right)?;

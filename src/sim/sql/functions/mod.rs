@@ -109,10 +109,9 @@ fn of_engine(engine: EngineKind) -> impl Iterator<Item = &'static Definition> {
 pub(super) fn is_aggregate(engine: EngineKind, name: &str) -> bool {
     match name {
         "count" | "sum" | "avg" | "min" | "max" => true,
-        "bool_and" | "bool_or" | "every" | "string_agg" | "array_agg" => {
-            engine == EngineKind::Postgres
-        }
-        "group_concat" => engine == EngineKind::MySql,
+        "bool_and" | "bool_or" | "every" | "string_agg" | "array_agg" | "json_agg"
+        | "jsonb_agg" => engine == EngineKind::Postgres,
+        "group_concat" | "json_arrayagg" => engine == EngineKind::MySql,
         _ => false,
     }
 }

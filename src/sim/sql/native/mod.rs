@@ -4,6 +4,7 @@
 
 mod catalog;
 mod injection;
+mod json;
 mod locks;
 mod number;
 mod schema;
@@ -30,6 +31,7 @@ pub(super) fn register(connection: &Connection, context: &Arc<Context>) -> rusql
     };
     session::register(&registry)?;
     locks::register(&registry)?;
+    json::register(&registry)?;
     injection::register(&registry)?;
     catalog::register(&registry)?;
     schema::register(&registry)?;

@@ -24,6 +24,7 @@ pub(super) const TABLE: &[SystemRelation] = &[
     catalog::INDEXES,
     absent::AUTH_MEMBERS,
     absent::INHERITS,
+    absent::RANGE,
     absent::COLLATION,
     absent::DESCRIPTION,
     absent::POLICY,

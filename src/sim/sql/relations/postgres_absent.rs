@@ -36,10 +36,24 @@ pub(super) const INHERITS: SystemRelation = empty(
     "SELECT NULL, NULL, NULL, NULL WHERE false",
 );
 
+pub(super) const RANGE: SystemRelation = empty(
+    "pg_range",
+    &[
+        column("rngtypid", Oid),
+        column("rngsubtype", Oid),
+        column("rngmultitypid", Oid),
+    ],
+    "SELECT NULL, NULL, NULL WHERE false",
+);
+
 pub(super) const COLLATION: SystemRelation = empty(
     "pg_collation",
-    &[column("oid", Oid), column("collname", Text)],
-    "SELECT NULL, NULL WHERE false",
+    &[
+        column("oid", Oid),
+        column("collname", Text),
+        column("collnamespace", Oid),
+    ],
+    "SELECT NULL, NULL, NULL WHERE false",
 );
 
 pub(super) const DESCRIPTION: SystemRelation = empty(

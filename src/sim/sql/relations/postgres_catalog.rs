@@ -202,14 +202,18 @@ pub(super) const TYPE: SystemRelation = table(
         column("typcollation", Oid),
         column("typdefault", Text),
     ],
-    "WITH t(oid, name, len, category) AS (VALUES (16, 'bool', 1, 'B'), (17, 'bytea', -1, 'U'),
-         (19, 'name', 64, 'S'), (20, 'int8', 8, 'N'), (21, 'int2', 2, 'N'), (23, 'int4', 4, 'N'),
-         (25, 'text', -1, 'S'), (26, 'oid', 4, 'N'), (114, 'json', -1, 'U'),
-         (700, 'float4', 4, 'N'), (701, 'float8', 8, 'N'), (1042, 'bpchar', -1, 'S'),
-         (1043, 'varchar', -1, 'S'), (1082, 'date', 4, 'D'), (1083, 'time', 8, 'D'),
-         (1114, 'timestamp', 8, 'D'), (1184, 'timestamptz', 8, 'D'), (1186, 'interval', 16, 'T'),
-         (1700, 'numeric', -1, 'N'), (2950, 'uuid', 16, 'U'))
-     SELECT oid, name, 11, 10, len, 'b', category, ',', 0, 0, 0, 0, 0, -1, 0, NULL FROM t",
+    "WITH t(oid, name, len, category, arrays) AS (VALUES (16, 'bool', 1, 'B', 1000),
+         (17, 'bytea', -1, 'U', 0), (19, 'name', 64, 'S', 0), (20, 'int8', 8, 'N', 1016),
+         (21, 'int2', 2, 'N', 1005), (23, 'int4', 4, 'N', 1007), (25, 'text', -1, 'S', 1009),
+         (26, 'oid', 4, 'N', 0), (114, 'json', -1, 'U', 0), (700, 'float4', 4, 'N', 0),
+         (701, 'float8', 8, 'N', 1022), (1042, 'bpchar', -1, 'S', 0), (1043, 'varchar', -1, 'S', 0),
+         (1082, 'date', 4, 'D', 0), (1083, 'time', 8, 'D', 0), (1114, 'timestamp', 8, 'D', 0),
+         (1184, 'timestamptz', 8, 'D', 0), (1186, 'interval', 16, 'T', 0),
+         (1700, 'numeric', -1, 'N', 0), (2950, 'uuid', 16, 'U', 2951))
+     SELECT oid, name, 11, 10, len, 'b', category, ',', 0, 0, arrays, 0, 0, -1, 0, NULL FROM t
+     UNION ALL
+     SELECT arrays, '_' || name, 11, 10, -1, 'b', 'A', ',', 0, oid, 0, 0, 0, -1, 0, NULL
+     FROM t WHERE arrays <> 0",
 );
 
 pub(super) const ROLES: SystemRelation = table(

@@ -30,6 +30,7 @@ const POSTGRES: &[(&str, &str)] = &[
         include_str!("cases/postgres_expressions.txt"),
     ),
     ("names", include_str!("cases/postgres_names.txt")),
+    ("json", include_str!("cases/postgres_json.txt")),
     ("views", include_str!("cases/postgres_views.txt")),
     ("arrays", include_str!("cases/postgres_arrays.txt")),
     ("windows", include_str!("cases/postgres_windows.txt")),
