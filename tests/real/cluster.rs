@@ -45,8 +45,7 @@ shared_buffers = 32MB
 max_connections = 100
 dynamic_shared_memory_type = mmap
 log_line_prefix = '%m [%p] '
-log_min_messages = warning
-log_min_error_statement = panic
+log_min_messages = log
 jit = off
 ";
 
@@ -92,7 +91,12 @@ pub(crate) struct Promotion {
 }
 
 pub(crate) fn address(id: &str) -> Ipv4Addr {
-    Ipv4Addr::new(127, 0, 0, id.parse().expect("instances are named by numbers"))
+    Ipv4Addr::new(
+        127,
+        0,
+        0,
+        id.parse().expect("instances are named by numbers"),
+    )
 }
 
 impl RealCluster {
@@ -121,7 +125,12 @@ impl RealCluster {
             cluster.boot(id).await;
         }
         let primary = cluster.control(cluster.writer);
-        wait_for("both standbys", primary, "SELECT count(*) = 2 FROM pg_stat_replication WHERE state = 'streaming'").await;
+        wait_for(
+            "both standbys",
+            primary,
+            "SELECT count(*) = 2 FROM pg_stat_replication WHERE state = 'streaming'",
+        )
+        .await;
         cluster.wait_for_standbys(cluster.writer).await;
         cluster
     }
@@ -152,13 +161,18 @@ impl RealCluster {
             control.batch_execute(statement).await.expect("the schema");
         }
         // Functions in the catalog belong to one database.
-        let shop = connect(first, "shop", SUPERUSER).await.expect("the database is new");
+        let shop = connect(first, "shop", SUPERUSER)
+            .await
+            .expect("the database is new");
         let functions = include_str!("aurora.sql");
         shop.batch_execute(functions).await.expect("the functions");
         shop.batch_execute(TABLES).await.expect("the tables");
         self.shut_down(first).await;
         for id in &INSTANCES[1..] {
-            let (from, to) = (data.display().to_string(), self.data(id).display().to_string());
+            let (from, to) = (
+                data.display().to_string(),
+                self.data(id).display().to_string(),
+            );
             self.ground.run("/bin/cp".as_ref(), &["-a", &from, &to]);
         }
     }
@@ -171,9 +185,11 @@ impl RealCluster {
         self.writer
     }
 
+    /// The standbys that run.
     pub(crate) fn readers(&self) -> impl Iterator<Item = &'static str> {
-        let writer = self.writer;
-        INSTANCES.into_iter().filter(move |id| *id != writer)
+        let running = self.nodes.iter().filter(|(_, node)| node.server.is_some());
+        let ids = running.map(|(id, _)| *id);
+        ids.filter(|id| *id != self.writer)
     }
 
     /// What the driver is given: the first instance as the seed.
@@ -281,9 +297,8 @@ impl RealCluster {
 
     /// A standby goes to its primary from 127.0.0.1, as any client on loopback does.
     async fn replication_ports(&self, id: &str) -> Vec<u16> {
-        let question = format!(
-            "SELECT client_port FROM pg_stat_replication WHERE application_name = '{id}'"
-        );
+        let question =
+            format!("SELECT client_port FROM pg_stat_replication WHERE application_name = '{id}'");
         let rows = ask(self.control(self.writer), &question).await;
         let port = |text: String| text.parse().expect("a port");
         rows.into_iter().map(port).collect()
@@ -300,11 +315,8 @@ impl RealCluster {
     pub(crate) async fn best_standby(&self) -> &'static str {
         let mut best = None;
         for id in self.readers() {
-            let Some(control) = &self.nodes[id].control else {
-                continue;
-            };
             let question = "SELECT pg_last_wal_receive_lsn() - '0/0'::pg_lsn";
-            let received = ask(control, question).await;
+            let received = ask(self.control(id), question).await;
             let received: u64 = received[0].parse().expect("a position");
             if best.is_none_or(|(most, _)| received > most) {
                 best = Some((received, id));
@@ -316,8 +328,15 @@ impl RealCluster {
     /// Makes a standby the primary; the other one follows it from then on.
     pub(crate) async fn promote(&mut self, id: &'static str) -> Promotion {
         let ordered_at = Instant::now();
-        let done = ask(self.control(id), "SELECT pg_promote(true, 30)").await;
-        assert_eq!(done, ["t"], "{id} cannot be promoted");
+        // Its own way to wait looks every 100 ms.
+        let ordered = ask(self.control(id), "SELECT pg_promote(false)").await;
+        assert_eq!(ordered, ["t"], "{id} cannot be promoted");
+        wait_for(
+            "promotion",
+            self.control(id),
+            "SELECT NOT pg_is_in_recovery()",
+        )
+        .await;
         let done_at = Instant::now();
         let old = std::mem::replace(&mut self.writer, id);
         for other in INSTANCES {
@@ -337,7 +356,10 @@ impl RealCluster {
         let control = self.control(id);
         let source = self.source();
         let change = format!("ALTER SYSTEM SET primary_conninfo = '{source}'");
-        control.batch_execute(&change).await.expect("a superuser may");
+        control
+            .batch_execute(&change)
+            .await
+            .expect("a superuser may");
         ask(control, "SELECT pg_reload_conf()").await;
         self.wait_for_standbys(self.writer).await;
     }
@@ -348,7 +370,10 @@ impl RealCluster {
         let any = "SELECT count(*) > 0 FROM pg_stat_replication WHERE state = 'streaming'";
         wait_for("a standby", control, any).await;
         let change = "ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'";
-        control.batch_execute(change).await.expect("a superuser may");
+        control
+            .batch_execute(change)
+            .await
+            .expect("a superuser may");
         ask(control, "SELECT pg_reload_conf()").await;
         let set = "SELECT current_setting('synchronous_standby_names') <> ''";
         wait_for("the setting", control, set).await;
@@ -364,7 +389,8 @@ impl RealCluster {
         let data = self.data(id);
         self.ground.write(&data.join("standby.signal"), "");
         let source = format!("primary_conninfo = '{}'\n", self.source());
-        self.ground.write(&data.join("postgresql.auto.conf"), &source);
+        self.ground
+            .write(&data.join("postgresql.auto.conf"), &source);
     }
 
     /// Brings an earlier primary back as a standby, from a fresh copy: it may have written what

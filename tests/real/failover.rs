@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use aurora_driver::postgres::tokio_postgres::Client;
-use aurora_driver::{Cluster, ErrorKind, Postgres};
+use aurora_driver::{Cluster, Postgres};
 use tokio::task::JoinHandle;
 
 use crate::cluster::{PATIENCE, RealCluster};
@@ -32,7 +32,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    async fn strike(self, rig: &mut RealCluster, id: &'static str) {
+    pub(crate) async fn strike(self, rig: &mut RealCluster, id: &'static str) {
         match self {
             Self::Kill => rig.kill(id),
             Self::Stop => rig.stop(id),
@@ -118,7 +118,14 @@ pub(crate) async fn lose_the_writer(
     let writes = load.stop().await;
     check(&writes, &rig.written(new).await);
     assert_eq!(promotion.instance, new);
-    times(&writes, old, new, struck_at, accepted_at, promotion.done_at - promotion.ordered_at)
+    times(
+        &writes,
+        old,
+        new,
+        struck_at,
+        accepted_at,
+        promotion.done_at - promotion.ordered_at,
+    )
 }
 
 fn times(
@@ -139,10 +146,16 @@ fn times(
         .iter()
         .filter(|write| write.is_on(old) && !write.is_acknowledged())
         .collect();
-    let ends = || in_flight.iter().map(|write| write.ended_at.saturating_duration_since(struck_at));
+    let ends = || {
+        in_flight
+            .iter()
+            .map(|write| write.ended_at.saturating_duration_since(struck_at))
+    };
     let failures = writes.iter().filter(|write| !write.is_acknowledged());
     let unknown = |write: &&Write| {
-        let End::Failed { outcome, .. } = &write.end else { return false };
+        let End::Failed { outcome, .. } = &write.end else {
+            return false;
+        };
         *outcome == aurora_driver::Outcome::Unknown
     };
     let signed = |later: Instant, earlier: Instant| {
@@ -171,7 +184,11 @@ impl Poller {
             pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
             loop {
                 pace.tick().await;
-                if client.batch_execute("INSERT INTO polls DEFAULT VALUES").await.is_ok() {
+                if client
+                    .batch_execute("INSERT INTO polls DEFAULT VALUES")
+                    .await
+                    .is_ok()
+                {
                     return Instant::now();
                 }
                 assert!(!client.is_closed(), "the standby that is polled has ended");
@@ -182,7 +199,9 @@ impl Poller {
     /// When the first write was acknowledged.
     async fn accepted(mut self) -> Instant {
         let accepted = tokio::time::timeout(PATIENCE, &mut self.0).await;
-        accepted.expect("the new writer takes writes").expect("the poller does not panic")
+        accepted
+            .expect("the new writer takes writes")
+            .expect("the poller does not panic")
     }
 }
 
@@ -199,9 +218,4 @@ pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
         assert!(began.elapsed() < PATIENCE, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-}
-
-/// A call for the writer that is given up is no failure of a write.
-pub(crate) fn is_waiting(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::NoWriter | ErrorKind::Timeout)
 }

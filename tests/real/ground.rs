@@ -268,7 +268,9 @@ fn owner() -> Option<Owner> {
     }
     let users = fs::read_to_string("/etc/passwd").expect("there are users");
     let find = |name: &str| {
-        let mut lines = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        let mut lines = users
+            .lines()
+            .map(|line| line.split(':').collect::<Vec<_>>());
         let fields = lines.find(|fields| fields[0] == name)?;
         Some(Owner {
             user: fields[2].parse().ok()?,

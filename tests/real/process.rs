@@ -33,7 +33,11 @@ impl Server {
         let log = log.expect("the directory is writable");
         let errors = log.try_clone().expect("a file can be shared");
         command.stdout(Stdio::from(log)).stderr(Stdio::from(errors));
-        Self(command.spawn().expect("the server's program can be started"))
+        Self(
+            command
+                .spawn()
+                .expect("the server's program can be started"),
+        )
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
