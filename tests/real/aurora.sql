@@ -3,6 +3,7 @@
 -- They are replicated like everything else, so they answer by what the server itself is:
 -- `cluster_name` is the instance's identifier; the primary sees its standbys in
 -- pg_stat_replication; a standby sees its primary, from the address that it follows, and itself.
+-- With `aurora.members` set to a list, both show these too, dead or alive, as if just updated.
 -- Columns: Aurora User Guide, "aurora_replica_status".
 
 CREATE FUNCTION pg_catalog.aurora_version() RETURNS text
@@ -34,6 +35,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
 #variable_conflict use_column
 DECLARE
     own text := current_setting('cluster_name');
+    shown text[] := ARRAY[own];
 BEGIN
     IF NOT pg_is_in_recovery() THEN
         -- The own row has no time of its last update.
@@ -47,7 +49,9 @@ BEGIN
             NULL::timestamptz, r.reply_time, r.backend_xmin::text::bigint, 0::bigint,
             coalesce(extract(epoch FROM r.replay_lag) * 1e3, 0)::float8, 0::float8, 0::bigint,
             0::bigint, aurora_position(r.replay_lsn), 0::bigint, 0::bigint, 0, 0::float8
-        FROM pg_stat_replication r WHERE r.state = 'streaming';
+        FROM pg_stat_replication r WHERE r.state = 'streaming' AND r.application_name <> own;
+        shown := shown || ARRAY(SELECT r.application_name FROM pg_stat_replication r
+            WHERE r.state = 'streaming');
     ELSE
         RETURN QUERY SELECT aurora_followed(), 'MASTER_SESSION_ID',
             aurora_position(w.latest_end_lsn), NULL::bigint, NULL::bigint, NULL::bigint,
@@ -65,5 +69,12 @@ BEGIN
                 ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1e3
             END::float8, 0::float8, 0::bigint, 0::bigint,
             aurora_position(pg_last_wal_replay_lsn()), 0::bigint, 0::bigint, 0, 0::float8;
+        shown := shown || aurora_followed();
     END IF;
+    RETURN QUERY SELECT m.id, 'session-' || m.id, NULL::bigint, NULL::bigint, NULL::bigint,
+        0::bigint, 0::bigint, true, 0, NULL::timestamptz, clock_timestamp(), NULL::bigint,
+        0::bigint, 0::float8, 0::float8, 0::bigint, 0::bigint, NULL::bigint, 0::bigint, 0::bigint,
+        0, 0::float8
+    FROM unnest(string_to_array(current_setting('aurora.members', true), ',')) AS m (id)
+    WHERE m.id <> ALL (shown);
 END $$;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use aurora_driver::postgres::tokio_postgres::{self, Client, NoTls, SimpleQueryMessage};
@@ -64,10 +64,29 @@ CREATE TABLE writes (number bigint NOT NULL, server text NOT NULL);
 CREATE TABLE polls (at timestamptz NOT NULL DEFAULT now());
 GRANT ALL ON writes, polls TO app;";
 
+/// What `aurora_replica_status()` shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View {
+    /// Who replicates: a writer shows the standbys that follow it, a standby itself and its writer.
+    Replication,
+    /// All three at all times, dead or alive.
+    Members,
+}
+
+impl View {
+    fn settings(self) -> Vec<String> {
+        match self {
+            Self::Replication => Vec::new(),
+            Self::Members => vec![format!("aurora.members={}", INSTANCES.join(","))],
+        }
+    }
+}
+
 /// Three real servers.
 #[derive(Debug)]
 pub(crate) struct RealCluster {
     ground: Ground,
+    view: View,
     programs: PathBuf,
     nodes: BTreeMap<&'static str, Node>,
     writer: &'static str,
@@ -101,7 +120,7 @@ pub(crate) fn address(id: &str) -> Ipv4Addr {
 
 impl RealCluster {
     /// Starts all three, the first as the primary, and waits until both standbys follow it.
-    pub(crate) async fn start(ground: Ground) -> Self {
+    pub(crate) async fn start(ground: Ground, view: View) -> Self {
         let programs = postgres_programs().expect("the test needs it, so it was looked for");
         let nodes = INSTANCES.map(|id| {
             let node = Node {
@@ -112,6 +131,7 @@ impl RealCluster {
         });
         let mut cluster = Self {
             ground,
+            view,
             programs,
             nodes: nodes.into(),
             writer: INSTANCES[0],
@@ -138,23 +158,8 @@ impl RealCluster {
     /// Fills a data directory and copies it: standbys begin as the primary's twins.
     async fn initialize(&mut self) {
         let first = self.writer;
-        let password = self.ground.directory().join("password");
-        self.ground.write(&password, PASSWORD);
         let data = self.data(first);
-        self.ground.run(
-            &self.programs.join("initdb"),
-            &[
-                "--no-sync",
-                "--no-instructions",
-                "--encoding=UTF8",
-                "--auth=scram-sha-256",
-                &format!("--username={SUPERUSER}"),
-                &format!("--pwfile={}", password.display()),
-                &format!("--pgdata={}", data.display()),
-            ],
-        );
-        self.ground.write(&data.join("pg_hba.conf"), ACCESS);
-        self.ground.write(&data.join("postgresql.conf"), SETTINGS);
+        initialize(&self.ground, &self.programs, &data);
         self.boot(first).await;
         let control = self.control(first);
         for statement in SCHEMA.lines() {
@@ -220,23 +225,8 @@ impl RealCluster {
     }
 
     async fn boot(&mut self, id: &'static str) {
-        let mut command = self.ground.command(&self.programs.join("postgres"));
-        command
-            .arg(format!("-D{}", self.data(id).display()))
-            .args(["-c", &format!("listen_addresses={}", address(id))])
-            .args(["-c", &format!("cluster_name={id}")]);
-        let mut server = Server::start(&self.ground, id, command);
-        let began = Instant::now();
-        let control = loop {
-            match connect(id, "postgres", SUPERUSER).await {
-                Ok(control) => break control,
-                Err(error) => {
-                    assert!(!server.has_ended(), "{id} has ended: {error}");
-                    assert!(began.elapsed() < PATIENCE, "{id} does not start: {error}");
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            }
-        };
+        let (server, control) =
+            launch(&self.ground, &self.programs, id, &self.view.settings()).await;
         self.nodes.insert(
             id,
             Node {
@@ -428,6 +418,53 @@ impl RealCluster {
     }
 }
 
+/// Fills a data directory.
+pub(crate) fn initialize(ground: &Ground, programs: &Path, data: &Path) {
+    let password = ground.directory().join("password");
+    ground.write(&password, PASSWORD);
+    ground.run(
+        &programs.join("initdb"),
+        &[
+            "--no-sync",
+            "--no-instructions",
+            "--encoding=UTF8",
+            "--auth=scram-sha-256",
+            &format!("--username={SUPERUSER}"),
+            &format!("--pwfile={}", password.display()),
+            &format!("--pgdata={}", data.display()),
+        ],
+    );
+    ground.write(&data.join("pg_hba.conf"), ACCESS);
+    ground.write(&data.join("postgresql.conf"), SETTINGS);
+}
+
+/// Starts a server on its data directory, and waits until it takes connections.
+pub(crate) async fn launch(
+    ground: &Ground,
+    programs: &Path,
+    id: &str,
+    settings: &[String],
+) -> (Server, Client) {
+    let mut command = ground.command(&programs.join("postgres"));
+    command
+        .arg(format!("-D{}", ground.directory().join(id).display()))
+        .args(["-c", &format!("listen_addresses={}", address(id))])
+        .args(["-c", &format!("cluster_name={id}")])
+        .args(settings.iter().flat_map(|setting| ["-c", setting.as_str()]));
+    let mut server = Server::start(ground, id, command);
+    let began = Instant::now();
+    loop {
+        match connect(id, "postgres", SUPERUSER).await {
+            Ok(control) => return (server, control),
+            Err(error) => {
+                assert!(!server.has_ended(), "{id} has ended: {error}");
+                assert!(began.elapsed() < PATIENCE, "{id} does not start: {error}");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+}
+
 /// A server that only runs some of the time, like one on a machine that is much too small.
 #[derive(Debug)]
 pub(crate) struct Slowness(JoinHandle<()>, Processes);
@@ -472,7 +509,7 @@ async fn connect(id: &str, database: &str, user: &str) -> Result<Client, tokio_p
 }
 
 /// The first column of the answer.
-async fn ask(client: &Client, question: &str) -> Vec<String> {
+pub(crate) async fn ask(client: &Client, question: &str) -> Vec<String> {
     let answer = tokio::time::timeout(PATIENCE, client.simple_query(question)).await;
     let messages = answer.expect("an answer in time");
     let messages = messages.unwrap_or_else(|error| panic!("{question}: {error}"));

@@ -4,7 +4,7 @@
 //! as SQL functions over the true state of replication (`aurora.sql`). Needed are PostgreSQL's
 //! server programs (Debian: `postgresql-15`; or name their directory in `PG_BIN`), for single
 //! servers `mariadb-server` too. Where they are missing a test says so and passes, unless
-//! `AURORA_DRIVER_REAL=1` demands them.
+//! `AURORA_DRIVER_REAL=1` demands them; `AURORA_DRIVER_REAL=0` leaves these tests out.
 //!
 //! ```text
 //! cargo test --test real -- --nocapture                        # the tests; each prints its times

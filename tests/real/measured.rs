@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aurora_driver::{Cluster, Postgres};
 
-use crate::cluster::RealCluster;
+use crate::cluster::{RealCluster, View};
 use crate::failover::{Fault, Times, lose_the_writer};
 use crate::ground::{Need, stand_on};
 
@@ -26,7 +26,7 @@ const FAULTS: [(&str, Fault, Duration); 7] = [
 fn failovers_of_a_real_cluster_take_these_times() {
     stand_on(&[Need::Postgres, Need::Cuts], async |ground| {
         let runs = std::env::var(RUNS).map_or(3, |runs| runs.parse().expect("a number"));
-        let mut rig = RealCluster::start(ground).await;
+        let mut rig = RealCluster::start(ground, View::Replication).await;
         eprintln!(
             "| fault | fault to first write, ms | added, ms | calls in flight ended after, ms | promotion, ms |"
         );

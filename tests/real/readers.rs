@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aurora_driver::{Cluster, InstanceId, Postgres};
 use tokio::task::JoinSet;
 
-use crate::cluster::{PATIENCE, RealCluster};
+use crate::cluster::{PATIENCE, RealCluster, View};
 use crate::failover::{Fault, eventually};
 use crate::ground::{Ground, Need, stand_on};
 use crate::load::{Load, check};
@@ -95,7 +95,7 @@ async fn read(cluster: &Cluster<Postgres>) -> Read {
 /// Loses a reader under load: reads go on at the other one, writes as if nothing had been, and
 /// what was in flight ends.
 async fn lose(ground: Ground, fault: Fault) -> (RealCluster, Cluster<Postgres>, &'static str) {
-    let mut rig = RealCluster::start(ground).await;
+    let mut rig = RealCluster::start(ground, View::Replication).await;
     let cluster = Cluster::<Postgres>::connect(&rig.url())
         .await
         .expect("it is there");

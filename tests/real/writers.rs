@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aurora_driver::{Cluster, EventKind, Events, InstanceId, Phase, Postgres, Role};
 
-use crate::cluster::RealCluster;
+use crate::cluster::{RealCluster, View};
 use crate::failover::{Fault, eventually, lose_the_writer};
 use crate::ground::{Ground, Need, stand_on};
 use crate::load::{Load, check};
@@ -16,15 +16,15 @@ const LATER: Duration = Duration::from_secs(3);
 /// How long an instance is watched that must not be believed.
 const TEMPTATION_PERIOD: Duration = Duration::from_secs(2);
 
-async fn start(ground: Ground) -> (RealCluster, Cluster<Postgres>) {
-    let rig = RealCluster::start(ground).await;
+async fn start(ground: Ground, view: View) -> (RealCluster, Cluster<Postgres>) {
+    let rig = RealCluster::start(ground, view).await;
     let cluster = Cluster::<Postgres>::connect(&rig.url()).await;
     (rig, cluster.expect("three real servers are a cluster"))
 }
 
 /// Starts a cluster and the driver, loses the writer under load, and gives both for what follows.
 async fn lose(ground: Ground, fault: Fault, after: Duration) -> (RealCluster, Cluster<Postgres>) {
-    let (mut rig, cluster) = start(ground).await;
+    let (mut rig, cluster) = start(ground, View::Replication).await;
     let times = lose_the_writer(&mut rig, &cluster, fault, after).await;
     eprintln!("{fault:?}, promotion after {after:?}: {times}");
     (rig, cluster)
@@ -64,6 +64,21 @@ async fn stays_with_the_writer(rig: &RealCluster, cluster: &Cluster<Postgres>) {
 fn after_a_killed_writer_and_a_promotion_nothing_is_lost_or_doubled() {
     stand_on(&[Need::Postgres], async |ground| {
         lose(ground, Fault::Kill, AT_ONCE).await;
+    });
+}
+
+#[test]
+fn members_that_are_shown_dead_or_alive_mislead_nobody() {
+    stand_on(&[Need::Postgres], async |ground| {
+        let (mut rig, cluster) = start(ground, View::Members).await;
+        for fault in [Fault::Kill, Fault::Stop] {
+            let old = rig.writer();
+            let times = lose_the_writer(&mut rig, &cluster, fault, AT_ONCE).await;
+            eprintln!("{fault:?}, with a table of all members: {times}");
+            stays_with_the_writer(&rig, &cluster).await;
+            rig.rejoin(old).await;
+            comes_back_as_a_reader(&cluster, old).await;
+        }
     });
 }
 
@@ -157,7 +172,7 @@ fn a_writer_that_is_reached_again_after_the_promotion_is_not_believed() {
 #[test]
 fn a_writer_that_is_cut_off_and_reached_again_without_a_promotion_stays_the_writer() {
     stand_on(&[Need::Postgres, Need::Cuts], async |ground| {
-        let (mut rig, cluster) = start(ground).await;
+        let (mut rig, cluster) = start(ground, View::Replication).await;
         let load = Load::start(&cluster);
         load.goes_on(400).await;
         rig.cut("21").await;
@@ -180,7 +195,7 @@ fn a_writer_that_is_cut_off_and_reached_again_without_a_promotion_stays_the_writ
 #[test]
 fn an_application_that_does_nothing_follows_a_promotion_too() {
     stand_on(&[Need::Postgres], async |ground| {
-        let (mut rig, cluster) = start(ground).await;
+        let (mut rig, cluster) = start(ground, View::Replication).await;
         rig.kill("21");
         let new = rig.best_standby().await;
         rig.promote(new).await;
@@ -213,7 +228,7 @@ async fn doubts(mut events: Events, cluster: Cluster<Postgres>) -> Vec<EventKind
 #[test]
 fn a_writer_that_is_slow_is_not_taken_for_a_dead_one() {
     stand_on(&[Need::Postgres], async |ground| {
-        let (rig, cluster) = start(ground).await;
+        let (rig, cluster) = start(ground, View::Replication).await;
         let events = cluster.events();
         // It runs a quarter of the time, as on a machine that is much too small.
         let slow = rig.slow("21", Duration::from_millis(15), Duration::from_millis(45));
@@ -226,7 +241,7 @@ fn a_writer_that_is_slow_is_not_taken_for_a_dead_one() {
 #[test]
 fn a_long_statement_is_not_taken_for_a_dead_writer() {
     stand_on(&[Need::Postgres], async |ground| {
-        let (_rig, cluster) = start(ground).await;
+        let (_rig, cluster) = start(ground, View::Replication).await;
         let events = cluster.events();
         let writer = cluster.writer().await.expect("there is one");
         writer
@@ -241,7 +256,7 @@ fn a_long_statement_is_not_taken_for_a_dead_writer() {
 #[test]
 fn a_commit_that_waits_for_its_standbys_is_not_taken_for_a_dead_writer() {
     stand_on(&[Need::Postgres], async |ground| {
-        let (rig, cluster) = start(ground).await;
+        let (rig, cluster) = start(ground, View::Replication).await;
         let events = cluster.events();
         for reader in rig.readers() {
             rig.stop(reader);
