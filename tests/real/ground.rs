@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -88,12 +88,6 @@ impl Ground {
     /// Writes a file that the servers may read.
     pub(crate) fn write(&self, path: &Path, text: &str) {
         fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        self.give(path);
-    }
-
-    pub(crate) fn make_directory(&self, path: &Path) {
-        fs::create_dir_all(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).expect("it is ours");
         self.give(path);
     }
 

@@ -128,18 +128,16 @@ async fn lose(ground: Ground, fault: Fault) -> (RealCluster, Cluster<Postgres>, 
         let on_lost = read.instance.as_ref().is_some_and(|id| id.as_str() == lost);
         assert!(on_lost, "only reads on {lost} may fail: {read:?}");
     }
-    let ended = failed
-        .iter()
-        .map(|read| read.ended_at.saturating_duration_since(struck_at));
-    let last_sent = failed
-        .iter()
-        .map(|read| read.sent_at.saturating_duration_since(struck_at));
+    // When the last failed read ended, and the last one was sent that failed.
+    let since = |at: Instant| at.saturating_duration_since(struck_at);
+    let last = |at: &dyn Fn(&Read) -> Instant| failed.iter().map(|read| since(at(read))).max();
+    let ended = last(&|read| read.ended_at).unwrap_or_default();
+    let sent = last(&|read| read.sent_at).unwrap_or_default();
     eprintln!(
-        "{fault:?} of a reader: {} of {} reads failed, the last ended {:.0?} and was sent {:.0?} after it",
+        "{fault:?} of a reader: {} of {} reads failed, the last was sent {sent:.0?} and ended \
+         {ended:.0?} after it",
         failed.len(),
         reads.len(),
-        ended,
-        sent.max().unwrap_or_default(),
     );
     assert!(ended < SILENCE_MAX, "a read was held up for {ended:?}");
     (rig, cluster, lost)
