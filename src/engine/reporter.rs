@@ -28,6 +28,8 @@ struct Identity {
 pub(crate) struct GenerationEnd {
     token: CancellationToken,
     cause: Arc<OnceLock<&'static str>>,
+    /// The cause of the end that this one is a part of.
+    wider: Option<Arc<OnceLock<&'static str>>>,
 }
 
 impl Reporter {
@@ -90,6 +92,15 @@ impl GenerationEnd {
         self.token.cancel();
     }
 
+    /// An end of its own that also comes when this one does.
+    pub(crate) fn child(&self) -> Self {
+        Self {
+            token: self.token.child_token(),
+            cause: Arc::default(),
+            wider: Some(Arc::clone(&self.cause)),
+        }
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.token.is_cancelled()
     }
@@ -101,6 +112,7 @@ impl GenerationEnd {
 
     /// Why it ended; `None` while it has not.
     pub(crate) fn cause(&self) -> Option<&'static str> {
-        self.cause.get().copied()
+        let wider = || self.wider.as_ref().and_then(|wider| wider.get());
+        self.cause.get().or_else(wider).copied()
     }
 }

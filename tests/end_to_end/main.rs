@@ -16,4 +16,5 @@ mod handle;
 mod outcomes_mysql;
 mod outcomes_postgres;
 mod routing;
+mod sharing;
 mod timelines;
