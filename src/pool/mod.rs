@@ -9,6 +9,7 @@
 //! - [`lease`]: [`Connection`](lease::Connection), a connection that is checked out.
 //! - [`queryable`]: `mysql_async`'s query interface for it.
 //! - [`sweep`]: ends idle connections that are unfit, and keeps a minimum ready.
+//! - [`watch`]: finds instances that owe answers and send nothing.
 //! - [`dialer`]: from an instance's name to an open connection.
 //!
 //! Which instance to use is decided in `routing`.
@@ -26,3 +27,4 @@ mod station;
 pub(crate) mod sweep;
 #[cfg(test)]
 mod tests;
+pub(crate) mod watch;
