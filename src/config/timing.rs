@@ -200,6 +200,26 @@ impl Default for Timing {
 }
 
 impl Timing {
+    /// Whether a monitor keeps the same times for both.
+    pub(super) fn monitors_like(&self, other: &Self) -> bool {
+        // Named one by one, so that a new field must be thought about.
+        let Self {
+            probe_interval,
+            probe_timeout,
+            connect_timeout,
+            checkout_timeout: _,
+            failover_timeout: _,
+            idle_timeout: _,
+            max_lifetime: _,
+            validation_period: _,
+            dns_max_ttl,
+        } = self;
+        *probe_interval == other.probe_interval
+            && *probe_timeout == other.probe_timeout
+            && *connect_timeout == other.connect_timeout
+            && *dns_max_ttl == other.dns_max_ttl
+    }
+
     pub(super) fn validate(&self) -> Result<()> {
         let shortest = Duration::from_millis(1);
         for (name, value, min) in [

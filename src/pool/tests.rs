@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::dialer::Dialer;
+use super::roster::Roster;
 use super::set::PoolSet;
 use crate::config::{Config, PoolLimits};
 use crate::engine::reporter::Reporter;
@@ -79,7 +80,8 @@ impl Backend for OneServer {
 }
 
 struct Bench {
-    pools: PoolSet<OneServer>,
+    roster: Roster<OneServer>,
+    pools: Arc<PoolSet<OneServer>>,
     _tasks: TaskSet,
 }
 
@@ -92,9 +94,12 @@ impl Bench {
         let dialer = Dialer::new(Arc::clone(&config), tasks.spawner()).unwrap();
         let cadence = Cadence::new(1, config.timing.probe_interval, Rng::from_entropy());
         let (_monitor, news, _published) = Monitor::new(cadence, EventSender::new());
-        let pools = PoolSet::new(dialer, news);
-        pools.carry_out(&topology(&["8", "9"]), &[]);
+        let roster = Roster::new(dialer.clone(), news);
+        let pools = Arc::new(PoolSet::new(dialer));
+        roster.attach(&pools);
+        roster.carry_out(&topology(&["8", "9"]), &[]);
         Self {
+            roster,
             pools,
             _tasks: tasks,
         }
@@ -102,12 +107,19 @@ impl Bench {
 
     async fn probe(&self, instance: &str) -> Report {
         let target = Target::Instance(InstanceId::new(instance));
-        self.pools.ask(&target, time::now()).await.unwrap()
+        self.roster.ask(&target, time::now()).await.unwrap()
     }
 
     /// The monitor's connection to an instance.
     fn standing(&self, instance: &str) -> Option<Client> {
-        self.member(instance).take_standing()
+        let station = self.roster.station(&InstanceId::new(instance))?;
+        station.take().map(|(client, _)| client)
+    }
+
+    fn keep_standing(&self, instance: &str, client: Client) {
+        let station = self.roster.station(&InstanceId::new(instance)).unwrap();
+        let (generation, end, _) = station.reporter();
+        station.keep(client, generation, end);
     }
 
     fn standing_for_first_use(&self, instance: &str) -> Option<Client> {
@@ -180,8 +192,7 @@ async fn the_monitors_connection_is_not_handed_over_when_long_unused_or_broken()
     bench.probe("9").await;
     let client = bench.standing("9").unwrap();
     let is_broken = Arc::clone(&client.is_broken);
-    let member = bench.member("9");
-    member.keep_standing(client, member.generation());
+    bench.keep_standing("9", client);
     is_broken.store(true, Ordering::Relaxed);
     assert!(bench.standing_for_first_use("9").is_none());
 }
@@ -192,18 +203,18 @@ async fn closed_pools_open_keep_and_add_nothing() {
     let deadline = time::now() + Duration::from_secs(1);
     assert_eq!(bench.checkout("9", deadline).await, Ok(()));
     assert_eq!(bench.pools.close(deadline).await, 0);
-    let member = bench.member("9");
-    member.keep_standing(
+    bench.roster.close();
+    bench.keep_standing(
+        "9",
         Client {
             is_broken: Arc::default(),
             reporter: Reporter::silent(),
         },
-        member.generation(),
     );
     assert!(bench.standing("9").is_none());
     let refused = bench.checkout("9", deadline).await;
     assert_eq!(refused, Err(ErrorKind::Closed));
-    bench.pools.carry_out(&topology(&["7", "8", "9"]), &[]);
+    bench.roster.carry_out(&topology(&["7", "8", "9"]), &[]);
     assert_eq!(bench.pools.all().len(), 2);
 }
 
@@ -213,7 +224,7 @@ async fn closing_ends_connections_to_instances_that_have_left() {
     let deadline = time::now() + Duration::from_secs(1);
     let eight = InstanceId::new("8");
     let held = bench.pools.checkout(&eight, deadline).await.unwrap();
-    bench.pools.carry_out(&topology(&["9"]), &[]);
+    bench.roster.carry_out(&topology(&["9"]), &[]);
     assert!(!held.is_outdated(), "who leaves may still answer");
     let refused = bench.checkout("8", deadline).await;
     assert_eq!(refused, Err(ErrorKind::Connect));
