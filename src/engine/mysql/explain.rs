@@ -84,6 +84,13 @@ impl From<Native> for Error {
     }
 }
 
+/// The way back, for closures whose errors are `mysql_async`'s: nothing is lost by it.
+impl From<Error> for Native {
+    fn from(error: Error) -> Self {
+        Self::Other(Box::new(error))
+    }
+}
+
 /// ER_ERROR_DURING_COMMIT: how far the COMMIT came, the answer does not say.
 const ERROR_DURING_COMMIT: u16 = 1180;
 
