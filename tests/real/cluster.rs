@@ -103,7 +103,6 @@ struct Node {
 /// A promotion as the control plane saw it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Promotion {
-    pub(crate) instance: &'static str,
     pub(crate) ordered_at: Instant,
     /// When the server said that it is promoted.
     pub(crate) done_at: Instant,
@@ -315,7 +314,9 @@ impl RealCluster {
         best.expect("a standby runs").1
     }
 
-    /// Makes a standby the primary; the other one follows it from then on.
+    /// Makes a standby the primary. The other one follows it only when it is
+    /// [told to](Self::reunite): until then the writer waits for nobody and shows itself alone, as
+    /// Aurora's does.
     pub(crate) async fn promote(&mut self, id: &'static str) -> Promotion {
         let ordered_at = Instant::now();
         // Its own way to wait looks every 100 ms.
@@ -328,16 +329,17 @@ impl RealCluster {
         )
         .await;
         let done_at = Instant::now();
-        let old = std::mem::replace(&mut self.writer, id);
-        for other in INSTANCES {
-            if other != id && other != old && self.nodes[other].control.is_some() {
-                self.follow(other).await;
-            }
-        }
+        self.writer = id;
         Promotion {
-            instance: id,
             ordered_at,
             done_at,
+        }
+    }
+
+    /// Lets the standbys follow the new writer, but for the earlier one.
+    pub(crate) async fn reunite(&self, earlier: &str) {
+        for standby in self.readers().filter(|id| *id != earlier) {
+            self.follow(standby).await;
         }
     }
 

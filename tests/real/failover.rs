@@ -1,14 +1,14 @@
 //! One loss of a writer under load, measured and checked.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use aurora_driver::postgres::tokio_postgres::Client;
-use aurora_driver::{Cluster, Postgres};
+use aurora_driver::{Cluster, EventKind, Events, Postgres};
 use tokio::task::JoinHandle;
 
 use crate::cluster::{PATIENCE, RealCluster};
-use crate::load::{End, Load, Write, check};
+use crate::load::{Load, Write, check};
 
 /// How often the new writer is asked for its first write, as in the measurements of other
 /// drivers.
@@ -49,6 +49,10 @@ pub(crate) struct Times {
     pub(crate) first_write: Duration,
     /// From the fault to the first write of a client that polls the new writer.
     pub(crate) accepted: Duration,
+    /// From the fault to the driver's word that the new writer is confirmed, and to the first
+    /// statement sent there.
+    pub(crate) confirmed: Option<Duration>,
+    pub(crate) sent: Duration,
     /// How long the promotion took.
     pub(crate) promotion: Duration,
     /// What the driver added: the first minus the second, in milliseconds.
@@ -66,11 +70,14 @@ impl fmt::Display for Times {
         let millis = |time: Duration| time.as_secs_f64() * 1e3;
         write!(
             f,
-            "first write {:.0} ms after the fault, {:.1} ms added (promotion {:.0}, accepted after {:.0})",
+            "first write {:.0} ms after the fault, {:.1} ms added (promotion {:.0}, accepted after \
+             {:.1}, confirmed {:.1}, sent {:.1})",
             millis(self.first_write),
             self.added_millis,
             millis(self.promotion),
             millis(self.accepted),
+            millis(self.confirmed.unwrap_or_default()),
+            millis(self.sent),
         )?;
         if let Some((first, last)) = self.in_flight_ended {
             write!(
@@ -94,6 +101,7 @@ pub(crate) async fn lose_the_writer(
     after: Duration,
 ) -> Times {
     let old = rig.writer();
+    let events = cluster.events();
     let load = Load::start(cluster);
     load.goes_on(WARM_UP_WRITES).await;
     let mut polls = Vec::new();
@@ -101,7 +109,7 @@ pub(crate) async fn lose_the_writer(
         polls.push((reader, Poller::start(rig.connect(reader).await)));
     }
 
-    let struck_at = Instant::now();
+    let (struck_at, wall_clock) = (Instant::now(), SystemTime::now());
     fault.strike(rig, old).await;
     tokio::time::sleep_until((struck_at + after).into()).await;
     let new = rig.best_standby().await;
@@ -114,63 +122,68 @@ pub(crate) async fn lose_the_writer(
     }
     let accepted_at = accepted_at.expect("the new writer was polled");
     load.reaches(new).await;
+    rig.reunite(old).await;
     load.goes_on(WRITES_AFTERWARDS).await;
     let writes = load.stop().await;
     check(&writes, &rig.written(new).await);
-    assert_eq!(promotion.instance, new);
-    times(
-        &writes,
-        old,
-        new,
-        struck_at,
-        accepted_at,
-        promotion.done_at - promotion.ordered_at,
-    )
+    let confirmed = confirmation(events, new).await;
+    Times {
+        accepted: accepted_at - struck_at,
+        confirmed: confirmed.and_then(|at| at.duration_since(wall_clock).ok()),
+        promotion: promotion.done_at - promotion.ordered_at,
+        ..times(&writes, old, new, struck_at, accepted_at)
+    }
 }
 
+/// When the driver told of the new writer.
+async fn confirmation(mut events: Events, new: &str) -> Option<SystemTime> {
+    let told = Duration::from_millis(1);
+    while let Ok(Some(event)) = tokio::time::timeout(told, events.next()).await {
+        match event.kind {
+            EventKind::WriterConfirmed { instance, .. } if instance.as_str() == new => {
+                return Some(event.at);
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// What the writes tell.
 fn times(
     writes: &[Write],
     old: &str,
     new: &str,
     struck_at: Instant,
     accepted_at: Instant,
-    promotion: Duration,
 ) -> Times {
-    let first_write = writes
-        .iter()
-        .filter(|write| write.is_acknowledged() && write.is_on(new))
-        .map(|write| write.ended_at)
-        .min()
-        .expect("the new writer was reached");
+    let since = |at: Instant| at.saturating_duration_since(struck_at);
+    let on_new = || writes.iter().filter(|write| write.is_on(new));
+    let acknowledged = on_new().filter(|write| write.is_acknowledged());
+    let first_write = acknowledged.map(|write| write.ended_at).min();
+    let first_write = first_write.expect("the new writer was reached");
+    let sent = on_new().map(|write| write.sent_at).min();
     let in_flight: Vec<&Write> = writes
         .iter()
         .filter(|write| write.is_on(old) && !write.is_acknowledged())
         .collect();
-    let ends = || {
-        in_flight
-            .iter()
-            .map(|write| write.ended_at.saturating_duration_since(struck_at))
-    };
-    let failures = writes.iter().filter(|write| !write.is_acknowledged());
-    let unknown = |write: &&Write| {
-        let End::Failed { outcome, .. } = &write.end else {
-            return false;
-        };
-        *outcome == aurora_driver::Outcome::Unknown
-    };
-    let signed = |later: Instant, earlier: Instant| {
-        let ahead = earlier.saturating_duration_since(later).as_secs_f64();
-        (later.saturating_duration_since(earlier).as_secs_f64() - ahead) * 1e3
-    };
+    let ends = || in_flight.iter().map(|write| since(write.ended_at));
+    let ahead = accepted_at.saturating_duration_since(first_write);
+    let behind = first_write.saturating_duration_since(accepted_at);
     Times {
-        first_write: first_write - struck_at,
-        accepted: accepted_at - struck_at,
-        promotion,
-        added_millis: signed(first_write, accepted_at),
+        first_write: since(first_write),
+        accepted: since(accepted_at),
+        confirmed: None,
+        sent: sent.map(since).unwrap_or_default(),
+        promotion: Duration::ZERO,
+        added_millis: (behind.as_secs_f64() - ahead.as_secs_f64()) * 1e3,
         in_flight_ended: ends().min().zip(ends().max()),
         in_flight: in_flight.len(),
-        failed: failures.clone().count(),
-        unknown: failures.filter(unknown).count(),
+        failed: writes
+            .iter()
+            .filter(|write| !write.is_acknowledged())
+            .count(),
+        unknown: writes.iter().filter(|write| write.is_unknown()).count(),
     }
 }
 

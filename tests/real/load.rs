@@ -46,6 +46,16 @@ impl Write {
         self.end == End::Acknowledged
     }
 
+    pub(crate) fn is_unknown(&self) -> bool {
+        matches!(
+            &self.end,
+            End::Failed {
+                outcome: Outcome::Unknown,
+                ..
+            }
+        )
+    }
+
     pub(crate) fn is_on(&self, id: &str) -> bool {
         self.instance
             .as_ref()

@@ -11,6 +11,9 @@ use crate::ground::{Need, stand_on};
 /// How often each fault is struck.
 const RUNS: &str = "AURORA_DRIVER_RUNS";
 
+/// Prints each run's times too.
+const EACH: &str = "AURORA_DRIVER_EACH_RUN";
+
 const FAULTS: [(&str, Fault, Duration); 7] = [
     ("crash", Fault::Kill, Duration::ZERO),
     ("crash3s", Fault::Kill, Duration::from_secs(3)),
@@ -38,7 +41,11 @@ fn failovers_of_a_real_cluster_take_these_times() {
                     .await
                     .expect("it is there");
                 let old = rig.writer();
-                times.push(lose_the_writer(&mut rig, &cluster, fault, after).await);
+                let lost = lose_the_writer(&mut rig, &cluster, fault, after).await;
+                if std::env::var_os(EACH).is_some() {
+                    eprintln!("{name}: {lost}");
+                }
+                times.push(lost);
                 cluster.close(Duration::from_secs(5)).await;
                 rig.rejoin(old).await;
             }

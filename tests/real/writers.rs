@@ -199,6 +199,7 @@ fn an_application_that_does_nothing_follows_a_promotion_too() {
         rig.kill("21");
         let new = rig.best_standby().await;
         rig.promote(new).await;
+        rig.reunite("21").await;
         eventually("the new writer is known", || {
             let topology = cluster.topology();
             topology
