@@ -3,7 +3,8 @@
 -- They are replicated like everything else, so they answer by what the server itself is:
 -- `cluster_name` is the instance's identifier; the primary sees its standbys in
 -- pg_stat_replication; a standby sees its primary, from the address that it follows, and itself.
--- With `aurora.members` set to a list, both show these too, dead or alive, as if just updated.
+-- With `aurora.members` set to a list, both show these too, dead or alive, as if just updated;
+-- with `aurora.delay` the primary takes so many seconds to look.
 -- Columns: Aurora User Guide, "aurora_replica_status".
 
 CREATE FUNCTION pg_catalog.aurora_version() RETURNS text
@@ -38,6 +39,7 @@ DECLARE
     shown text[] := ARRAY[own];
 BEGIN
     IF NOT pg_is_in_recovery() THEN
+        PERFORM pg_sleep(current_setting('aurora.delay', true)::float8);
         -- The own row has no time of its last update.
         RETURN QUERY SELECT own, 'MASTER_SESSION_ID', aurora_position(pg_current_wal_flush_lsn()),
             NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, true, 0, NULL::timestamptz,

@@ -71,12 +71,15 @@ pub(crate) enum View {
     Replication,
     /// All three at all times, dead or alive.
     Members,
+    /// As `Replication`, but a writer takes so long to tell.
+    Delayed(Duration),
 }
 
 impl View {
     fn settings(self) -> Vec<String> {
         match self {
             Self::Replication => Vec::new(),
+            Self::Delayed(delay) => vec![format!("aurora.delay={}", delay.as_secs_f64())],
             Self::Members => vec![format!("aurora.members={}", INSTANCES.join(","))],
         }
     }

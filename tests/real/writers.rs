@@ -68,6 +68,18 @@ fn after_a_killed_writer_and_a_promotion_nothing_is_lost_or_doubled() {
 }
 
 #[test]
+fn a_promoted_standby_is_believed_before_it_has_told_who_else_there_is() {
+    stand_on(&[Need::Postgres], async |ground| {
+        // Within the time that a question may take.
+        let delay = Duration::from_millis(400);
+        let (mut rig, cluster) = start(ground, View::Delayed(delay)).await;
+        let times = lose_the_writer(&mut rig, &cluster, Fault::Kill, AT_ONCE).await;
+        eprintln!("Kill, with a table that takes {delay:?}: {times}");
+        assert!(times.added_millis < 300.0, "{times}");
+    });
+}
+
+#[test]
 fn members_that_are_shown_dead_or_alive_mislead_nobody() {
     stand_on(&[Need::Postgres], async |ground| {
         let (mut rig, cluster) = start(ground, View::Members).await;

@@ -32,11 +32,17 @@ use crate::error::{Error, ErrorKind, Outcome, Result};
 pub struct Client {
     native: tokio_postgres::Client,
     link: Arc<Link>,
+    /// Whether the instance last said over this connection that it is a reader.
+    pub(super) was_reader: bool,
 }
 
 impl Client {
     pub(super) fn new(native: tokio_postgres::Client, link: Arc<Link>) -> Self {
-        Self { native, link }
+        Self {
+            native,
+            link,
+            was_reader: false,
+        }
     }
 
     pub(super) fn native(&self) -> &tokio_postgres::Client {

@@ -1,4 +1,5 @@
-//! The questions about the cluster, asked in one round trip.
+//! The questions about the cluster: asked in one round trip, but of a reader that may have become
+//! the writer.
 
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
@@ -14,18 +15,52 @@ use crate::topology::observation::{Fault, Row};
 ///
 /// Source of functions and columns: Aurora User Guide, "aurora_replica_status" and
 /// "aurora_db_instance_identifier".
-const QUESTIONS: &str = "\
+const OWN: &str = "\
     SELECT pg_catalog.aurora_db_instance_identifier(), pg_catalog.pg_is_in_recovery(), \
-    EXTRACT(EPOCH FROM pg_catalog.now()); \
+    EXTRACT(EPOCH FROM pg_catalog.now())";
+const TABLE: &str = "\
     SELECT server_id, session_id, EXTRACT(EPOCH FROM last_update_timestamp), replica_lag_in_msec \
     FROM pg_catalog.aurora_replica_status()";
 
 /// The session id of the writer's row.
 const MASTER_SESSION_ID: &str = "MASTER_SESSION_ID";
 
-pub(super) async fn survey(client: &Client) -> Result<Survey, Failure> {
-    let answer = client.native().simple_query(QUESTIONS).await;
-    let messages = answer.map_err(|error| {
+pub(super) async fn survey(client: &mut Client) -> Result<Survey, Failure> {
+    let survey = if client.was_reader {
+        let own = ask(client, OWN).await?;
+        // No answer leaves a server before it has the last one, and a promoted one takes its time
+        // for the table. That it is the writer is what is waited for; the table comes with the
+        // next questions, and without one nothing is concluded of the others.
+        if own.is_writer {
+            own
+        } else {
+            let rows = messages(client, TABLE).await?;
+            Survey {
+                rows: rows_of(&rows).filter_map(read_row).collect(),
+                ..own
+            }
+        }
+    } else {
+        ask(client, &format!("{OWN}; {TABLE}")).await?
+    };
+    client.was_reader = !survey.is_writer;
+    Ok(survey)
+}
+
+async fn ask(client: &Client, questions: &str) -> Result<Survey, Failure> {
+    let messages = messages(client, questions).await?;
+    read(&messages).ok_or_else(|| Failure {
+        fault: Fault::Other,
+        error: Error::new(
+            ErrorKind::NotAurora,
+            "the server's answer about the cluster cannot be understood: is it Aurora PostgreSQL?",
+        ),
+    })
+}
+
+async fn messages(client: &Client, questions: &str) -> Result<Vec<SimpleQueryMessage>, Failure> {
+    let answer = client.native().simple_query(questions).await;
+    answer.map_err(|error| {
         let undefined = error
             .code()
             .is_some_and(|code| *code == tokio_postgres::error::SqlState::UNDEFINED_FUNCTION);
@@ -34,13 +69,13 @@ pub(super) async fn survey(client: &Client) -> Result<Survey, Failure> {
             failure.error = not_aurora().with_source(failure.error);
         }
         failure
-    })?;
-    read(&messages).ok_or_else(|| Failure {
-        fault: Fault::Other,
-        error: Error::new(
-            ErrorKind::NotAurora,
-            "the server's answer about the cluster cannot be understood: is it Aurora PostgreSQL?",
-        ),
+    })
+}
+
+fn rows_of(messages: &[SimpleQueryMessage]) -> impl Iterator<Item = &SimpleQueryRow> {
+    messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
     })
 }
 
@@ -53,10 +88,7 @@ fn not_aurora() -> Error {
 }
 
 fn read(messages: &[SimpleQueryMessage]) -> Option<Survey> {
-    let mut rows = messages.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
+    let mut rows = rows_of(messages);
     let own = rows.next()?;
     let is_reader = match own.get(1)? {
         "t" => true,
