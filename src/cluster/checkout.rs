@@ -146,7 +146,16 @@ impl<E: Engine> Cluster<E> {
                     Err(_) => return Err(self.no_reader(deadline - began)),
                 }
             }
-            let answer = match self.first_that_has_room(&candidates, deadline).await {
+            let room = tokio::select! {
+                biased;
+                room = self.first_that_has_room(&candidates, deadline) => room,
+                // It may be the very one that is to let us in.
+                lost = self.candidate_lost(&candidates, topology.clone()) => {
+                    lost?;
+                    continue;
+                }
+            };
+            let answer = match room {
                 Room::Given(lease) => Ok(lease),
                 Room::Failed(failure) => Err(failure),
                 Room::Full(full) => tokio::select! {
@@ -186,6 +195,20 @@ impl<E: Engine> Cluster<E> {
         known.sort();
         let others = |topology: &Arc<Topology>| self.eligible(topology) != known;
         let changed = topology.wait_for(others).await;
+        changed.map(drop).map_err(|_| closed())
+    }
+
+    /// Waits until reads may no longer go to one of these.
+    async fn candidate_lost(
+        &self,
+        candidates: &[InstanceId],
+        mut topology: watch::Receiver<Arc<Topology>>,
+    ) -> Result<()> {
+        let lost = |topology: &Arc<Topology>| {
+            let eligible = self.eligible(topology);
+            candidates.iter().any(|known| !eligible.contains(known))
+        };
+        let changed = topology.wait_for(lost).await;
         changed.map(drop).map_err(|_| closed())
     }
 

@@ -11,6 +11,7 @@ on_both_engines!(
     a_call_on_a_silent_writer_ends_with_an_error_that_says_so,
     a_read_on_a_silent_reader_ends_with_an_error_that_says_so,
     a_checkout_does_not_wait_for_a_silent_writer_to_let_it_in,
+    a_checkout_does_not_wait_for_a_silent_reader_to_let_it_in,
     a_long_statement_is_not_taken_for_silence,
     slow_logins_are_not_taken_for_silence,
 );
@@ -79,6 +80,27 @@ async fn a_checkout_does_not_wait_for_a_silent_writer_to_let_it_in<E: Database>(
     assert_ne!(*writer.instance(), silent);
     // The connect alone would be given five seconds.
     assert!(simulated.now() - began < Duration::from_secs(4));
+}
+
+async fn a_checkout_does_not_wait_for_a_silent_reader_to_let_it_in<E: Database>() {
+    let (simulated, cluster) = start::<E>().await;
+    // All that are open are held, so that the next ones must be opened.
+    let held = [
+        cluster.reader().await.unwrap(),
+        cluster.reader().await.unwrap(),
+    ];
+    let silent = held[0].instance().clone();
+    assert_ne!(*held[1].instance(), silent);
+    simulated.silence(&silent).unwrap();
+    let mut readers = Vec::new();
+    for _ in 0..3 {
+        let began = simulated.now();
+        let reader = cluster.reader().await.unwrap();
+        assert_ne!(*reader.instance(), silent);
+        // The connect alone would be given five seconds.
+        assert!(simulated.now() - began < Duration::from_secs(4));
+        readers.push(reader);
+    }
 }
 
 async fn a_long_statement_is_not_taken_for_silence<E: Database>() {
