@@ -62,6 +62,12 @@ impl<E: Engine> Cluster<E> {
     /// attempt begins later than the `checkout_timeout` (30 s by default) after the first; one
     /// that has begun is not cut short.
     ///
+    /// # In a task of its own
+    ///
+    /// Where the future must be `Send`, as in `tokio::spawn` and in a web framework's handlers,
+    /// let the closure own what it uses: `async move |reader| ...`. With captured references the
+    /// compiler calls `Send` "not general enough" (rust-lang/rust issue 110338).
+    ///
     /// # Cancellation
     ///
     /// Safe: a call that is under way on the connection is given up with it.
@@ -191,8 +197,8 @@ impl<E: Engine> Cluster<E> {
     ///
     /// The closure gets the engine's own transaction:
     /// [`postgres::Transaction`](crate::postgres::Transaction) or
-    /// [`mysql::Transaction`](crate::mysql::Transaction). It cannot end it by their methods, and
-    /// should not by SQL.
+    /// [`mysql::Transaction`](crate::mysql::Transaction). It stays open when that value is
+    /// dropped. A closure that commits by itself is not run again after that.
     ///
     /// ```
     /// # use aurora_driver::sim::SimCluster;
@@ -230,7 +236,7 @@ impl<E: Engine> Cluster<E> {
     /// COMMIT was on its way.
     pub async fn transaction<T, Err>(
         &self,
-        mut work: impl AsyncFnMut(&mut E::Transaction<'_>) -> Result<T, Err>,
+        mut work: impl AsyncFnMut(E::Transaction<'_>) -> Result<T, Err>,
     ) -> Result<T, Err>
     where
         Err: From<Error>,
@@ -239,14 +245,18 @@ impl<E: Engine> Cluster<E> {
         loop {
             let mut connection = self.writer_by(attempts.deadline).await?;
             E::begin_record(&mut connection);
-            let error = match E::begin(&mut connection).await {
-                Err(error) => Err::from(error),
-                Ok(mut transaction) => match work(&mut transaction).await {
-                    Err(error) => error,
-                    Ok(value) => match E::commit(transaction).await {
-                        Ok(()) => return Ok(value),
-                        Err(error) => Err::from(error),
-                    },
+            let done = {
+                let begun = E::begin(&mut connection).await;
+                match begun {
+                    Ok(transaction) => work(transaction).await,
+                    Err(error) => Err(Err::from(error)),
+                }
+            };
+            let error = match done {
+                Err(error) => error,
+                Ok(value) => match E::commit(&mut connection).await {
+                    Ok(()) => return Ok(value),
+                    Err(error) => Err::from(error),
                 },
             };
             let record = E::record(&connection);

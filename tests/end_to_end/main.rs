@@ -3,12 +3,14 @@
 //! - `database`: the few statements the tests need, for both engines.
 //! - `routing`: who gets writes and reads.
 //! - `failover`: the loss of a writer.
+//! - `closures`: what is run again, and what never.
 //! - `connections`: what a connection may be after use, and what its errors say.
 //! - `outcomes_postgres`: what PostgreSQL errors say of the statement.
 //! - `handle`: opening and closing.
 //! - `timelines`: the example scenarios.
 //! - `outcomes_mysql`: what errors of MySQL calls with several parts say, and what state comes back.
 
+mod closures;
 mod connections;
 mod database;
 mod failover;

@@ -41,8 +41,8 @@ impl Backend for Direct {
         Ok(Transaction::new(client))
     }
 
-    async fn commit(transaction: Self::Transaction<'_>) -> Result<(), Error> {
-        transaction.commit().await
+    async fn commit(client: &mut Client) -> Result<(), Error> {
+        client.commit().await
     }
 
     fn begin_record(client: &mut Client) {
