@@ -5,6 +5,7 @@
 //! - `failover`: the loss of a writer.
 //! - `closures`: what is run again, and what never.
 //! - `connections`: what a connection may be after use, and what its errors say.
+//! - `outcome_matrix`: what errors say, against the storage, by every fault at every point.
 //! - `outcomes_postgres`: what PostgreSQL errors say of the statement.
 //! - `handle`: opening and closing.
 //! - `timelines`: the example scenarios.
@@ -15,6 +16,7 @@ mod connections;
 mod database;
 mod failover;
 mod handle;
+mod outcome_matrix;
 mod outcomes_mysql;
 mod outcomes_postgres;
 mod routing;
