@@ -159,7 +159,11 @@ async fn try_all<E: Forms>(forms: &[Form]) {
                     Form::Script => fault.containing("INSERT").nth(2),
                     _ => fault.containing("INSERT").first(1),
                 };
-                let answer = try_one(&simulated, &cluster, *form, fault.at(point), number).await;
+                let guard = simulated.fault(fault.at(point));
+                let answer = try_one(&simulated, &cluster, *form, number).await;
+                let fired = simulated.faults().iter().any(|active| active.fired > 0);
+                assert!(fired || point == FaultPoint::Prepare, "{case} did not strike");
+                drop(guard);
                 check::<E>(&simulated, *form, number, &answer, &case);
                 if let Err(error) = &answer
                     && error.outcome() == Outcome::Unknown
@@ -180,12 +184,10 @@ async fn try_one<E: Forms>(
     simulated: &SimCluster,
     cluster: &Cluster<E>,
     form: Form,
-    fault: StatementFault,
     number: i64,
 ) -> Result<(), Error> {
     let mut writer = cluster.writer().await.unwrap();
     let instance = writer.instance().clone();
-    let _fault = simulated.fault(fault);
     let end_silence = async {
         tokio::time::sleep(Duration::from_millis(150)).await;
         simulated.crash(&instance).unwrap();
