@@ -54,7 +54,10 @@ impl Stories {
     pub(super) fn all(&self) -> Vec<FailoverRecord> {
         let open = self.open.as_ref().filter(|open| open.lost);
         let open = open.map(|open| open.record.clone());
-        self.told.iter().cloned().chain(open).collect()
+        let kept = FAILOVERS_MAX - open.iter().len();
+        let surplus = self.told.len().saturating_sub(kept);
+        let told = self.told.iter().skip(surplus).cloned();
+        told.chain(open).collect()
     }
 
     /// Takes an event in.
@@ -161,12 +164,20 @@ impl Open {
     }
 
     fn is_over(&self, now: Instant) -> bool {
+        self.record.resumed_after.is_some() && self.is_epilogue_over(now)
+    }
+
+    fn is_epilogue_over(&self, now: Instant) -> bool {
         self.confirmed_at
             .is_some_and(|at| now.saturating_duration_since(at) > EPILOGUE_PERIOD)
     }
 
     fn add(&mut self, now: Instant, what: &EventKind) {
         let after = now.saturating_duration_since(self.began);
+        let resumes = matches!(what, EventKind::WritesResumed { .. });
+        if self.is_epilogue_over(now) && !resumes {
+            return;
+        }
         let record = &mut self.record;
         match what {
             EventKind::WriterLost { .. } => self.lost = true,
