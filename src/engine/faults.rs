@@ -51,10 +51,9 @@ fn is_misconfiguration(code: ServerCode) -> bool {
     match code {
         // invalid_catalog_name; undefined_object (a setting), invalid_parameter_value,
         // cant_change_runtime_param, insufficient_privilege (to set it).
-        ServerCode::SqlState(state) => matches!(
-            &state,
-            b"3D000" | b"42704" | b"22023" | b"55P02" | b"42501"
-        ),
+        ServerCode::SqlState(state) => {
+            matches!(&state, b"3D000" | b"42704" | b"22023" | b"55P02" | b"42501")
+        }
         // ER_BAD_DB_ERROR; ER_UNKNOWN_SYSTEM_VARIABLE, ER_WRONG_VALUE_FOR_VAR,
         // ER_WRONG_TYPE_FOR_VAR, ER_INCORRECT_GLOBAL_LOCAL_VAR, ER_SPECIFIC_ACCESS_DENIED_ERROR
         // (to set it); ER_SECURE_TRANSPORT_REQUIRED.
@@ -80,7 +79,11 @@ mod tests {
         for code in [ServerCode::sqlstate("3D000"), Some(ServerCode::MySql(1049))] {
             assert_eq!(kind(code), ErrorKind::Config, "{code:?}");
         }
-        for code in [ServerCode::sqlstate("53300"), Some(ServerCode::MySql(1040)), None] {
+        for code in [
+            ServerCode::sqlstate("53300"),
+            Some(ServerCode::MySql(1040)),
+            None,
+        ] {
             assert_eq!(kind(code), ErrorKind::Server, "{code:?}");
         }
     }

@@ -76,8 +76,12 @@ impl Listener for Recorder {
     fn heard(&self, event: &Event) {
         let now = time::now();
         let next = self.stories().hear(now, event.at, &event.kind);
-        if let (Next::AwaitWrite, EventKind::WriterConfirmed { instance, after, .. }) =
-            (next, &event.kind)
+        if let (
+            Next::AwaitWrite,
+            EventKind::WriterConfirmed {
+                instance, after, ..
+            },
+        ) = (next, &event.kind)
         {
             let lost_at = after.and_then(|after| now.checked_sub(after));
             *self.resumption() = Some((instance.clone(), lost_at.unwrap_or(now)));

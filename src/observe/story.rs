@@ -110,7 +110,11 @@ impl Stories {
         target: impl FnOnce() -> String,
         answer: Result<bool, &'static str>,
     ) {
-        let Some(open) = self.open.as_mut().filter(|open| open.confirmed_at.is_none()) else {
+        let Some(open) = self
+            .open
+            .as_mut()
+            .filter(|open| open.confirmed_at.is_none())
+        else {
             return;
         };
         let after = now.saturating_duration_since(open.began);

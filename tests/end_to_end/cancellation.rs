@@ -84,7 +84,10 @@ impl<E: Database> Bench<E> {
             let done = poll_times(operation(&self.cluster, number), polls).await;
             self.expect_whole(what, number).await;
             let count = self.count("t", number);
-            assert!(counts(done.is_some()).contains(&count), "{what}, {polls}: {count} times");
+            assert!(
+                counts(done.is_some()).contains(&count),
+                "{what}, {polls}: {count} times"
+            );
             if let Some(answer) = done {
                 answer.unwrap_or_else(|error| panic!("{what}: {error}"));
                 let clear = "DELETE FROM t";
@@ -98,7 +101,9 @@ impl<E: Database> Bench<E> {
 
     fn count(&self, table: &str, number: i64) -> u64 {
         let count = format!("SELECT count(*) FROM {table} WHERE n = {number}");
-        self.simulated.query(&count).unwrap()[0][0].as_u64().unwrap()
+        self.simulated.query(&count).unwrap()[0][0]
+            .as_u64()
+            .unwrap()
     }
 
     /// All connections of both pools can be had, answer their own questions, and commit.
@@ -173,7 +178,9 @@ async fn a_call_may_be_dropped_at_every_poll<E: Database>() {
     let query = async |cluster: &Cluster<E>, _| {
         let mut writer = cluster.writer().await?;
         E::number(&mut writer, "SELECT count(*) + 222 FROM empty").await?;
-        E::number(&mut writer, "SELECT count(*) + 333 FROM empty").await.map(drop)
+        E::number(&mut writer, "SELECT count(*) + 333 FROM empty")
+            .await
+            .map(drop)
     };
     bench.at_every_poll("query", query, |_| 0..=0).await;
     let once = |done| if done { 1..=1 } else { 0..=1 };
@@ -221,7 +228,9 @@ async fn a_closure_may_be_dropped_at_every_poll<E: Database>() {
         transaction.await.expect_err("it fails");
         Ok(())
     };
-    bench.at_every_poll("failing transaction", failing, |_| 0..=0).await;
+    bench
+        .at_every_poll("failing transaction", failing, |_| 0..=0)
+        .await;
     bench.finish().await;
 }
 
@@ -233,7 +242,9 @@ async fn a_connection_may_be_dropped_in_a_transaction_at_every_poll<E: Database>
         E::insert_prepared(&mut writer, number).await?;
         E::run(&mut writer, &format!("INSERT INTO t (n) VALUES ({number})")).await
     };
-    bench.at_every_poll("uncommitted", uncommitted, |_| 0..=0).await;
+    bench
+        .at_every_poll("uncommitted", uncommitted, |_| 0..=0)
+        .await;
     bench.finish().await;
 }
 
@@ -356,7 +367,10 @@ async fn drop_in_a_failover(
     let before = world.ledger().len();
     assert!(before <= 1, "written more than once: {:?}", world.ledger());
     if let Some(Ok(())) = done {
-        assert_eq!(world.ledger().iter().filter(|write| write.key == 7).count(), before);
+        assert_eq!(
+            world.ledger().iter().filter(|write| write.key == 7).count(),
+            before
+        );
     }
     for (key, writer) in (100..).zip(&mut all) {
         writer.write(key).await.unwrap();

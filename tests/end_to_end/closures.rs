@@ -29,7 +29,9 @@ on_both_engines!(
 
 async fn rows<E: Database>(cluster: &Cluster<E>) -> i64 {
     let mut writer = cluster.writer().await.unwrap();
-    E::number(&mut writer, "SELECT count(*) FROM t").await.unwrap()
+    E::number(&mut writer, "SELECT count(*) FROM t")
+        .await
+        .unwrap()
 }
 
 fn conflict() -> StatementFault {

@@ -73,9 +73,11 @@ async fn a_read_only_transaction_of_ones_own_costs_no_checkout_and_no_failover<E
             E::run(&mut connection, &insert).await.unwrap();
         }
     };
-    tokio::time::timeout(crate::database::PATIENCE, async { tokio::join!(offender, others) })
-        .await
-        .unwrap();
+    tokio::time::timeout(crate::database::PATIENCE, async {
+        tokio::join!(offender, others)
+    })
+    .await
+    .unwrap();
     eventually("the end of the doubt", || {
         let topology = cluster.topology();
         topology.writer().map(|known| known.id().clone()) == Some(writer.clone())

@@ -240,15 +240,21 @@ async fn a_failover_is_kept_as_one_story<E: Database>() {
     assert_eq!(failover.writer_after, Some(resumed.clone()));
     assert_eq!(simulated.writer(), Some(resumed.clone()));
     assert!(failover.resumed_after >= failover.confirmed_after);
-    let ended = failover.moments.iter().find_map(|moment| match &moment.what {
-        EventKind::GenerationEnded {
-            instance,
-            connections,
-            ..
-        } if *instance == old_writer => Some(*connections),
-        _ => None,
-    });
-    assert!(ended.is_some_and(|connections| connections > 0), "{failover}");
+    let ended = failover
+        .moments
+        .iter()
+        .find_map(|moment| match &moment.what {
+            EventKind::GenerationEnded {
+                instance,
+                connections,
+                ..
+            } if *instance == old_writer => Some(*connections),
+            _ => None,
+        });
+    assert!(
+        ended.is_some_and(|connections| connections > 0),
+        "{failover}"
+    );
     let asked = &failover.probes[resumed.as_str()];
     assert_eq!(asked.says_writer, Some(true), "{failover}");
     assert!(failover.to_json().contains("\"writes_resumed\""));

@@ -242,13 +242,17 @@ async fn tls_that_cannot_come_about_is_said_at_once<E: Database>() {
         let file = of.ca_file().unwrap().display().to_string();
         format!("sslmode=verify-full&sslrootcert={file}")
     };
-    let none = plain.url().replacen("sslmode=disable", &trusting(&secure), 1);
+    let none = plain
+        .url()
+        .replacen("sslmode=disable", &trusting(&secure), 1);
     refused_at_once::<E>(&none, "TLS").await;
     let distrusted = secure
         .url()
         .replacen(&trusting(&secure), &trusting(&stranger), 1);
     assert_ne!(distrusted, secure.url());
     refused_at_once::<E>(&distrusted, "certificate").await;
-    let unencrypted = secure.url().replacen(&trusting(&secure), "sslmode=disable", 1);
+    let unencrypted = secure
+        .url()
+        .replacen(&trusting(&secure), "sslmode=disable", 1);
     refused_at_once::<E>(&unencrypted, "").await;
 }

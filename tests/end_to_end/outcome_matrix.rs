@@ -108,10 +108,26 @@ enum Effect {
 fn faults() -> Vec<(&'static str, StatementFault, Effect)> {
     let error = StatementFault::error;
     vec![
-        ("delay", StatementFault::delay(Duration::from_millis(5)), Effect::Nothing),
-        ("conflict", error("40001", 1213, "try again"), Effect::Refusal),
-        ("duplicate", error("23505", 1062, "it is there"), Effect::Refusal),
-        ("shutdown", error("57P01", 1053, "shutting down"), Effect::Loss),
+        (
+            "delay",
+            StatementFault::delay(Duration::from_millis(5)),
+            Effect::Nothing,
+        ),
+        (
+            "conflict",
+            error("40001", 1213, "try again"),
+            Effect::Refusal,
+        ),
+        (
+            "duplicate",
+            error("23505", 1062, "it is there"),
+            Effect::Refusal,
+        ),
+        (
+            "shutdown",
+            error("57P01", 1053, "shutting down"),
+            Effect::Loss,
+        ),
         ("reset", StatementFault::reset(), Effect::Loss),
         ("close", StatementFault::close(), Effect::Loss),
         ("half-close", StatementFault::half_close(), Effect::Loss),
@@ -162,7 +178,10 @@ async fn try_all<E: Forms>(forms: &[Form]) {
                 let guard = simulated.fault(fault.at(point));
                 let answer = try_one(&simulated, &cluster, *form, number).await;
                 let fired = simulated.faults().iter().any(|active| active.fired > 0);
-                assert!(fired || point == FaultPoint::Prepare, "{case} did not strike");
+                assert!(
+                    fired || point == FaultPoint::Prepare,
+                    "{case} did not strike"
+                );
                 drop(guard);
                 check::<E>(&simulated, *form, number, &answer, &case);
                 if let Err(error) = &answer
@@ -220,7 +239,10 @@ fn check<E: Forms>(
         Err(Outcome::Unknown) => &[0, 1],
     };
     for count in counts {
-        assert!(expected.contains(&count), "{case}: {count} times after {answer:?}");
+        assert!(
+            expected.contains(&count),
+            "{case}: {count} times after {answer:?}"
+        );
     }
 }
 

@@ -218,7 +218,12 @@ pub(super) async fn commit(client: &Client) -> Result<()> {
     if link.transaction_failed() {
         return Err(rolled_back());
     }
-    watch(link, Phase::Committing, client.native().batch_execute("COMMIT")).await?;
+    watch(
+        link,
+        Phase::Committing,
+        client.native().batch_execute("COMMIT"),
+    )
+    .await?;
     refuse_rollback(link)
 }
 

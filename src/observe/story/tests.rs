@@ -205,7 +205,11 @@ fn a_failover_that_still_goes_on_is_told_as_far_as_it_went() {
 fn the_last_thirty_two_are_kept_and_none_grows_without_bound() {
     let mut teller = Teller::new();
     for number in 1..=40 {
-        let (from, to) = if number % 2 == 1 { ("a", "b") } else { ("b", "a") };
+        let (from, to) = if number % 2 == 1 {
+            ("a", "b")
+        } else {
+            ("b", "a")
+        };
         teller.fail_over(number * 1_000, from, to, number + 1);
     }
     let all = teller.stories.all();
