@@ -136,10 +136,9 @@ async fn an_error_of_the_closures_own_is_returned_as_it_is<E: Database>() {
             runs += 1;
             insert(writer, 1).await.unwrap_err();
             E::number(writer, "SELECT count(*) FROM t").await?;
-            anyhow::bail!("changed my mind")
+            Err::<(), _>(anyhow::anyhow!("changed my mind"))
         })
         .await
-        .map(|()| ())
         .unwrap_err();
     assert_eq!(error.to_string(), "changed my mind");
     assert_eq!(runs, 2);

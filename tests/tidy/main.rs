@@ -24,7 +24,9 @@ const DIRECT_IMPORTS: [&str; 8] = [
     "cluster", "config", "engine", "error", "id", "resolve", "sim", "topology",
 ];
 /// What decides and does not act.
-const PURE: [&str; 12] = [
+const PURE: [&str; 16] = [
+    "cluster/budget.rs",
+    "cluster/retry.rs",
     "engine/mysql/faults.rs",
     "engine/postgres/faults.rs",
     "engine/statement.rs",
