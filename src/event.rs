@@ -1,5 +1,7 @@
 //! What happened to the cluster, told to whoever listens.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::broadcast;
@@ -23,6 +25,15 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventKind {
+    /// An instance was demoted or lost, and all connections to it were ended.
+    GenerationEnded {
+        /// The instance.
+        instance: InstanceId,
+        /// Why.
+        cause: &'static str,
+        /// How many connections of the pools that was, in use or idle.
+        connections: usize,
+    },
     /// An instance of the cluster became known.
     InstanceAdded {
         /// The instance.
@@ -69,6 +80,91 @@ pub enum EventKind {
         /// What showed it.
         cause: &'static str,
     },
+    /// After the loss of a writer a statement of the application has succeeded on the new one.
+    ///
+    /// Told when the connection on which it did is given back.
+    WritesResumed {
+        /// The writer.
+        instance: InstanceId,
+        /// How long after this process had lost the one before.
+        after: Duration,
+    },
+}
+
+impl EventKind {
+    /// The instance that it is about.
+    pub fn instance(&self) -> &InstanceId {
+        match self {
+            Self::GenerationEnded { instance, .. }
+            | Self::InstanceAdded { instance }
+            | Self::InstanceDown { instance, .. }
+            | Self::InstanceRemoved { instance }
+            | Self::InstanceUp { instance }
+            | Self::WriterConfirmed { instance, .. }
+            | Self::WriterLost { instance, .. }
+            | Self::WriterSuspected { instance, .. }
+            | Self::WritesResumed { instance, .. } => instance,
+        }
+    }
+
+    /// What showed it, where something had to.
+    pub fn cause(&self) -> Option<&'static str> {
+        match self {
+            Self::GenerationEnded { cause, .. }
+            | Self::InstanceDown { cause, .. }
+            | Self::WriterLost { cause, .. }
+            | Self::WriterSuspected { cause, .. } => Some(cause),
+            Self::InstanceAdded { .. }
+            | Self::InstanceRemoved { .. }
+            | Self::InstanceUp { .. }
+            | Self::WriterConfirmed { .. }
+            | Self::WritesResumed { .. } => None,
+        }
+    }
+
+    /// The name of the kind, as programs read it: `writer_lost`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::GenerationEnded { .. } => "generation_ended",
+            Self::InstanceAdded { .. } => "instance_added",
+            Self::InstanceDown { .. } => "instance_down",
+            Self::InstanceRemoved { .. } => "instance_removed",
+            Self::InstanceUp { .. } => "instance_up",
+            Self::WriterConfirmed { .. } => "writer_confirmed",
+            Self::WriterLost { .. } => "writer_lost",
+            Self::WriterSuspected { .. } => "writer_suspected",
+            Self::WritesResumed { .. } => "writes_resumed",
+        }
+    }
+}
+
+/// In words, for people.
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::GenerationEnded {
+                instance,
+                cause,
+                connections,
+            } => write!(f, "{connections} connections to {instance} ended: {cause}"),
+            Self::InstanceAdded { instance } => write!(f, "{instance} is new"),
+            Self::InstanceDown { instance, cause } => write!(f, "{instance} is down: {cause}"),
+            Self::InstanceRemoved { instance } => write!(f, "{instance} has left the cluster"),
+            Self::InstanceUp { instance } => write!(f, "{instance} is up"),
+            Self::WriterConfirmed {
+                instance, epoch, ..
+            } => write!(f, "writer confirmed: {instance} (epoch {epoch})"),
+            Self::WriterLost { instance, cause } => {
+                write!(f, "writer {instance} lost: {cause}")
+            }
+            Self::WriterSuspected { instance, cause } => {
+                write!(f, "writer {instance} in doubt: {cause}")
+            }
+            Self::WritesResumed { instance, .. } => {
+                write!(f, "a statement has succeeded on {instance}")
+            }
+        }
+    }
 }
 
 /// A stream of [`Event`]s from the moment it was made.
@@ -100,29 +196,56 @@ impl Events {
     }
 }
 
+/// Who hears everything at once, and loses nothing; it must not wait.
+pub(crate) trait Listener: fmt::Debug + Send + Sync {
+    /// An event is being told.
+    fn heard(&self, event: &Event);
+
+    /// A question to a target has ended: it said whether it is the writer, or there was no answer
+    /// for this reason. Too frequent to be an event.
+    fn probed(&self, target: &dyn Fn() -> String, answer: Result<bool, &'static str>);
+}
+
 /// Where events are published.
 #[derive(Debug, Clone)]
-pub(crate) struct EventSender(broadcast::Sender<Event>);
+pub(crate) struct EventSender {
+    sender: broadcast::Sender<Event>,
+    listener: Option<Arc<dyn Listener>>,
+}
 
 impl EventSender {
-    pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(EVENT_BACKLOG))
+    pub(crate) fn new(listener: Option<Arc<dyn Listener>>) -> Self {
+        Self {
+            sender: broadcast::Sender::new(EVENT_BACKLOG),
+            listener,
+        }
     }
 
     /// From now on, until `end`.
     pub(crate) fn listen(&self, end: CancellationToken) -> Events {
         Events {
-            receiver: self.0.subscribe(),
+            receiver: self.sender.subscribe(),
             end,
         }
     }
 
     pub(crate) fn send(&self, kind: EventKind) {
-        tracing::info!(target: "aurora_driver::event", event = ?kind);
-        // Nobody listening is no error.
-        let _ = self.0.send(Event {
+        tracing::info!(target: "aurora_driver::event", event = kind.name(), "{kind}");
+        let event = Event {
             at: crate::time::wall_clock(),
             kind,
-        });
+        };
+        if let Some(listener) = &self.listener {
+            listener.heard(&event);
+        }
+        // Nobody listening is no error.
+        let _ = self.sender.send(event);
+    }
+
+    /// See [`Listener::probed`].
+    pub(crate) fn probed(&self, target: &dyn Fn() -> String, answer: Result<bool, &'static str>) {
+        if let Some(listener) = &self.listener {
+            listener.probed(target, answer);
+        }
     }
 }

@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod event;
 mod id;
+pub mod observe;
 mod pool;
 mod resolve;
 mod rng;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use aurora_driver::sim::{LedgerEntry, Promotion};
-use aurora_driver::{Event, EventKind, InstanceId};
+use aurora_driver::{Event, InstanceId};
 use serde_json::json;
 
 use crate::load::{Notes, Tally};
@@ -247,32 +247,9 @@ fn tell(evidence: &Evidence<'_>, notes: &Notes, first_after: Duration) -> Vec<(f
         .events
         .iter()
         .filter(|event| event.at >= *fault_wall);
-    story.extend(told.map(|event| (on_wall_clock(event.at), describe(&event.kind))));
+    story.extend(told.map(|event| (on_wall_clock(event.at), format!("driver: {}", event.kind))));
     story.sort_by(|(a, _), (b, _)| a.total_cmp(b));
     story
-}
-
-fn describe(event: &EventKind) -> String {
-    match event {
-        EventKind::InstanceAdded { instance } => format!("driver: {instance} is new"),
-        EventKind::InstanceDown { instance, cause } => {
-            format!("driver: {instance} is down: {cause}")
-        }
-        EventKind::InstanceRemoved { instance } => format!("driver: {instance} is gone"),
-        EventKind::InstanceUp { instance } => format!("driver: {instance} is up"),
-        EventKind::WriterConfirmed {
-            instance, epoch, ..
-        } => {
-            format!("driver: writer confirmed: {instance} (epoch {epoch})")
-        }
-        EventKind::WriterLost { instance, cause } => {
-            format!("driver: writer {instance} lost: {cause}")
-        }
-        EventKind::WriterSuspected { instance, cause } => {
-            format!("driver: writer {instance} in doubt: {cause}")
-        }
-        other => format!("driver: {other:?}"),
-    }
 }
 
 fn millis(span: Duration) -> f64 {

@@ -92,7 +92,9 @@ impl<E: Engine> Cluster<E> {
                 Ok(lease) => {
                     self.refuse_if_closed()?;
                     if still_writer(&topology.borrow()) && !lease.is_outdated() {
-                        return Ok(Connection::new(lease));
+                        let hub = &self.inner.hub;
+                        let first_write = hub.recorder.first_write(&hub.events);
+                        return Ok(Connection::new(lease).awaited(first_write));
                     }
                 }
                 Err(failure) => wait_to_retry(failure, &mut topology, deadline).await?,

@@ -62,6 +62,12 @@ impl<E: Engine> Cluster<E> {
     /// attempt begins later than the `checkout_timeout` (30 s by default) after the first; one
     /// that has begun is not cut short.
     ///
+    /// # In a task of its own
+    ///
+    /// Where the future must be `Send`, as in `tokio::spawn` and in a web framework's handlers,
+    /// let the closure own what it uses: `async move |reader| ...`. With captured references the
+    /// compiler calls `Send` "not general enough" (rust-lang/rust issue 110338).
+    ///
     /// # Cancellation
     ///
     /// Safe: a call that is under way on the connection is given up with it.
@@ -74,9 +80,7 @@ impl<E: Engine> Cluster<E> {
     {
         let mut attempts = Attempts::begin(self, Intent::Read);
         loop {
-            let mut connection = self
-                .reader_by(attempts.deadline, &attempts.avoided)
-                .await?;
+            let mut connection = self.reader_by(attempts.deadline, &attempts.avoided).await?;
             E::begin_record(&mut connection);
             match work(&mut connection).await {
                 Ok(value) => return Ok(value),
@@ -191,8 +195,8 @@ impl<E: Engine> Cluster<E> {
     ///
     /// The closure gets the engine's own transaction:
     /// [`postgres::Transaction`](crate::postgres::Transaction) or
-    /// [`mysql::Transaction`](crate::mysql::Transaction). It cannot end it by their methods, and
-    /// should not by SQL.
+    /// [`mysql::Transaction`](crate::mysql::Transaction). It stays open when that value is
+    /// dropped. A closure that commits by itself is not run again after that.
     ///
     /// ```
     /// # use aurora_driver::sim::SimCluster;
@@ -230,7 +234,7 @@ impl<E: Engine> Cluster<E> {
     /// COMMIT was on its way.
     pub async fn transaction<T, Err>(
         &self,
-        mut work: impl AsyncFnMut(&mut E::Transaction<'_>) -> Result<T, Err>,
+        mut work: impl AsyncFnMut(E::Transaction<'_>) -> Result<T, Err>,
     ) -> Result<T, Err>
     where
         Err: From<Error>,
@@ -239,14 +243,18 @@ impl<E: Engine> Cluster<E> {
         loop {
             let mut connection = self.writer_by(attempts.deadline).await?;
             E::begin_record(&mut connection);
-            let error = match E::begin(&mut connection).await {
-                Err(error) => Err::from(error),
-                Ok(mut transaction) => match work(&mut transaction).await {
-                    Err(error) => error,
-                    Ok(value) => match E::commit(transaction).await {
-                        Ok(()) => return Ok(value),
-                        Err(error) => Err::from(error),
-                    },
+            let done = {
+                let begun = E::begin(&mut connection).await;
+                match begun {
+                    Ok(transaction) => work(transaction).await,
+                    Err(error) => Err(Err::from(error)),
+                }
+            };
+            let error = match done {
+                Err(error) => error,
+                Ok(value) => match E::commit(&mut connection).await {
+                    Ok(()) => return Ok(value),
+                    Err(error) => Err::from(error),
                 },
             };
             let record = E::record(&connection);
@@ -288,7 +296,9 @@ impl<'a, E: Engine> Attempts<'a, E> {
         self.made += 1;
         let instance = connection.instance().clone();
         let life = (instance.clone(), connection.generation());
-        let read_only = record.failed.is_some_and(|met| met.kind == ErrorKind::ReadOnly);
+        let read_only = record
+            .failed
+            .is_some_and(|met| met.kind == ErrorKind::ReadOnly);
         let refused_before = read_only && self.refused_by.as_ref() == Some(&life);
         self.refused_by = read_only.then_some(life);
         let verdict = retry::judge(&Attempt {

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::event::EventSender;
+use crate::observe::recorder::Recorder;
 use crate::pool::dialer::Dialer;
 use crate::pool::roster::Roster;
 use crate::pool::{upkeep, watch};
@@ -26,6 +27,7 @@ pub(super) struct Hub<E: Engine> {
     pub(super) roster: Arc<Roster<E>>,
     pub(super) published: Published,
     pub(super) events: EventSender,
+    pub(super) recorder: Arc<Recorder>,
     tasks: TaskSet,
     /// How many handles use it; none may join once it was left by the last.
     users: Mutex<Users>,
@@ -65,7 +67,8 @@ impl<E: Engine> Hub<E> {
     fn start(config: &Arc<Config>) -> Result<Self> {
         let tasks = TaskSet::new();
         let dialer = Dialer::new(Arc::clone(config), tasks.spawner())?;
-        let events = EventSender::new();
+        let recorder = Arc::new(Recorder::default());
+        let events = EventSender::new(Some(Arc::clone(&recorder) as _));
         let cadence = Cadence::new(
             config.seeds.len(),
             config.timing.probe_interval,
@@ -88,6 +91,7 @@ impl<E: Engine> Hub<E> {
             roster,
             published,
             events,
+            recorder,
             tasks,
             users: Mutex::new(Users::Some(1)),
         })

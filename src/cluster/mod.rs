@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Events;
+use crate::observe::FailoverRecord;
 use crate::pool::set::PoolSet;
 use crate::pool::sweep;
 use crate::rng::Rng;
@@ -254,6 +255,24 @@ impl<E: Engine> Cluster<E> {
     pub fn events(&self) -> Events {
         let inner = &self.inner;
         inner.hub.events.listen(inner.listeners_end.clone())
+    }
+
+    /// The last failovers that this process has seen of the cluster, the oldest first, at most 32;
+    /// the last may still go on.
+    ///
+    /// A writer that was in doubt for a moment and then confirmed without having been lost is no
+    /// failover.
+    ///
+    /// ```no_run
+    /// # fn show(cluster: aurora_driver::Cluster<aurora_driver::Postgres>) {
+    /// for failover in cluster.failovers() {
+    ///     eprintln!("{failover}");
+    ///     println!("{}", failover.to_json());
+    /// }
+    /// # }
+    /// ```
+    pub fn failovers(&self) -> Vec<FailoverRecord> {
+        self.inner.hub.recorder.failovers()
     }
 
     /// Ends the handle and all its clones: refuses new checkouts, waits for connections to come

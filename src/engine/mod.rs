@@ -46,18 +46,17 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
     /// One native connection together with what is known of its state.
     type Client: Send + std::fmt::Debug + 'static;
 
-    /// An open transaction on it, rolled back when it is dropped.
-    type Transaction<'a>: Send + 'a;
+    /// An open transaction on it.
+    type Transaction<'a>: Send;
 
-    /// Opens a transaction. After an error nothing has been changed.
+    /// Opens a transaction, which stays open when the value is dropped. After an error nothing
+    /// has been changed.
     fn begin(
         client: &mut Self::Client,
     ) -> impl Future<Output = Result<Self::Transaction<'_>, Error>> + Send;
 
-    /// Commits it.
-    fn commit(
-        transaction: Self::Transaction<'_>,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Commits what [`begin`](Self::begin) opened.
+    fn commit(client: &mut Self::Client) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Forgets what was done on the connection so far.
     fn begin_record(client: &mut Self::Client);

@@ -1,5 +1,6 @@
 //! What both engines need for TLS: a client configuration whose roots are the application's.
 
+use std::error::Error as StdError;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
@@ -93,4 +94,36 @@ impl std::fmt::Debug for Tls {
 
 fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Config, message)
+}
+
+/// Why TLS cannot come about, however often it is tried; `None` for a connection that was lost.
+pub(super) fn refusal<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    // An I/O error's source is that of the error in it, which would be passed over.
+    let inner = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref)
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let found = inner.or_else(|| error.downcast_ref::<rustls::Error>());
+    match found {
+        Some(
+            refusal @ (rustls::Error::AlertReceived(_)
+            | rustls::Error::InvalidCertificate(_)
+            | rustls::Error::NoCertificatesPresented
+            | rustls::Error::PeerIncompatible(_)),
+        ) => Some(refusal),
+        // Bytes that are no TLS may come from whatever stands in for a server that is away.
+        Some(_) => None,
+        None => refusal(error.source()?),
+    }
+}
+
+/// The error of such a refusal.
+pub(super) fn refused(cause: impl std::fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        format!(
+            "TLS cannot come about ({cause}): check `sslmode`, `sslrootcert` and the host name \
+             in the server's certificate"
+        ),
+    )
 }

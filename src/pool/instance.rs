@@ -155,8 +155,13 @@ impl<E: Backend> InstancePool<E> {
     }
 
     /// Begins a new generation: idle connections of older ones are closed, and those in use too
-    /// where there is a cause to say why.
-    pub(super) fn begin_generation(&self, generation: Generation, cause: Option<&'static str>) {
+    /// where there is a cause to say why. How many there were.
+    pub(super) fn begin_generation(
+        &self,
+        generation: Generation,
+        cause: Option<&'static str>,
+    ) -> usize {
+        let connections = self.pool.status().size;
         self.member.begin_generation(generation, cause);
         let kept = self
             .pool
@@ -164,6 +169,7 @@ impl<E: Backend> InstancePool<E> {
         for pooled in kept.removed {
             E::kill(pooled.client);
         }
+        connections
     }
 
     /// Closes idle connections that are no longer fit to be handed out.

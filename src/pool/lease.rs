@@ -10,6 +10,7 @@ use super::manager::Manager;
 use super::member::Member;
 use crate::engine::{Backend, Condition, Engine};
 use crate::id::{Generation, InstanceId};
+use crate::observe::recorder::FirstWrite;
 use crate::time;
 
 /// How long a rollback on behalf of the next user may take before the connection is thrown away.
@@ -26,11 +27,25 @@ const CLEANING_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Connection<E: Engine> {
     lease: Option<Lease<E>>,
+    /// Waits for a statement to succeed on it.
+    first_write: Option<FirstWrite>,
 }
 
 impl<E: Engine> Connection<E> {
     pub(crate) fn new(lease: Lease<E>) -> Self {
-        Self { lease: Some(lease) }
+        Self {
+            lease: Some(lease),
+            first_write: None,
+        }
+    }
+
+    /// Lets it be known when a statement has succeeded on it.
+    pub(crate) fn awaited(mut self, first_write: Option<FirstWrite>) -> Self {
+        if first_write.is_some() {
+            E::begin_record(&mut self);
+        }
+        self.first_write = first_write;
+        self
     }
 
     /// The instance that it leads to.
@@ -78,6 +93,12 @@ impl<E: Engine> Drop for Connection<E> {
         let Some(mut lease) = self.lease.take() else {
             return;
         };
+        if let Some(first_write) = self.first_write.take() {
+            let record = E::record(&lease.kept().client);
+            if record.failed.is_none() && record.left_traces {
+                first_write.succeeded(lease.instance());
+            }
+        }
         let unclean = E::condition(&lease.kept().client) == Condition::Unclean;
         if unclean && !lease.is_outdated() {
             let spawner = lease.member.dialer().spawner().clone();

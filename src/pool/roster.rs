@@ -15,6 +15,7 @@ use super::station::Station;
 use crate::engine::reporter::{GenerationEnd, Reporter};
 use crate::engine::{Backend, Failure, Survey};
 use crate::error::{Error, ErrorKind};
+use crate::event::EventKind;
 use crate::id::{Generation, InstanceId};
 use crate::time::{self, Instant};
 use crate::topology::Topology;
@@ -323,11 +324,11 @@ impl<E: Backend> Prober for Roster<E> {
         }
     }
 
-    fn carry_out(&self, topology: &Topology, effects: &[Effect]) {
+    fn carry_out(&self, topology: &Topology, effects: &[Effect]) -> Vec<EventKind> {
         // Held to the end: a handle that attaches meanwhile follows the new picture.
         let mut followers = self.followers();
         if self.closed.is_cancelled() {
-            return;
+            return Vec::new();
         }
         let ended = ended_generations(topology, effects);
         for (instance, generation, cause) in &ended {
@@ -338,19 +339,29 @@ impl<E: Backend> Prober for Roster<E> {
         }
         let changed = self.update(topology);
         if ended.is_empty() && !changed {
-            return;
+            return Vec::new();
         }
         let present = self.present();
+        let mut connections = vec![0; ended.len()];
         followers.retain(|pools| {
             let Some(pools) = pools.upgrade() else {
                 return false;
             };
-            for (instance, generation, cause) in &ended {
-                pools.begin_generation(instance, *generation, *cause);
+            for ((instance, generation, cause), connections) in ended.iter().zip(&mut connections) {
+                *connections += pools.begin_generation(instance, *generation, *cause);
             }
             pools.follow(&present);
             true
         });
+        let told = ended.into_iter().zip(connections);
+        told.filter_map(|((instance, _, cause), connections)| {
+            Some(EventKind::GenerationEnded {
+                instance: instance.clone(),
+                cause: cause?,
+                connections,
+            })
+        })
+        .collect()
     }
 }
 

@@ -137,11 +137,11 @@ impl<E: Backend> PoolSet<E> {
         instance: &InstanceId,
         generation: Option<Generation>,
         cause: Option<&'static str>,
-    ) {
-        if let Some(pool) = self.pool(instance) {
+    ) -> usize {
+        self.pool(instance).map_or(0, |pool| {
             let generation = generation.unwrap_or_else(|| pool.member().generation().next());
-            pool.begin_generation(generation, cause);
-        }
+            pool.begin_generation(generation, cause)
+        })
     }
 
     /// Makes pools for new instances and closes those of instances that are gone.

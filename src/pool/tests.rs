@@ -10,9 +10,10 @@ use super::roster::Roster;
 use super::set::PoolSet;
 use super::upkeep;
 use crate::config::{Config, PoolLimits};
+use crate::engine::record::Record;
 use crate::engine::reporter::Reporter;
 use crate::engine::{Backend, Condition, Dial, Failure, Survey};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::event::EventSender;
 use crate::id::{EngineKind, Generation, InstanceId};
 use crate::rng::Rng;
@@ -38,6 +39,22 @@ impl Backend for OneServer {
     const KIND: EngineKind = EngineKind::Postgres;
 
     type Client = Client;
+
+    type Transaction<'a> = &'a mut Client;
+
+    async fn begin(client: &mut Client) -> Result<&mut Client, Error> {
+        Ok(client)
+    }
+
+    async fn commit(_: &mut Client) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn begin_record(_: &mut Client) {}
+
+    fn record(_: &Client) -> Record {
+        Record::default()
+    }
 
     async fn connect(dial: Dial) -> Result<Client, Failure> {
         Ok(Client {
@@ -97,7 +114,7 @@ impl Bench {
         let tasks = TaskSet::new();
         let dialer = Dialer::new(Arc::clone(&config), tasks.spawner()).unwrap();
         let cadence = Cadence::new(1, config.timing.probe_interval, Rng::from_entropy());
-        let (_monitor, news, _published) = Monitor::new(cadence, EventSender::new());
+        let (_monitor, news, _published) = Monitor::new(cadence, EventSender::new(None));
         let roster = Arc::new(Roster::new(dialer.clone(), news));
         let pools = Arc::new(PoolSet::new(dialer));
         roster.attach(&pools);

@@ -379,6 +379,9 @@ fn describe(event: &EventKind) -> String {
         EventKind::InstanceDown { instance, .. } => format!("down {instance}"),
         EventKind::InstanceRemoved { instance } => format!("removed {instance}"),
         EventKind::InstanceUp { instance } => format!("up {instance}"),
+        EventKind::GenerationEnded { .. } | EventKind::WritesResumed { .. } => {
+            unreachable!("the topology tells neither: {event}")
+        }
         EventKind::WriterLost { instance, .. } => format!("lost {instance}"),
         EventKind::WriterSuspected { instance, .. } => format!("suspected {instance}"),
         EventKind::WriterConfirmed {

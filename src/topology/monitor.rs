@@ -15,7 +15,7 @@ use super::cadence::{Cadence, Reply, Target};
 use super::observation::{Fault, Observation, Report};
 use super::snapshot::Topology;
 use crate::error::ErrorKind;
-use crate::event::EventSender;
+use crate::event::{EventKind, EventSender};
 use crate::time::{self, Instant};
 
 /// News beyond this are dropped: by then the monitor has long been alarmed.
@@ -30,8 +30,9 @@ pub(crate) trait Prober: Send + Sync + 'static {
         asked_at: Instant,
     ) -> impl Future<Output = Result<Report, ProbeFailure>> + Send;
 
-    /// Brings pools in line with a new picture, before anybody else sees it.
-    fn carry_out(&self, topology: &Topology, effects: &[Effect]);
+    /// Brings pools in line with a new picture, before anybody else sees it; what there is to
+    /// tell of it.
+    fn carry_out(&self, topology: &Topology, effects: &[Effect]) -> Vec<EventKind>;
 }
 
 /// Why a target gave no report.
@@ -151,6 +152,7 @@ impl Monitor {
         asked_at: Instant,
         answer: Result<Report, ProbeFailure>,
     ) {
+        self.events.probed(&|| name_of(target), said(&answer));
         self.failures.send_modify(|failures| match &answer {
             Ok(_) => failures.answered(target),
             Err(failure) => failures.add(target, failure.clone()),
@@ -183,13 +185,16 @@ impl Monitor {
         let now = time::now();
         let current = Arc::clone(&self.publisher.borrow());
         let Step { next, effects } = apply(&current, observation, now);
-        prober.carry_out(&next, &effects);
+        let carried_out = prober.carry_out(&next, &effects);
         for effect in &effects {
             match effect {
                 Effect::Ask(instance) => self.cadence.ask_now(instance, now),
                 Effect::Tell(event) => self.events.send(event.clone()),
                 Effect::EndGeneration { .. } | Effect::RetireGeneration { .. } => {}
             }
+        }
+        for event in carried_out {
+            self.events.send(event);
         }
         let news = !next.routes_like(&current);
         if news {
@@ -199,6 +204,21 @@ impl Monitor {
             *published = Arc::new(next);
             news
         });
+    }
+}
+
+fn name_of(target: &Target) -> String {
+    match target {
+        Target::Instance(instance) => instance.to_string(),
+        Target::Seed(seed) => format!("seed {seed}"),
+    }
+}
+
+/// Whether the answer was "I am the writer", or why there was none.
+fn said(answer: &Result<Report, ProbeFailure>) -> Result<bool, &'static str> {
+    match answer {
+        Ok(report) => Ok(report.is_writer),
+        Err(failure) => Err(failure.fault.describe()),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::database::{Database, eventually, insert, on_both_engines, start, star
 
 on_both_engines!(
     a_write_on_a_reader_is_refused_with_its_meaning,
+    a_read_only_transaction_of_ones_own_costs_no_checkout_and_no_failover,
     an_ordinary_error_leaves_the_connection_usable,
     a_transaction_left_open_is_rolled_back_before_the_connection_is_shared,
     a_cancelled_call_never_answers_the_next_one,
@@ -46,6 +47,49 @@ async fn a_write_on_a_reader_is_refused_with_its_meaning<E: Database>() {
             .map(|writer| writer.id().clone()),
         simulated.writer()
     );
+}
+
+async fn a_read_only_transaction_of_ones_own_costs_no_checkout_and_no_failover<E: Database>() {
+    const ROUNDS: i64 = 20;
+    let (simulated, cluster) = start::<E>().await;
+    let writer = simulated.writer().unwrap();
+    let epoch = cluster.topology().epoch();
+    let asked = simulated.counters(&writer).unwrap().statements;
+    let offender = async {
+        for _ in 0..ROUNDS {
+            let mut connection = cluster.writer().await.unwrap();
+            let begin = "START TRANSACTION READ ONLY";
+            E::run(&mut connection, begin).await.unwrap();
+            let refused = E::run(&mut connection, "INSERT INTO t (n) VALUES (0)").await;
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
+            assert_eq!(error.outcome(), Outcome::Rejected, "{error}");
+        }
+    };
+    let others = async {
+        for number in 1..=ROUNDS * 3 {
+            let mut connection = cluster.writer().await.unwrap();
+            let insert = format!("INSERT INTO t (n) VALUES ({number})");
+            E::run(&mut connection, &insert).await.unwrap();
+        }
+    };
+    tokio::time::timeout(crate::database::PATIENCE, async {
+        tokio::join!(offender, others)
+    })
+    .await
+    .unwrap();
+    eventually("the end of the doubt", || {
+        let topology = cluster.topology();
+        topology.writer().map(|known| known.id().clone()) == Some(writer.clone())
+    })
+    .await;
+    assert_eq!(cluster.topology().epoch(), epoch);
+    assert_eq!(cluster.failovers(), [], "a doubt is no failover");
+    // The statements of the two loops, logins' settings, and some questions for each offence.
+    let asked = simulated.counters(&writer).unwrap().statements - asked;
+    let own = u64::try_from(ROUNDS * 2 + ROUNDS * 3).unwrap();
+    let offences = u64::try_from(ROUNDS).unwrap();
+    assert!(asked <= own + offences * 10, "{asked} statements");
 }
 
 async fn an_ordinary_error_leaves_the_connection_usable<E: Database>() {

@@ -25,6 +25,19 @@ pub(crate) trait Database: Engine + Sized {
         connection: &mut Connection<Self>,
         query: &str,
     ) -> impl Future<Output = Result<i64>> + Send;
+
+    /// Runs a statement with a number in a transaction, prepared.
+    fn execute_in(
+        transaction: &mut Self::Transaction<'_>,
+        statement: &str,
+        number: i64,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Runs `INSERT INTO t (n) VALUES` with this number, prepared.
+    fn insert_prepared(
+        connection: &mut Connection<Self>,
+        number: i64,
+    ) -> impl Future<Output = Result<()>> + Send;
 }
 
 impl Database for Postgres {
@@ -37,6 +50,20 @@ impl Database for Postgres {
 
     async fn number(connection: &mut Connection<Self>, query: &str) -> Result<i64> {
         Ok(connection.query_one(query, &[]).await?.get(0))
+    }
+
+    async fn execute_in(
+        transaction: &mut Self::Transaction<'_>,
+        statement: &str,
+        number: i64,
+    ) -> Result<()> {
+        let statement = statement.replace('?', "$1");
+        transaction.execute(&statement, &[&number]).await.map(drop)
+    }
+
+    async fn insert_prepared(connection: &mut Connection<Self>, number: i64) -> Result<()> {
+        let insert = "INSERT INTO t (n) VALUES ($1)";
+        connection.execute(insert, &[&number]).await.map(drop)
     }
 }
 
@@ -51,6 +78,21 @@ impl Database for MySql {
     async fn number(connection: &mut Connection<Self>, query: &str) -> Result<i64> {
         let number: Option<i64> = connection.query_first(query).await.map_err(Error::from)?;
         Ok(number.expect("the query gives a row"))
+    }
+
+    async fn execute_in(
+        transaction: &mut Self::Transaction<'_>,
+        statement: &str,
+        number: i64,
+    ) -> Result<()> {
+        let done = transaction.exec_drop(statement, (number,)).await;
+        done.map_err(Error::from)
+    }
+
+    async fn insert_prepared(connection: &mut Connection<Self>, number: i64) -> Result<()> {
+        let insert = "INSERT INTO t (n) VALUES (?)";
+        let done = connection.exec_drop(insert, (number,)).await;
+        done.map_err(Error::from)
     }
 }
 

@@ -3,16 +3,22 @@
 //! - `database`: the few statements the tests need, for both engines.
 //! - `routing`: who gets writes and reads.
 //! - `failover`: the loss of a writer.
+//! - `cancellation`: each operation, dropped at every poll.
+//! - `closures`: what is run again, and what never.
 //! - `connections`: what a connection may be after use, and what its errors say.
+//! - `outcome_matrix`: what errors say, against the storage, by every fault at every point.
 //! - `outcomes_postgres`: what PostgreSQL errors say of the statement.
 //! - `handle`: opening and closing.
 //! - `timelines`: the example scenarios.
 //! - `outcomes_mysql`: what errors of MySQL calls with several parts say, and what state comes back.
 
+mod cancellation;
+mod closures;
 mod connections;
 mod database;
 mod failover;
 mod handle;
+mod outcome_matrix;
 mod outcomes_mysql;
 mod outcomes_postgres;
 mod routing;

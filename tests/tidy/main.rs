@@ -15,7 +15,7 @@ const LAYERS: [&str; 8] = [
     "base", "config", "resolve", "topology", "routing", "engine", "pool", "cluster",
 ];
 /// Under all layers.
-const BASE: [&str; 6] = ["error", "event", "id", "rng", "task", "time"];
+const BASE: [&str; 7] = ["error", "event", "id", "observe", "rng", "task", "time"];
 /// What the simulator may know of the rest of the crate: names of things.
 const SIM_IMPORTS: [&str; 1] = ["id"];
 /// The direct front is an engine of the driver's, and a workload over it, so it alone sees the
@@ -24,10 +24,14 @@ const DIRECT_IMPORTS: [&str; 8] = [
     "cluster", "config", "engine", "error", "id", "resolve", "sim", "topology",
 ];
 /// What decides and does not act.
-const PURE: [&str; 12] = [
+const PURE: [&str; 16] = [
+    "cluster/budget.rs",
+    "cluster/retry.rs",
     "engine/mysql/faults.rs",
     "engine/postgres/faults.rs",
     "engine/statement.rs",
+    "observe/record.rs",
+    "observe/story.rs",
     "resolve/answers.rs",
     "resolve/endpoint.rs",
     "resolve/pattern.rs",

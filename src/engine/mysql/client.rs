@@ -44,8 +44,8 @@ pub struct Client {
     pub(super) watch: Watch,
     /// What login left `autocommit` at; the next user is to find it so again.
     autocommit: bool,
-    /// A [`Transaction`] is using it.
-    pub(super) is_lent_to_transaction: bool,
+    /// The call that comes next is made by a [`Transaction`].
+    pub(super) is_called_by_transaction: bool,
 }
 
 impl Client {
@@ -54,7 +54,7 @@ impl Client {
             native,
             watch: Watch::new(reporter),
             autocommit: true,
-            is_lent_to_transaction: false,
+            is_called_by_transaction: false,
         };
         // The last packet of a login, or of the settings after it, is an OK with the status.
         client.autocommit = client.says(StatusFlags::SERVER_STATUS_AUTOCOMMIT);
@@ -149,13 +149,17 @@ impl Client {
         let is_over = self.watch.is_over() || self.native.is_disconnected();
         Record {
             // Only rows that are read one by one end without an explanation.
-            failed: self.watch.failure().or(is_over.then_some(Met::UNEXPLAINED_LOSS)),
+            failed: self
+                .watch
+                .failure()
+                .or(is_over.then_some(Met::UNEXPLAINED_LOSS)),
             left_traces: self.watch.left_traces(self.in_transaction()),
         }
     }
 
     /// Prepares for a statement with this text: its phase, and what the call takes.
     pub(super) fn for_text(&mut self, text: &[u8]) -> (Phase, &mut Conn, &mut Watch) {
+        self.is_called_by_transaction = false;
         let in_transaction = self.in_transaction();
         let trace = phase::trace_of_text(in_transaction, text);
         self.watch.expect(trace, in_transaction);
@@ -165,6 +169,7 @@ impl Client {
 
     /// Prepares for a call that runs no statement.
     pub(super) fn for_session(&mut self) -> (&mut Conn, &mut Watch) {
+        self.is_called_by_transaction = false;
         let in_transaction = self.in_transaction();
         self.watch.expect(Trace::Nothing, in_transaction);
         (&mut self.native, &mut self.watch)
@@ -177,7 +182,8 @@ impl Client {
         let in_transaction = self.in_transaction();
         self.watch
             .expect(Trace::UnlessInTransaction, in_transaction);
-        let phase = if in_transaction && self.is_lent_to_transaction {
+        let by_transaction = std::mem::take(&mut self.is_called_by_transaction);
+        let phase = if in_transaction && by_transaction {
             Phase::InTransaction
         } else {
             Phase::Committing

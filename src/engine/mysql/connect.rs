@@ -69,7 +69,7 @@ async fn log_in(dial: &Dial) -> Result<Client, Failure> {
     match Conn::new(options).await {
         Ok(native) => Ok(Client::new(native, dial.reporter.clone())),
         Err(error) => {
-            let mut failure = explain::failure(error);
+            let mut failure = explain::login_failure(error);
             if failure.error.kind() == ErrorKind::ConnectionLost {
                 failure.error = Error::new(
                     ErrorKind::Connect,

@@ -6,9 +6,9 @@ use std::io;
 use mysql_async::{DriverError, Error as Native, IoError, ServerError};
 
 use super::faults::fault_of_number;
-use crate::engine::faults::kind_of_answer;
+use crate::engine::faults::{kind_of_answer, of_login};
 use crate::engine::record::Met;
-use crate::engine::{Failure, socket};
+use crate::engine::{Failure, socket, tls};
 use crate::error::{Error, ErrorKind, Outcome, ServerCode};
 use crate::topology::observation::Fault;
 
@@ -33,6 +33,23 @@ pub(super) fn fault(error: &Native) -> Fault {
                 native => fault(native),
             }),
         Native::Url(_) => Fault::Other,
+    }
+}
+
+/// A failed login.
+pub(super) fn login_failure(error: Native) -> Failure {
+    let refusal = match &error {
+        Native::Driver(DriverError::NoClientSslFlagFromServer) => Some(error.to_string()),
+        Native::Io(IoError::Io(cause)) => tls::refusal(cause).map(ToString::to_string),
+        Native::Io(IoError::Tls(cause)) => Some(cause.to_string()),
+        Native::Driver(_) | Native::Other(_) | Native::Server(_) | Native::Url(_) => None,
+    };
+    match refusal {
+        Some(refusal) => Failure {
+            fault: Fault::Other,
+            error: tls::refused(refusal).with_source(error),
+        },
+        None => of_login(failure(error)),
     }
 }
 

@@ -53,8 +53,8 @@ impl Backend for MySql {
         begun.map_err(Error::from)
     }
 
-    async fn commit(transaction: Self::Transaction<'_>) -> Result<(), Error> {
-        transaction.commit().await.map_err(Error::from)
+    async fn commit(client: &mut Client) -> Result<(), Error> {
+        client.query_drop("COMMIT").await.map_err(Error::from)
     }
 
     fn begin_record(client: &mut Client) {

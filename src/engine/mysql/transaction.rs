@@ -35,11 +35,12 @@ impl<'a> Transaction<'a> {
         }
         let statement = format!("START TRANSACTION {}", modes.join(", "));
         client.query_drop(statement).await?;
-        client.is_lent_to_transaction = true;
         Ok(Self { client })
     }
 
+    /// The client for one call, made for this transaction.
     pub(super) fn client(&mut self) -> &mut Client {
+        self.client.is_called_by_transaction = true;
         self.client
     }
 
@@ -61,12 +62,6 @@ impl<'a> Transaction<'a> {
     /// The loss of the connection; the transaction is rolled back all the same.
     pub async fn rollback(self) -> Result<(), mysql_async::Error> {
         self.client.query_drop("ROLLBACK").await
-    }
-}
-
-impl Drop for Transaction<'_> {
-    fn drop(&mut self) {
-        self.client.is_lent_to_transaction = false;
     }
 }
 

@@ -77,7 +77,7 @@ async fn plain(
     let (client, connection) = login
         .connect_raw(stream, NoTls)
         .await
-        .map_err(|error| explain::failure(error, &link))?;
+        .map_err(|error| explain::login_failure(error, &link))?;
     spawner.spawn(TASK, drive(connection, Arc::clone(&link)));
     Ok(Client::new(client, link))
 }
@@ -114,7 +114,7 @@ async fn over_tls(
     let (client, connection) = login
         .connect_raw(stream, tracked)
         .await
-        .map_err(|error| explain::failure(error, &link))?;
+        .map_err(|error| explain::login_failure(error, &link))?;
     dial.spawner
         .spawn(TASK, drive(connection, Arc::clone(&link)));
     Ok(Client::new(client, link))

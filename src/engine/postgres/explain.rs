@@ -7,8 +7,8 @@ use tokio_postgres::error::{DbError, Severity};
 
 use super::faults::fault_of_sqlstate;
 use super::link::Link;
-use crate::engine::faults::kind_of_answer;
-use crate::engine::{Failure, socket, statement};
+use crate::engine::faults::{kind_of_answer, of_login};
+use crate::engine::{Failure, socket, statement, tls};
 use crate::error::{Error, ErrorKind, Outcome, ServerCode};
 use crate::topology::observation::Fault;
 
@@ -53,6 +53,22 @@ pub(super) fn explain(error: tokio_postgres::Error, link: &Link, phase: Phase) -
         None => explained,
     };
     explained.with_source(error)
+}
+
+/// Explains an error met while logging in.
+pub(super) fn login_failure(error: tokio_postgres::Error, link: &Link) -> Failure {
+    let refusal = match error.source().and_then(tls::refusal) {
+        Some(refusal) => Some(refusal.to_string()),
+        // `tokio-postgres` says this in words only.
+        None => Some(with_cause(&error)).filter(|text| text.contains("does not support TLS")),
+    };
+    match refusal {
+        Some(refusal) => Failure {
+            fault: Fault::Other,
+            error: tls::refused(refusal).with_source(error),
+        },
+        None => of_login(failure(error, link)),
+    }
 }
 
 /// Explains an error met while connecting or probing.

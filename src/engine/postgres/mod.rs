@@ -41,11 +41,11 @@ impl Backend for Postgres {
     type Transaction<'a> = Transaction<'a>;
 
     async fn begin(client: &mut Client) -> Result<Transaction<'_>, Error> {
-        client.transaction().await
+        Ok(client.transaction().await?.ended_by_owner())
     }
 
-    async fn commit(transaction: Self::Transaction<'_>) -> Result<(), Error> {
-        transaction.commit().await
+    async fn commit(client: &mut Client) -> Result<(), Error> {
+        transaction::commit(client).await
     }
 
     fn begin_record(client: &mut Client) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, SimpleQueryMessage, Statement, ToStatement};
 
-use super::client::{at_most_one_row, one_row, watch};
+use super::client::{Client, at_most_one_row, one_row, watch};
 use super::explain::Phase;
 use super::link::Link;
 use crate::engine::statement;
@@ -23,8 +23,11 @@ use crate::error::{Error, ErrorKind, Outcome, Result};
 /// End it by `commit` or `rollback` and not by SQL, which the outcomes could not see in a
 /// prepared statement.
 pub struct Transaction<'a> {
-    native: tokio_postgres::Transaction<'a>,
+    /// Leaves at the end alone.
+    native: Option<tokio_postgres::Transaction<'a>>,
     link: &'a Link,
+    /// Whoever began it ends it as well: it is left open when dropped.
+    ended_by_owner: bool,
     /// A savepoint: its commit decides nothing for good.
     nested: bool,
     /// A script that may have ended the transaction was sent: nothing is sure any more.
@@ -34,11 +37,26 @@ pub struct Transaction<'a> {
 impl<'a> Transaction<'a> {
     pub(super) fn new(native: tokio_postgres::Transaction<'a>, link: &'a Link) -> Self {
         Self {
-            native,
+            native: Some(native),
             link,
+            ended_by_owner: false,
             nested: false,
             ended_by_hand: AtomicBool::new(false),
         }
+    }
+
+    /// Leaves it open when this is dropped.
+    pub(super) fn ended_by_owner(mut self) -> Self {
+        self.ended_by_owner = true;
+        self
+    }
+
+    fn native(&self) -> &tokio_postgres::Transaction<'a> {
+        self.native.as_ref().expect(LEAVES_AT_THE_END)
+    }
+
+    fn into_native(mut self) -> tokio_postgres::Transaction<'a> {
+        self.native.take().expect(LEAVES_AT_THE_END)
     }
 
     async fn watch<T>(
@@ -74,15 +92,12 @@ impl<'a> Transaction<'a> {
         if self.link.transaction_failed() {
             return Err(rolled_back());
         }
+        let link = self.link;
         if self.nested {
-            return watch(self.link, Phase::InTransaction, self.native.commit()).await;
+            return watch(link, Phase::InTransaction, self.into_native().commit()).await;
         }
-        watch(self.link, Phase::Committing, self.native.commit()).await?;
-        // An earlier request, unanswered till now, may have failed the transaction.
-        if self.link.was_rolled_back() {
-            return Err(rolled_back());
-        }
-        Ok(())
+        watch(link, Phase::Committing, self.into_native().commit()).await?;
+        refuse_rollback(link)
     }
 
     /// Rolls back.
@@ -91,7 +106,8 @@ impl<'a> Transaction<'a> {
     ///
     /// The loss of the connection; the transaction is rolled back all the same.
     pub async fn rollback(self) -> Result<()> {
-        watch(self.link, Phase::InTransaction, self.native.rollback()).await
+        let link = self.link;
+        watch(link, Phase::InTransaction, self.into_native().rollback()).await
     }
 
     /// Creates a prepared statement.
@@ -100,7 +116,7 @@ impl<'a> Transaction<'a> {
     ///
     /// The server's refusal, or the loss of the connection.
     pub async fn prepare(&self, query: &str) -> Result<Statement> {
-        self.watch(self.native.prepare(query)).await
+        self.watch(self.native().prepare(query)).await
     }
 
     /// Runs a statement and returns its rows.
@@ -112,7 +128,7 @@ impl<'a> Transaction<'a> {
     where
         T: ?Sized + ToStatement,
     {
-        self.watch(self.native.query(statement, params)).await
+        self.watch(self.native().query(statement, params)).await
     }
 
     /// Runs a statement that gives exactly one row.
@@ -152,7 +168,7 @@ impl<'a> Transaction<'a> {
     where
         T: ?Sized + ToStatement,
     {
-        self.watch(self.native.execute(statement, params)).await
+        self.watch(self.native().execute(statement, params)).await
     }
 
     /// Runs a script in the simple protocol.
@@ -162,7 +178,7 @@ impl<'a> Transaction<'a> {
     /// See [`prepare`](Self::prepare).
     pub async fn batch_execute(&self, query: &str) -> Result<()> {
         self.note_script(query);
-        self.watch(self.native.batch_execute(query)).await
+        self.watch(self.native().batch_execute(query)).await
     }
 
     /// Runs a script in the simple protocol and returns its rows as text.
@@ -172,7 +188,7 @@ impl<'a> Transaction<'a> {
     /// See [`prepare`](Self::prepare).
     pub async fn simple_query(&self, query: &str) -> Result<Vec<SimpleQueryMessage>> {
         self.note_script(query);
-        self.watch(self.native.simple_query(query)).await
+        self.watch(self.native().simple_query(query)).await
     }
 
     /// Begins a nested transaction by a savepoint.
@@ -182,13 +198,49 @@ impl<'a> Transaction<'a> {
     /// See [`prepare`](Self::prepare).
     pub async fn transaction(&mut self) -> Result<Transaction<'_>> {
         let link = self.link;
-        let native = watch(link, Phase::InTransaction, self.native.transaction()).await?;
+        let native = self.native.as_mut().expect(LEAVES_AT_THE_END);
+        let native = watch(link, Phase::InTransaction, native.transaction()).await?;
         Ok(Transaction {
-            native,
+            native: Some(native),
             link,
+            ended_by_owner: false,
             nested: true,
             ended_by_hand: AtomicBool::new(false),
         })
+    }
+}
+
+const LEAVES_AT_THE_END: &str = "the native transaction leaves when this one is consumed";
+
+/// Commits the transaction that is open on the client, whoever began it.
+pub(super) async fn commit(client: &Client) -> Result<()> {
+    let link = client.link();
+    if link.transaction_failed() {
+        return Err(rolled_back());
+    }
+    watch(
+        link,
+        Phase::Committing,
+        client.native().batch_execute("COMMIT"),
+    )
+    .await?;
+    refuse_rollback(link)
+}
+
+/// An earlier request, unanswered till the COMMIT was, may have failed the transaction.
+fn refuse_rollback(link: &Link) -> Result<()> {
+    if link.was_rolled_back() {
+        return Err(rolled_back());
+    }
+    Ok(())
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if self.ended_by_owner {
+            // Its own drop would roll back.
+            std::mem::forget(self.native.take());
+        }
     }
 }
 
@@ -212,6 +264,6 @@ impl<'a> Deref for Transaction<'a> {
     type Target = tokio_postgres::Transaction<'a>;
 
     fn deref(&self) -> &Self::Target {
-        &self.native
+        self.native()
     }
 }

@@ -16,9 +16,9 @@ use crate::sim::host::{MASTER_SESSION_ID, StatusRow};
 use crate::topology::observation::{Fault, Row};
 
 use super::client::{Client, ended};
-use super::transaction::Transaction;
 use super::names;
 use super::shell::{Commit, Knock, Session, Shared};
+use super::transaction::Transaction;
 
 /// The engine of a [`DirectCluster`](super::DirectCluster): `Cluster::<Direct>`.
 ///
@@ -41,8 +41,8 @@ impl Backend for Direct {
         Ok(Transaction::new(client))
     }
 
-    async fn commit(transaction: Self::Transaction<'_>) -> Result<(), Error> {
-        transaction.commit().await
+    async fn commit(client: &mut Client) -> Result<(), Error> {
+        client.commit().await
     }
 
     fn begin_record(client: &mut Client) {

@@ -33,9 +33,4 @@ impl<'a> Transaction<'a> {
     pub async fn read(&mut self, key: u64) -> Result<bool> {
         self.client.read(key).await
     }
-
-    /// Writes all of its keys.
-    pub(super) async fn commit(self) -> Result<()> {
-        self.client.commit().await
-    }
 }
