@@ -8,9 +8,11 @@ use deadpool::managed::Object;
 
 use super::manager::Manager;
 use super::member::Member;
+use super::supply::Supply;
 use crate::engine::{Backend, Condition, Engine};
 use crate::id::{Generation, InstanceId};
-use crate::time;
+use crate::time::{self, Instant};
+use crate::topology::observation::Fault;
 
 /// How long a rollback on behalf of the next user may take before the connection is thrown away.
 const CLEANING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -101,13 +103,63 @@ type Kept<E> = Object<Manager<E>>;
 pub(crate) struct Lease<E: Backend> {
     kept: Option<Kept<E>>,
     member: Arc<Member<E>>,
+    supply: Arc<Supply<E>>,
 }
 
 impl<E: Backend> Lease<E> {
-    pub(super) fn new(kept: Kept<E>, member: Arc<Member<E>>) -> Self {
+    pub(super) fn new(kept: Kept<E>, member: Arc<Member<E>>, supply: Arc<Supply<E>>) -> Self {
         Self {
             kept: Some(kept),
             member,
+            supply,
+        }
+    }
+
+    /// Whether it was used lately enough to be handed out unasked.
+    pub(super) fn is_known_to_live(&self) -> bool {
+        let timing = &self.member.dialer().config().timing;
+        !self.kept().needs_proof(timing, time::now())
+    }
+
+    /// Asks for a sign of life, in the time of a probe and before the deadline.
+    pub(super) async fn proves_alive(&mut self, deadline: Instant) -> bool {
+        let limit = time::now() + self.member.dialer().config().timing.probe_timeout;
+        let Some(kept) = &mut self.kept else {
+            return false;
+        };
+        let ping = E::ping(&mut kept.client);
+        match tokio::time::timeout_at(limit.min(deadline), ping).await {
+            Ok(Ok(())) => {
+                kept.used_at = time::now();
+                true
+            }
+            // The connection has told of it itself.
+            Ok(Err(_)) => {
+                self.end();
+                false
+            }
+            Err(_) => {
+                if limit <= deadline {
+                    self.member.reporter().1.trouble(Fault::TimedOut);
+                }
+                self.end();
+                false
+            }
+        }
+    }
+
+    /// Gives it back as if it had not been taken out.
+    pub(super) fn put_back(mut self) {
+        drop(self.kept.take());
+        self.supply.hand_over_idle();
+        self.member.came_back();
+    }
+
+    /// Closes it now, whatever it is good for.
+    fn end(&mut self) {
+        if let Some(kept) = self.kept.take() {
+            E::kill(Object::take(kept).client);
+            self.member.came_back();
         }
     }
 
@@ -136,12 +188,25 @@ impl<E: Backend> Drop for Lease<E> {
         // must not stay in this pool.
         let own = E::belongs_to(&kept.client, self.member.id(), generation);
         let clean = E::condition(&kept.client) == Condition::Clean;
-        let usable = own && clean && kept.generation == generation;
-        if usable {
-            kept.used_at = time::now();
-            drop(kept);
+        let now = time::now();
+        let expired = kept.has_expired(now);
+        if own && clean && kept.generation == generation && !expired {
+            kept.used_at = now;
+            if self.supply.is_awaited() {
+                self.supply.hand_over(kept);
+            } else {
+                drop(kept);
+                // Somebody may have begun to wait since.
+                self.supply.hand_over_idle();
+            }
         } else {
             E::kill(Object::take(kept).client);
+            if expired {
+                // It was in use until now, so another like it will be missed.
+                self.supply.want_one_more();
+            } else {
+                self.supply.spur(0);
+            }
         }
         self.member.came_back();
     }

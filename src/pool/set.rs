@@ -55,7 +55,7 @@ impl<E: Backend> PoolSet<E> {
         instance: &InstanceId,
         deadline: Instant,
     ) -> Result<Lease<E>, Failure> {
-        self.member_pool(instance)?.checkout(deadline).await
+        self.member_pool(instance)?.checkout(0, deadline).await
     }
 
     /// Checks out a connection to one instance unless all are in use: `None` then.

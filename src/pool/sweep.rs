@@ -32,15 +32,13 @@ pub(crate) async fn run<E: Backend>(
         ))
         .await;
         for pool in pools.all() {
-            pool.sweep();
             let id = pool.member().id();
             let is_up = topology
                 .borrow()
                 .instance(id)
                 .is_some_and(|instance| instance.health() == Health::Up);
-            if is_up {
-                pool.top_up().await;
-            }
+            let min_idle = pool.member().dialer().config().pool.min_idle;
+            pool.sweep(if is_up { min_idle } else { 0 });
         }
     }
 }
