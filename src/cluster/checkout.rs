@@ -231,6 +231,7 @@ async fn wait_to_retry(
         | Fault::Starting
         | Fault::Refused
         | Fault::Lost
+        | Fault::Silent
         | Fault::TimedOut
         | Fault::Unresolved
         | Fault::Full => false,

@@ -10,6 +10,7 @@ mod fixtures;
 pub(crate) mod mysql;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+pub(crate) mod pulse;
 pub(crate) mod reporter;
 mod socket;
 mod statement;

@@ -9,7 +9,7 @@ use deadpool::Runtime;
 use deadpool::managed::{Object, Pool, PoolError, QueueMode, Timeouts};
 
 use super::lease::Lease;
-use super::manager::Manager;
+use super::manager::{Manager, Pooled};
 use super::member::Member;
 use super::supply::Supply;
 use crate::engine::{Backend, Failure};
@@ -17,9 +17,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::Generation;
 use crate::time::{self, Instant};
 use crate::topology::observation::Fault;
-
-/// How long before its end a connection's successor is opened: two sweeps and a slow login.
-const SUCCESSION_PERIOD: Duration = Duration::from_secs(3);
 
 /// The limit of the whole is the caller's deadline.
 const UNLIMITED: Timeouts = Timeouts {
@@ -106,7 +103,11 @@ impl<E: Backend> InstancePool<E> {
     ///
     /// Dropping the future gives its place in the queue to the next; a connect under way goes on
     /// for whoever comes.
-    pub(crate) async fn checkout(&self, ahead: usize, deadline: Instant) -> Result<Lease<E>, Failure> {
+    pub(crate) async fn checkout(
+        &self,
+        ahead: usize,
+        deadline: Instant,
+    ) -> Result<Lease<E>, Failure> {
         let limits = &self.member.dialer().config().pool;
         if self.users() >= limits.max.saturating_add(limits.max_waiting) {
             return Err(self.failure(
@@ -270,7 +271,7 @@ impl<E: Backend> InstancePool<E> {
         self.supply.serves_again();
     }
 
-    fn end_idle(&self, mut stays: impl FnMut(&super::manager::Pooled<E::Client>) -> bool) {
+    fn end_idle(&self, mut stays: impl FnMut(&Pooled<E::Client>) -> bool) {
         for pooled in self.pool.retain(|pooled, _| stays(pooled)).removed {
             E::kill(pooled.client);
         }
@@ -290,28 +291,25 @@ impl<E: Backend> InstancePool<E> {
         let now = time::now();
         let generation = self.member.generation();
         let config = self.member.dialer().config();
-        let status = self.pool.status();
-        let full = status.size >= config.pool.max;
-        let mut idle = status.available + self.supply.spares();
+        let mut idle = self.pool.status().available + self.supply.spares();
         let mut successors = 0;
-        let mut stays = |pooled: &super::manager::Pooled<E::Client>| {
+        let mut stays = |pooled: &Pooled<E::Client>| {
             // The longest idle come first.
-            let surplus = pooled.idle_for(now) > config.timing.idle_timeout
-                && idle > config.pool.min_idle;
-            let unfit = pooled.unfit::<E>(generation, now).is_some();
-            let ends_soon = !unfit && !surplus && pooled.needs_successor(now + SUCCESSION_PERIOD);
-            successors += usize::from(ends_soon);
-            // Where there is no room for both, the successor takes its place.
-            let goes = unfit || surplus || (ends_soon && full);
-            idle -= usize::from(goes && idle > 0);
+            let surplus =
+                pooled.idle_for(now) > config.timing.idle_timeout && idle > config.pool.min_idle;
+            let goes = surplus || pooled.unfit::<E>(generation, now).is_some();
+            idle = idle.saturating_sub(usize::from(goes));
+            if !goes && pooled.needs_successor(now) {
+                pooled.expects_successor();
+                successors += 1;
+            }
             !goes
         };
         self.end_idle(&mut stays);
         self.supply.sweep(&mut stays);
+        self.supply.want_more(successors);
         let missing = min_idle.min(config.pool.max).saturating_sub(idle);
-        if missing + successors > 0 {
-            self.supply.want_in_background(missing.max(successors));
-        }
+        self.supply.want_in_background(missing);
     }
 
     /// Closes idle connections and refuses new checkouts; those in use live till returned.

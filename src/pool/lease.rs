@@ -148,11 +148,31 @@ impl<E: Backend> Lease<E> {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn client(&self) -> &E::Client {
+        &self.kept().client
+    }
+
     /// Gives it back as if it had not been taken out.
     pub(super) fn put_back(mut self) {
         drop(self.kept.take());
         self.supply.hand_over_idle();
         self.member.came_back();
+    }
+
+    /// Sees to the succession of a connection that comes back: whether there is one to keep.
+    fn renew(&self, kept: &mut Kept<E>, now: Instant) -> bool {
+        if !kept.needs_successor(now) && !kept.has_successor() {
+            return true;
+        }
+        if self.supply.succeed(kept) {
+            return true;
+        }
+        if !kept.has_successor() {
+            kept.expects_successor();
+            self.supply.want_more(1);
+        }
+        !kept.has_expired(now)
     }
 
     /// Closes it now, whatever it is good for.
@@ -189,8 +209,8 @@ impl<E: Backend> Drop for Lease<E> {
         let own = E::belongs_to(&kept.client, self.member.id(), generation);
         let clean = E::condition(&kept.client) == Condition::Clean;
         let now = time::now();
-        let expired = kept.has_expired(now);
-        if own && clean && kept.generation == generation && !expired {
+        let fit = own && clean && kept.generation == generation;
+        if fit && self.renew(&mut kept, now) {
             kept.used_at = now;
             if self.supply.is_awaited() {
                 self.supply.hand_over(kept);
@@ -201,12 +221,7 @@ impl<E: Backend> Drop for Lease<E> {
             }
         } else {
             E::kill(Object::take(kept).client);
-            if expired {
-                // It was in use until now, so another like it will be missed.
-                self.supply.want_one_more();
-            } else {
-                self.supply.spur(0);
-            }
+            self.supply.spur(0);
         }
         self.member.came_back();
     }

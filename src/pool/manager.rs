@@ -15,6 +15,9 @@ use crate::id::Generation;
 use crate::rng::Rng;
 use crate::time::{self, Instant};
 
+/// How long before its end a connection's successor is asked for: two sweeps and a slow login.
+const SUCCESSION_PERIOD: Duration = Duration::from_secs(3);
+
 /// A connection as the pool keeps it.
 #[derive(Debug)]
 pub(crate) struct Pooled<C> {
@@ -22,6 +25,8 @@ pub(crate) struct Pooled<C> {
     pub(super) generation: Generation,
     /// When it has lived long enough.
     expires_at: Instant,
+    /// When its successor is asked for.
+    succession_at: Instant,
     pub(super) used_at: Instant,
     /// A successor has been asked for.
     is_replaced: AtomicBool,
@@ -30,20 +35,18 @@ pub(crate) struct Pooled<C> {
 }
 
 impl<C> Pooled<C> {
-    pub(super) fn new(
-        client: C,
-        generation: Generation,
-        longest: Duration,
-        rng: &mut Rng,
-    ) -> Self {
+    pub(super) fn new(client: C, generation: Generation, longest: Duration, rng: &mut Rng) -> Self {
         let now = time::now();
         // Up to a tenth shorter: connections opened together must not all end together.
         let half = MAX_LIFETIME_JITTER_PERCENT / 2;
         let middle = longest.mul_f64(1.0 - f64::from(half) / 100.0);
+        let lifetime = rng.jitter(middle, half);
+        let succession = SUCCESSION_PERIOD.min(lifetime / 4);
         Self {
             client,
             generation,
-            expires_at: now + rng.jitter(middle, half),
+            expires_at: now + lifetime,
+            succession_at: now + lifetime - succession,
             used_at: now,
             is_replaced: AtomicBool::new(false),
             in_transit: false,
@@ -81,10 +84,17 @@ impl<C> Pooled<C> {
         self.idle_for(now) > timing.validation_period
     }
 
-    /// Whether it ends before `then` and nobody has asked for its successor yet; asked once, it
-    /// counts as done.
-    pub(super) fn needs_successor(&self, then: Instant) -> bool {
-        self.expires_at <= then && !self.is_replaced.swap(true, Ordering::Relaxed)
+    pub(super) fn has_successor(&self) -> bool {
+        self.is_replaced.load(Ordering::Relaxed)
+    }
+
+    /// Whether it ends soon and nobody has asked for its successor yet.
+    pub(super) fn needs_successor(&self, now: Instant) -> bool {
+        now >= self.succession_at && !self.has_successor()
+    }
+
+    pub(super) fn expects_successor(&self) {
+        self.is_replaced.store(true, Ordering::Relaxed);
     }
 }
 
@@ -111,9 +121,16 @@ impl<E: Backend> managed::Manager for Manager<E> {
     /// Without I/O, as no time limit of the caller's holds for each of several dead connections:
     /// one that needs proof of life gives it to `InstancePool`.
     async fn recycle(&self, pooled: &mut Self::Type, _: &Metrics) -> RecycleResult<Self::Error> {
-        match pooled.unfit::<E>(self.member.generation(), time::now()) {
-            Some(reason) => Err(RecycleError::Message(reason.into())),
+        let now = time::now();
+        match pooled.unfit::<E>(self.member.generation(), now) {
             None => Ok(()),
+            Some(_) if self.supply.succeed(pooled) => Ok(()),
+            Some(reason) => {
+                if pooled.has_expired(now) && !pooled.has_successor() {
+                    self.supply.want_more(1);
+                }
+                Err(RecycleError::Message(reason.into()))
+            }
         }
     }
 }

@@ -12,11 +12,14 @@
 //! - [`lease`]: [`Connection`](lease::Connection), a connection that is checked out.
 //! - [`queryable`]: `mysql_async`'s query interface for it.
 //! - [`sweep`]: ends idle connections that are unfit, and keeps a minimum ready.
+//! - [`watch`]: finds instances that owe answers and send nothing.
 //! - [`dialer`]: from an instance's name to an open connection.
 //!
 //! Which instance to use is decided in `routing`.
 
 pub(crate) mod dialer;
+#[cfg(test)]
+mod fixtures;
 mod gate;
 pub(crate) mod instance;
 pub(crate) mod lease;
@@ -32,3 +35,4 @@ mod supply;
 pub(crate) mod sweep;
 #[cfg(test)]
 mod tests;
+pub(crate) mod watch;

@@ -328,6 +328,8 @@ impl<E: Backend> Supply<E> {
         let (generation, reporter) = self.member.reporter();
         let dialer = self.member.dialer();
         let deadline = time::now() + dialer.config().timing.connect_timeout;
+        // A host that is silent lets nobody in: waiting for it counts like waiting for an answer.
+        let _awaited = reporter.pulse().awaiting();
         let dialled = dialer.dial::<E>(self.member.place(), reporter.clone(), deadline);
         tokio::select! {
             biased;
@@ -362,7 +364,9 @@ impl<E: Backend> Supply<E> {
         match answer {
             None => {
                 let open = self.open(state);
-                state.gate.ended(attempt, Ended::Dropped, open, now, &mut state.rng);
+                state
+                    .gate
+                    .ended(attempt, Ended::Dropped, open, now, &mut state.rng);
             }
             Some(Ok(pooled)) => {
                 state.obstacle = None;
@@ -371,7 +375,9 @@ impl<E: Backend> Supply<E> {
                 }
                 let surplus = self.give(state, pooled);
                 let open = self.open(state);
-                state.gate.ended(attempt, Ended::Opened, open, now, &mut state.rng);
+                state
+                    .gate
+                    .ended(attempt, Ended::Opened, open, now, &mut state.rng);
                 if let Some(surplus) = surplus {
                     E::kill(surplus.client);
                 }
@@ -399,7 +405,9 @@ impl<E: Backend> Supply<E> {
             return;
         };
         for waiter in std::mem::take(&mut state.waiting) {
-            let answer = failure.take().unwrap_or_else(|| obstacle.failure(self.member.id()));
+            let answer = failure
+                .take()
+                .unwrap_or_else(|| obstacle.failure(self.member.id()));
             // Whoever has left needs no answer.
             let _ = waiter.answer.send(Err(answer));
         }
@@ -408,18 +416,43 @@ impl<E: Backend> Supply<E> {
 
     /// Asks for connections that are wanted in the background, one after the other.
     pub(super) fn want_in_background(self: &Arc<Self>, count: usize) {
+        if count == 0 {
+            return;
+        }
         let mut state = self.state();
         state.background = state.background.max(count);
         drop(state);
         self.spur(0);
     }
 
-    /// Asks for one more connection in the background.
-    pub(super) fn want_one_more(self: &Arc<Self>) {
+    /// Asks for so many connections more in the background.
+    pub(super) fn want_more(self: &Arc<Self>, count: usize) {
+        if count == 0 {
+            return;
+        }
         let mut state = self.state();
-        state.background += 1;
+        state.background = self.max().min(state.background + count);
         drop(state);
         self.spur(0);
+    }
+
+    /// Puts a spare in the place of a connection that has to go, if there is one.
+    pub(super) fn succeed(&self, kept: &mut Pooled<E::Client>) -> bool {
+        let spare = {
+            let mut state = self.state();
+            let generation = self.member.generation();
+            let now = time::now();
+            let fit = |spare: &Pooled<_>| {
+                spare.unfit::<E>(generation, now).is_none() && !spare.needs_successor(now)
+            };
+            let position = state.spares.iter().position(fit);
+            position.map(|position| state.spares.swap_remove(position))
+        };
+        let Some(spare) = spare else {
+            return false;
+        };
+        E::kill(std::mem::replace(kept, spare).client);
+        true
     }
 
     /// A generation begins: connections of older ones are of no use, and delays of before do not
@@ -488,7 +521,11 @@ impl<E: Backend> Supply<E> {
         let (fault, kind, what) = if self.member.is_closed() {
             (Fault::Other, ErrorKind::Closed, "the handle was closed")
         } else {
-            (Fault::Unresolved, ErrorKind::Connect, "it has left the cluster")
+            (
+                Fault::Unresolved,
+                ErrorKind::Connect,
+                "it has left the cluster",
+            )
         };
         Failure {
             fault,
@@ -557,3 +594,6 @@ impl<E: Backend> std::fmt::Debug for Supply<E> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,6 +61,7 @@ impl Watch {
     ) -> Result<T, Native> {
         self.refuse_if_over()?;
         self.in_flight = true;
+        let _awaited = self.reporter.pulse().awaiting();
         let end = self.reporter.generation_end().clone();
         let answer = tokio::select! {
             biased;
@@ -68,7 +69,10 @@ impl Watch {
                 self.condemned = true;
                 Err(explain::ended(end.cause().unwrap_or("its instance changed")))
             }
-            answer = call => answer,
+            answer = call => {
+                self.reporter.pulse().beat();
+                answer
+            }
         };
         self.in_flight = false;
         match answer {

@@ -62,6 +62,7 @@ impl Link {
     pub(super) fn asked(&self, by_sync: bool) {
         self.synced_last.store(by_sync, Ordering::Release);
         self.unanswered.fetch_add(1, Ordering::AcqRel);
+        self.reporter.pulse().begin();
     }
 
     /// The server takes data now. It ignores the `Sync` that came with the command; another one
@@ -89,11 +90,25 @@ impl Link {
     }
 
     fn answered(&self) {
-        let one_less = |count: u32| Some(count.saturating_sub(1));
-        // Never fails: the closure always gives a number.
-        let _ = self
+        let one_less = |count: u32| count.checked_sub(1);
+        let counted = self
             .unanswered
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);
+        // None was awaited after the login's own `ReadyForQuery`.
+        if counted.is_ok() {
+            self.reporter.pulse().end(1);
+        }
+    }
+
+    /// Something has come from the server.
+    pub(super) fn heard(&self) {
+        self.reporter.pulse().beat();
+    }
+
+    /// No answer is awaited any more.
+    fn give_up_answers(&self) {
+        let count = self.unanswered.swap(0, Ordering::AcqRel);
+        self.reporter.pulse().end(count);
     }
 
     pub(super) fn in_transaction(&self) -> bool {
@@ -125,6 +140,7 @@ impl Link {
     /// The connection is over. The first cause stands.
     pub(super) fn ended(&self, cause: String) {
         self.condemn();
+        self.give_up_answers();
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         end.get_or_insert(cause);
     }
@@ -159,5 +175,11 @@ impl Link {
 
     pub(super) async fn abandoned(&self) {
         self.abandoned.cancelled().await;
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.give_up_answers();
     }
 }

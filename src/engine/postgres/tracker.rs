@@ -53,7 +53,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tracked<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        self.incoming.feed(&buf.filled()[before..]);
+        let incoming = &mut self.incoming;
+        incoming.messages.0.heard();
+        incoming.feed(&buf.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }

@@ -59,7 +59,10 @@ fn delays_double_from_failure_to_failure_up_to_a_limit() {
     for _ in 0..20 {
         bench.attempt(Ended::Failed, 0);
         let delay = bench.delay(0);
-        assert!(delay >= expected.mul_f64(0.5) && delay <= expected, "{delay:?}");
+        assert!(
+            delay >= expected.mul_f64(0.5) && delay <= expected,
+            "{delay:?}"
+        );
         bench.now += delay;
         assert_eq!(bench.verdict(0), Verdict::Begin);
         expected = (expected * 2).min(RETRY_DELAY_MAX);
@@ -73,7 +76,9 @@ fn attempts_that_fail_together_count_as_one_failure() {
     let mut bench = Bench::new(8);
     let together: Vec<_> = (0..8).map(|_| bench.gate.begin()).collect();
     for attempt in together {
-        bench.gate.ended(attempt, Ended::Failed, 0, bench.now, &mut bench.rng);
+        bench
+            .gate
+            .ended(attempt, Ended::Failed, 0, bench.now, &mut bench.rng);
     }
     assert!(bench.delay(0) <= FIRST_RETRY_DELAY);
 }
@@ -93,11 +98,21 @@ fn a_full_server_is_not_asked_for_more_than_it_allowed_but_for_one_now_and_then(
     let together: Vec<_> = (0..8).map(|_| bench.gate.begin()).collect();
     for (number, attempt) in together.into_iter().enumerate() {
         // It has room for five.
-        let (how, open) = if number < 5 { (Ended::Opened, number + 1) } else { (Ended::Full, 5) };
-        bench.gate.ended(attempt, how, open, bench.now, &mut bench.rng);
+        let (how, open) = if number < 5 {
+            (Ended::Opened, number + 1)
+        } else {
+            (Ended::Full, 5)
+        };
+        bench
+            .gate
+            .ended(attempt, how, open, bench.now, &mut bench.rng);
     }
     assert!(bench.delay(5) > Duration::ZERO);
-    assert_eq!(bench.verdict(4), Verdict::Begin, "a place that was its own is refilled at once");
+    assert_eq!(
+        bench.verdict(4),
+        Verdict::Begin,
+        "a place that was its own is refilled at once"
+    );
     bench.now += FULL_DELAY_MAX;
     bench.gate.begin();
     assert_eq!(bench.verdict(5), Verdict::AfterAnother, "one at a time");
@@ -129,7 +144,9 @@ fn a_new_generation_is_met_without_delay_and_old_failures_do_not_count_in_it() {
     bench.gate.reset();
     assert_eq!(bench.verdict(0), Verdict::Begin);
     assert_eq!(bench.gate.in_flight(), 1, "it still knocks at the server");
-    bench.gate.ended(left_over, Ended::Failed, 0, bench.now, &mut bench.rng);
+    bench
+        .gate
+        .ended(left_over, Ended::Failed, 0, bench.now, &mut bench.rng);
     assert_eq!(bench.verdict(0), Verdict::Begin);
 }
 

@@ -117,7 +117,10 @@ impl Client {
             return Err(self.failed(what, Fault::Lost, Outcome::NotSent));
         }
         self.under_way = true;
+        let awaited = self.reporter.pulse().awaiting();
         let answer = self.round_trip(run).await;
+        drop(awaited);
+        self.reporter.pulse().beat();
         self.under_way = false;
         match answer {
             Ok(answer) => {
