@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -98,6 +99,15 @@ impl<E: Backend> Roster<E> {
         let owing = stations.present.values();
         owing
             .filter(|station| station.pulse().is_awaited())
+            .cloned()
+            .collect()
+    }
+
+    /// The instances whose standing connection nobody has used for so long.
+    pub(super) fn idle_for(&self, period: Duration) -> Vec<Arc<Station<E>>> {
+        let stations = self.read();
+        let idle = stations.present.values();
+        idle.filter(|station| station.is_idle_for(period))
             .cloned()
             .collect()
     }

@@ -2,6 +2,7 @@
 //! connection that the monitor keeps to it. The pools of all handles share it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use crate::error::Result;
 use crate::id::{Generation, InstanceId};
 use crate::time::{self, Instant};
 use crate::topology::monitor::News;
-use crate::topology::observation::Observation;
+use crate::topology::observation::{Fault, Observation};
 use crate::topology::silence::Usual;
 
 /// One instance, as the monitor reaches it.
@@ -147,6 +148,28 @@ impl<E: Backend> Station<E> {
             Arc::clone(&self.pulse),
         );
         (life.generation, end, reporter)
+    }
+
+    /// Tells the monitor of an error that says something about the instance.
+    pub(super) fn trouble(&self, generation: Generation, fault: Fault) {
+        self.news.send(Observation::Trouble {
+            instance: self.id.clone(),
+            generation,
+            fault,
+        });
+    }
+
+    pub(super) fn probe_timeout(&self) -> Duration {
+        self.dialer.config().timing.probe_timeout
+    }
+
+    /// Whether there is a standing connection that nobody has used for so long.
+    pub(super) fn is_idle_for(&self, period: Duration) -> bool {
+        let now = time::now();
+        self.life()
+            .standing
+            .as_ref()
+            .is_some_and(|standing| now.saturating_duration_since(standing.used_at) >= period)
     }
 
     /// The standing connection, for a probe. It is put back by [`keep`](Self::keep).

@@ -15,7 +15,7 @@ use crate::engine::reporter::GenerationEnd;
 use crate::engine::{Backend, Failure};
 use crate::id::InstanceId;
 use crate::time;
-use crate::topology::observation::{Fault, Observation};
+use crate::topology::observation::Fault;
 use crate::topology::silence::{Action, Reading, TICK, Vigil};
 
 /// How long a question out of turn is waited for; whoever answers so late was condemned before.
@@ -50,7 +50,7 @@ pub(crate) async fn run<E: Backend>(roster: Arc<Roster<E>>) {
             let vigil = vigils.entry(station.id().clone()).or_default();
             match vigil.tick(reading, elapsed, station.usual()) {
                 None => {}
-                Some(Action::Condemn) => condemn(&station),
+                Some(Action::Condemn) => station.trouble(station.generation(), Fault::Silent),
                 Some(action) => questions.push(ask(Arc::clone(&roster), station, action)),
             }
         }
@@ -65,15 +65,6 @@ pub(crate) async fn run<E: Backend>(roster: Arc<Roster<E>>) {
             }
         }
     }
-}
-
-fn condemn<E: Backend>(station: &Station<E>) {
-    tracing::debug!(instance = %station.id(), "no sign of life");
-    station.news().send(Observation::Trouble {
-        instance: station.id().clone(),
-        generation: station.generation(),
-        fault: Fault::Silent,
-    });
 }
 
 /// Asks for a sign of life; its coming is counted where every answer is.
@@ -96,16 +87,12 @@ async fn ask<E: Backend>(roster: Arc<Roster<E>>, station: Arc<Station<E>>, actio
     if let Err(failure) = answer
         && failure.fault != Fault::TimedOut
     {
-        station.news().send(Observation::Trouble {
-            instance: station.id().clone(),
-            generation,
-            fault: failure.fault,
-        });
+        station.trouble(generation, failure.fault);
     }
 }
 
 /// Asks on the connection that is kept.
-async fn ask_standing<E: Backend>(
+pub(super) async fn ask_standing<E: Backend>(
     station: &Station<E>,
     (mut client, end): (E::Client, GenerationEnd),
 ) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aurora_driver::sim::SimCluster;
 use aurora_driver::{Cluster, ErrorKind, EventKind, Outcome};
 
 use crate::database::{Database, PATIENCE, insert, on_both_engines, start, start_with};
@@ -114,4 +115,52 @@ async fn down_events<E: Database>(
         down += usize::from(matches!(event.kind, EventKind::InstanceDown { .. }));
     }
     down
+}
+
+/// A process that is stopped, starved or at a breakpoint sees all its time limits pass at once.
+fn a_pause_of_this_process_condemns_nobody<E: Database>() {
+    let servers = tokio::runtime::Runtime::new().unwrap();
+    let simulated = servers
+        .block_on(
+            SimCluster::builder(<E as Database>::KIND)
+                .readers(2)
+                .start(),
+        )
+        .unwrap();
+    let client = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    client.block_on(async {
+        let cluster = Cluster::<E>::connect(&simulated.url()).await.unwrap();
+        let mut heard = cluster.events();
+        let mut writer = cluster.writer().await.unwrap();
+        let mut reader = cluster.reader().await.unwrap();
+        let nap = E::SLEEP.replace("60", "1");
+        for _ in 0..2 {
+            let calls = async {
+                let writing = E::run(&mut writer, &nap);
+                let reading = E::run(&mut reader, &nap);
+                tokio::try_join!(writing, reading).map(drop)
+            };
+            // On this thread nothing else runs meanwhile: neither I/O nor timers.
+            let pause = async { std::thread::sleep(Duration::from_secs(2)) };
+            let (called, ()) = tokio::join!(calls, pause);
+            called.unwrap();
+        }
+        assert!(!writer.is_outdated() && !reader.is_outdated());
+        drop((writer, reader));
+        assert_eq!(down_events(&cluster, &mut heard).await, 0);
+    });
+    servers.block_on(simulated.stop());
+}
+
+#[test]
+fn a_pause_of_a_postgres_client_condemns_nobody() {
+    a_pause_of_this_process_condemns_nobody::<aurora_driver::Postgres>();
+}
+
+#[test]
+fn a_pause_of_a_mysql_client_condemns_nobody() {
+    a_pause_of_this_process_condemns_nobody::<aurora_driver::MySql>();
 }

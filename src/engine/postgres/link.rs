@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use super::faults::fault_of_sqlstate;
+use super::trace::Trace;
 use crate::engine::faults::condemns;
 use crate::engine::reporter::Reporter;
 use crate::topology::observation::Fault;
@@ -15,6 +16,7 @@ use crate::topology::observation::Fault;
 #[derive(Debug)]
 pub(super) struct Link {
     reporter: Reporter,
+    trace: Trace,
     /// The status byte of the last `ReadyForQuery` (PostgreSQL protocol, section 55.7): `I`, `T`
     /// or `E`.
     status: AtomicU8,
@@ -37,6 +39,7 @@ impl Link {
     pub(super) fn new(reporter: Reporter) -> Self {
         Self {
             reporter,
+            trace: Trace::default(),
             status: AtomicU8::new(b'I'),
             unanswered: AtomicU32::new(0),
             synced_last: AtomicBool::new(false),
@@ -52,10 +55,17 @@ impl Link {
         &self.reporter
     }
 
+    /// What the connection's user may have left behind.
+    pub(super) fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
     /// The server is ready for a query, in this transaction status.
     pub(super) fn ready(&self, status: u8) {
         self.status.store(status, Ordering::Release);
         self.answered();
+        self.trace
+            .ready(self.in_transaction(), !self.awaits_answers());
     }
 
     /// A request that the server answers with a `ReadyForQuery` is on its way.
@@ -75,6 +85,7 @@ impl Link {
 
     /// A command was completed with this tag.
     pub(super) fn completed(&self, tag: &[u8]) {
+        self.trace.completed(tag, self.in_transaction());
         self.rolled_back
             .store(tag.starts_with(b"ROLLBACK"), Ordering::Release);
     }
