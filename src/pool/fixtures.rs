@@ -13,6 +13,7 @@ use super::instance::InstancePool;
 use super::member::Member;
 use super::station::Station;
 use crate::config::Config;
+use crate::engine::record::Record;
 use crate::engine::reporter::Reporter;
 use crate::engine::{Backend, Condition, Dial, Failure, Survey};
 use crate::error::{Error, ErrorKind};
@@ -96,6 +97,22 @@ impl Backend for Told {
     const KIND: EngineKind = EngineKind::Postgres;
 
     type Client = Client;
+
+    type Transaction<'a> = &'a mut Client;
+
+    async fn begin(client: &mut Client) -> Result<&mut Client, Error> {
+        Ok(client)
+    }
+
+    async fn commit(_: Self::Transaction<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn begin_record(_: &mut Client) {}
+
+    fn record(_: &Client) -> Record {
+        Record::default()
+    }
 
     async fn connect(dial: Dial) -> Result<Client, Failure> {
         let name = dial.config.database.clone().unwrap_or_default();
@@ -223,12 +240,7 @@ impl Bench {
             Arc::new(Notify::new()),
             CancellationToken::new(),
         );
-        let member = Member::new(
-            Arc::new(station.unwrap()),
-            dialer,
-            Arc::new(Notify::new()),
-            CancellationToken::new(),
-        );
+        let member = Member::new(Arc::new(station.unwrap()), dialer, Arc::default());
         Self {
             pool: Arc::new(InstancePool::new(member).unwrap()),
             server,

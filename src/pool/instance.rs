@@ -14,7 +14,7 @@ use super::member::Member;
 use super::supply::Supply;
 use crate::engine::{Backend, Failure};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::Generation;
+use crate::id::{Generation, InstanceId};
 use crate::time::{self, Instant};
 use crate::topology::observation::Fault;
 
@@ -65,6 +65,15 @@ impl<E: Backend> InstancePool<E> {
 
     pub(crate) fn member(&self) -> &Arc<Member<E>> {
         &self.member
+    }
+
+    pub(crate) fn id(&self) -> &InstanceId {
+        self.member.id()
+    }
+
+    /// How many connections are checked out, as cheap as can be: what routing goes by.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.supply.leases()
     }
 
     /// How many connections are checked out.
@@ -199,7 +208,7 @@ impl<E: Backend> InstancePool<E> {
 
     fn lease(&self, mut object: Object<Manager<E>>) -> Lease<E> {
         self.supply.arrived(&mut object);
-        Lease::new(object, Arc::clone(&self.member), Arc::clone(&self.supply))
+        Lease::new(object, Arc::clone(&self.supply))
     }
 
     fn explain(&self, answer: Taken<E>) -> Result<Option<Lease<E>>, Failure> {
@@ -238,7 +247,7 @@ impl<E: Backend> InstancePool<E> {
 
     /// The end of a caller's patience: what came of connects if there is no connection at all,
     /// otherwise how busy they are.
-    fn all_in_use(&self) -> Failure {
+    pub(crate) fn all_in_use(&self) -> Failure {
         let (open, in_use) = (self.pool.status().size, self.in_use());
         let waiting = self.users().saturating_sub(in_use);
         let obstacle = self.supply.obstacle();
@@ -330,9 +339,7 @@ struct EndOfCheckout<'a, E: Backend>(&'a Member<E>);
 
 impl<E: Backend> Drop for EndOfCheckout<'_, E> {
     fn drop(&mut self) {
-        if self.0.is_closed() {
-            self.0.came_back();
-        }
+        self.0.came_back();
     }
 }
 

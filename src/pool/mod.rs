@@ -2,6 +2,7 @@
 //!
 //! - [`roster`]: how the monitor reaches the instances, for all handles to a cluster.
 //! - [`station`]: one instance as the monitor knows it, with the connection that it keeps there.
+//! - [`routes`]: where writes and reads go now, with the pools at hand.
 //! - [`set`]: [`PoolSet`](set::PoolSet), one handle's pools, one per instance.
 //! - [`instance`]: the pool of one instance, on `deadpool`, keyed by instance and never by role.
 //! - [`member`]: one instance as one handle uses it.
@@ -30,6 +31,7 @@ mod obstacle;
 #[cfg(feature = "mysql")]
 mod queryable;
 pub(crate) mod roster;
+pub(crate) mod routes;
 pub(crate) mod set;
 mod station;
 mod supply;

@@ -39,6 +39,8 @@ pub(crate) struct Supply<E: Backend> {
     waiting: AtomicUsize,
     /// Connections on their way from here to a caller, which `deadpool` does not count yet.
     in_transit: AtomicUsize,
+    /// How many are checked out.
+    leases: AtomicUsize,
     /// Set once, when the pool has been built over this.
     pool: OnceLock<WeakPool<Manager<E>>>,
 }
@@ -88,12 +90,29 @@ impl<E: Backend> Supply<E> {
             }),
             waiting: AtomicUsize::new(0),
             in_transit: AtomicUsize::new(0),
+            leases: AtomicUsize::new(0),
             pool: OnceLock::new(),
         }
     }
 
     pub(super) fn serves(&self, pool: &Pool<Manager<E>>) {
         let _ = self.pool.set(pool.weak());
+    }
+
+    pub(super) fn member(&self) -> &Member<E> {
+        &self.member
+    }
+
+    pub(super) fn leased(&self) {
+        self.leases.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn returned(&self) {
+        self.leases.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn leases(&self) -> usize {
+        self.leases.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> MutexGuard<'_, State<E>> {

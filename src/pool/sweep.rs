@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::set::PoolSet;
 use crate::engine::Backend;
 use crate::rng::Rng;
+use crate::routing::FULL_WEIGHT;
 use crate::time;
 use crate::topology::{Health, Topology};
 
@@ -37,8 +38,14 @@ pub(crate) async fn run<E: Backend>(
                 .borrow()
                 .instance(id)
                 .is_some_and(|instance| instance.health() == Health::Up);
+            // A reader in its slow start gets them little by little.
+            let weight = if is_up {
+                pools.routes().weight_of(&pool)
+            } else {
+                0
+            };
             let min_idle = pool.member().dialer().config().pool.min_idle;
-            pool.sweep(if is_up { min_idle } else { 0 });
+            pool.sweep((min_idle * weight as usize).div_ceil(FULL_WEIGHT as usize));
         }
     }
 }

@@ -58,10 +58,22 @@ pub(crate) fn order(loads: impl ExactSizeIterator<Item = Load>, turn: usize) -> 
 }
 
 fn compare(one: (usize, Load), other: (usize, Load), turn: usize, count: usize) -> Ordering {
-    let sits_out = |load: Load| !slow_start::takes_part(load.weight, turn / count.max(1));
-    // One by one, as the fraction in flight by weight, without rounding.
+    // Positions, and so divisors, are there.
+    let count = count.max(1);
+    let round = turn / count;
+    let sits_out = |load: Load| !slow_start::takes_part(load.weight, round);
+    // The one's reads in flight by its weight against the other's, without rounding.
     let weighed = |load: Load, by: Load| load.in_flight as u128 * u128::from(by.weight.max(1));
-    let rank = |position: usize| (position + count - turn % count.max(1)) % count.max(1);
+    // Forwards and backwards by turns: the turn of one that sits out is not always the same
+    // neighbour's.
+    let rank = |position: usize| {
+        let ahead = (position + count - turn % count) % count;
+        if round.is_multiple_of(2) || ahead == 0 {
+            ahead
+        } else {
+            count - ahead
+        }
+    };
     sits_out(one.1)
         .cmp(&sits_out(other.1))
         .then_with(|| weighed(one.1, other.1).cmp(&weighed(other.1, one.1)))

@@ -71,7 +71,10 @@ fn a_new_reader_gets_its_weight_of_a_share_when_little_goes_on() {
 #[test]
 fn a_new_reader_gets_no_more_than_its_weight_when_much_goes_on() {
     let even = shares_under_load(&[100, 100, 100], 60, 30_000);
-    assert!(even.iter().all(|share| share.abs_diff(10_000) < 100), "{even:?}");
+    assert!(
+        even.iter().all(|share| share.abs_diff(10_000) < 100),
+        "{even:?}"
+    );
     let shares = shares_under_load(&[100, 100, 10], 60, 30_000);
     let part = shares[2];
     assert!((1_000..3_000).contains(&part), "{shares:?}");

@@ -16,9 +16,9 @@ use crate::sim::host::{MASTER_SESSION_ID, StatusRow};
 use crate::topology::observation::{Fault, Row};
 
 use super::client::{Client, ended};
-use super::transaction::Transaction;
 use super::names;
 use super::shell::{Commit, Knock, Session, Shared};
+use super::transaction::Transaction;
 
 /// The engine of a [`DirectCluster`](super::DirectCluster): `Cluster::<Direct>`.
 ///

@@ -98,7 +98,10 @@ impl Client {
     pub(super) fn record(&self) -> Record {
         let is_over = self.condition() == Condition::Broken;
         Record {
-            failed: self.record.failed.or(is_over.then_some(Met::UNEXPLAINED_LOSS)),
+            failed: self
+                .record
+                .failed
+                .or(is_over.then_some(Met::UNEXPLAINED_LOSS)),
             left_traces: self.record.left_traces || self.under_way,
         }
     }
