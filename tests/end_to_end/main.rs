@@ -6,6 +6,7 @@
 //! - `connections`: what a connection may be after use, and what its errors say.
 //! - `outcomes_postgres`: what PostgreSQL errors say of the statement.
 //! - `handle`: opening and closing.
+//! - `storm`: thousands of callers who wait through a failover.
 //! - `timelines`: the example scenarios.
 //! - `outcomes_mysql`: what errors of MySQL calls with several parts say, and what state comes back.
 
@@ -18,4 +19,5 @@ mod outcomes_postgres;
 mod routing;
 mod sharing;
 mod silence;
+mod storm;
 mod timelines;
