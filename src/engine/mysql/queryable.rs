@@ -40,7 +40,7 @@ impl Queryable for Client {
         Q: AsQuery + 'a,
     {
         let status = self.status();
-        let (native, watch) = self.for_session();
+        let (native, watch) = self.for_preparing(&query.as_query());
         async move {
             let call = native.prep(query);
             let statement = watch.call(Phase::Preparing, call).await?;
