@@ -205,9 +205,10 @@ impl Client {
 
     /// Prepares for the run of a prepared statement, whose text is not known here.
     ///
-    /// Of what it leaves in the session, what was prepared by [`prep`](Queryable::prep) is known.
+    /// Of what it leaves in the session, what was prepared by [`prep`](Queryable::prep) is known; of
+    /// the others their answer tells, which is taken note of in the last.
     /// Within a [`Transaction`] it is taken for one that stays there, as that type demands.
-    pub(super) fn for_prepared(&mut self) -> (Phase, &mut Conn, &mut Watch) {
+    pub(super) fn for_prepared(&mut self) -> (Phase, &mut Conn, &mut Watch, &mut Residue) {
         self.leaves(self.prepared);
         let in_transaction = self.in_transaction();
         self.watch
@@ -217,7 +218,7 @@ impl Client {
         } else {
             Phase::Committing
         };
-        (phase, &mut self.native, &mut self.watch)
+        (phase, &mut self.native, &mut self.watch, &mut self.residue)
     }
 
     /// Closes the socket now, whatever is under way.

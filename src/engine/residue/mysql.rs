@@ -67,6 +67,26 @@ fn of_statement(text: &[u8]) -> Residue {
     }
 }
 
+/// What a statement of unknown text may have left, told by its answer: the names of its columns,
+/// which are its expressions where it gave them no names of its own, and how many rows it changed.
+///
+/// Without columns and without a changed row it may have been a SET, a LOCK or a CREATE TEMPORARY
+/// TABLE as well as an UPDATE that met nothing.
+pub(crate) fn of_answer<'a>(
+    mut columns: impl ExactSizeIterator<Item = &'a [u8]>,
+    changed: u64,
+) -> Residue {
+    if columns.len() == 0 && changed == 0 {
+        return Residue::Washable;
+    }
+    let tell = columns.any(|name| of_details(name) != Residue::Nothing);
+    if tell {
+        Residue::Washable
+    } else {
+        Residue::Nothing
+    }
+}
+
 /// Variables, locks and tables of the session, wherever they are named; and comments that are
 /// code (MySQL manual, "Comments").
 fn of_details(text: &[u8]) -> Residue {
@@ -110,6 +130,18 @@ fn names_variable(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_statement_of_unknown_text_its_answer_tells() {
+        let of = |columns: &[&str], changed| {
+            of_answer(columns.iter().map(|name| name.as_bytes()), changed)
+        };
+        assert_eq!(of(&["n", "COUNT(*)"], 0), Residue::Nothing);
+        assert_eq!(of(&[], 1), Residue::Nothing);
+        assert_eq!(of(&[], 0), Residue::Washable);
+        assert_eq!(of(&["n", "GET_LOCK(?, 1)"], 0), Residue::Washable);
+        assert_eq!(of(&["@x := ?"], 0), Residue::Washable);
+    }
 
     #[test]
     fn what_a_statement_leaves_in_its_session_is_told_by_its_text() {
