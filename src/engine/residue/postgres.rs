@@ -98,20 +98,22 @@ fn of_statement(text: &[u8]) -> Residue {
 }
 
 /// Functions and clauses that outlive their statement.
-fn of_words(text: &[u8], creates: bool) -> Residue {
+fn of_words(text: &[u8], mut creates: bool) -> Residue {
     let mut found = Residue::Nothing;
     let mut before: &[u8] = b"";
-    for (position, word) in words(text).enumerate() {
+    for word in words(text) {
         let temporary = is_one_of(word, &["temp", "temporary"]);
         let lasting_lock = contains(word, "advisory") && !contains(word, "xact");
         if begins_with(word, "dblink") {
             return Residue::Indelible;
         } else if lasting_lock
             || is_one_of(word, &["pg_temp", "set_config", "set_limit", "setseed"])
-            || (temporary && (is(before, "into") || (creates && position < 5)))
+            || (temporary && (is(before, "into") || creates))
         {
             found = Residue::Washable;
         }
+        // TEMPORARY stands before what is created.
+        creates &= !is_one_of(word, &["sequence", "table", "view"]);
         before = word;
     }
     found
