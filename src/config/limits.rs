@@ -46,7 +46,7 @@ pub(crate) const DEFAULT_POOL_MAX: usize = 10;
 pub(crate) const DEFAULT_MAX_CONNECTING: usize = 8;
 /// A process that serves a thousand requests a second and waits ten seconds through a failover
 /// has so many waiting; ten connections that take a millisecond each have served them a second
-/// later. A waiting call is about a kilobyte, so they cost some ten megabytes.
+/// later. A waiting call of `writer()` is two and a half kilobytes, so they cost some 25 MB.
 pub(crate) const DEFAULT_MAX_WAITING: usize = 10_000;
 /// Aurora MySQL allows no instance a higher `max_connections`.
 const MAX_POOL_MAX: usize = 16_000;
