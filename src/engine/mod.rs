@@ -13,6 +13,7 @@ pub(crate) mod postgres;
 pub(crate) mod pulse;
 pub(crate) mod record;
 pub(crate) mod reporter;
+mod residue;
 mod socket;
 mod statement;
 pub(crate) mod tls;

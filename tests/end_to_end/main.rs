@@ -9,6 +9,8 @@
 //! - `outcome_matrix`: what errors say, against the storage, by every fault at every point.
 //! - `outcomes_postgres`: what PostgreSQL errors say of the statement.
 //! - `handle`: opening and closing.
+//! - `sessions`: what the next user of a connection finds in its session.
+//! - `storm`: thousands of callers who wait through a failover.
 //! - `timelines`: the example scenarios.
 //! - `outcomes_mysql`: what errors of MySQL calls with several parts say, and what state comes back.
 
@@ -22,6 +24,8 @@ mod outcome_matrix;
 mod outcomes_mysql;
 mod outcomes_postgres;
 mod routing;
+mod sessions;
 mod sharing;
 mod silence;
+mod storm;
 mod timelines;

@@ -165,8 +165,7 @@ fn a_pause_of_this_process_condemns_nobody<E: Database>() {
                 let reading = E::run(&mut reader, &nap);
                 tokio::try_join!(writing, reading).map(drop)
             };
-            // On this thread nothing else runs meanwhile: neither I/O nor timers.
-            let pause = async { std::thread::sleep(Duration::from_secs(2)) };
+            let pause = async { stop_this_thread(Duration::from_secs(2)) };
             let (called, ()) = tokio::join!(calls, pause);
             called.unwrap();
         }
@@ -175,6 +174,15 @@ fn a_pause_of_this_process_condemns_nobody<E: Database>() {
         assert_eq!(down_events(&cluster, &mut heard).await, 0);
     });
     servers.block_on(simulated.stop());
+}
+
+/// On this thread nothing else runs meanwhile: neither I/O nor timers.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "that the runtime stops is what is to be shown"
+)]
+fn stop_this_thread(pause: Duration) {
+    std::thread::sleep(pause);
 }
 
 #[test]
