@@ -5,7 +5,9 @@
 //! one (SQLite documentation, "Datatypes", section 3.1) and from which the true type is read
 //! back. So the catalog is the schema itself and cannot disagree with it.
 
-use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, TimezoneInfo};
+use sqlparser::ast::{
+    ArrayElemTypeDef, CharacterLength, DataType, EnumMember, ExactNumberInfo, TimezoneInfo,
+};
 
 use super::{SqlError, SqlType};
 use crate::id::EngineKind;
@@ -14,8 +16,8 @@ use crate::id::EngineKind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Type {
     pub(super) kind: SqlType,
-    /// The length of a `VARCHAR`, the scale of a `NUMERIC`, the digits of a fraction of a
-    /// second. `None`: without a limit.
+    /// The length of a `VARCHAR`, the digits of a `NUMERIC` ([`packed`]), the digits of a
+    /// fraction of a second. `None`: without a limit.
     pub(super) modifier: Option<u32>,
 }
 
@@ -26,6 +28,16 @@ impl From<SqlType> for Type {
             modifier: None,
         }
     }
+}
+
+/// The modifier of a `NUMERIC(precision, scale)`.
+fn packed(precision: u32, scale: u32) -> u32 {
+    precision << 8 | scale
+}
+
+/// The precision and the scale in the modifier of a `NUMERIC`.
+pub(super) fn precision_and_scale(modifier: u32) -> (u32, u32) {
+    (modifier >> 8, modifier & 0xff)
 }
 
 /// Where a column's value comes from when an `INSERT` gives none.
@@ -201,18 +213,43 @@ pub(super) fn declaration(of: Type, generation: Generation) -> String {
         Generation::Always => ALWAYS_SUFFIX,
         Generation::OnUpdate => ON_UPDATE_SUFFIX,
     };
-    match of.modifier {
-        Some(modifier) => format!("{word}{suffix}({modifier})"),
-        None => format!("{word}{suffix}"),
+    match (of.kind, of.modifier) {
+        (SqlType::Numeric, Some(modifier)) => {
+            let (precision, scale) = precision_and_scale(modifier);
+            format!("{word}{suffix}({precision}, {scale})")
+        }
+        (_, Some(modifier)) => format!("{word}{suffix}({modifier})"),
+        (_, None) => format!("{word}{suffix}"),
     }
+}
+
+/// Before the hexadecimal digits of the type's name as the client wrote it, where the dialect
+/// knows more types than are told apart here.
+const SHOWN: &str = " SHOWN_";
+
+/// A declared type that remembers the name by which its dialect shows it.
+pub(super) fn with_shown_name(declared: &str, name: &str) -> String {
+    let digits: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
+    // In SQLite's grammar parentheses end the type.
+    let at = declared.find('(').unwrap_or(declared.len());
+    let (word, modifier) = declared.split_at(at);
+    format!("{word}{SHOWN}{digits}{modifier}")
+}
+
+/// The name that a declared type remembers.
+pub(super) fn shown_name(declared: &str) -> Option<String> {
+    let (_, digits) = declared.split_once(SHOWN)?;
+    let digits = digits.split('(').next().unwrap_or_default();
+    String::from_utf8(super::convert::parse_hex(digits)?).ok()
 }
 
 /// Reads a declared type back.
 pub(super) fn from_declaration(declared: &str) -> (Type, Generation) {
     let (word, modifier) = match declared.split_once('(') {
-        Some((word, rest)) => (word, rest.trim_end_matches(')').parse().ok()),
+        Some((word, rest)) => (word, modifier_of(rest.trim_end_matches(')'))),
         None => (declared, None),
     };
+    let word = word.split(SHOWN).next().unwrap_or_default();
     let (word, generation) = if let Some(word) = word.strip_suffix(BY_DEFAULT_SUFFIX) {
         (word, Generation::ByDefault)
     } else if let Some(word) = word.strip_suffix(ALWAYS_SUFFIX) {
@@ -227,6 +264,58 @@ pub(super) fn from_declaration(declared: &str) -> (Type, Generation) {
         .find(|(known, _)| *known == word)
         .map_or(SqlType::Unknown, |(_, kind)| *kind);
     (Type { kind, modifier }, generation)
+}
+
+fn modifier_of(text: &str) -> Option<u32> {
+    match text.split_once(',') {
+        Some((precision, scale)) => Some(packed(
+            precision.trim().parse().ok()?,
+            scale.trim().parse().ok()?,
+        )),
+        None => text.parse().ok(),
+    }
+}
+
+/// MySQL's name of a type that is kept as another here: `SHOW COLUMNS` and its like give it.
+pub(super) fn mysql_name(data_type: &DataType) -> Option<String> {
+    Some(match data_type {
+        DataType::TinyInt(width) if *width != Some(1) => "tinyint".to_owned(),
+        DataType::TinyIntUnsigned(_) => "tinyint unsigned".to_owned(),
+        DataType::SmallIntUnsigned(_) => "smallint unsigned".to_owned(),
+        DataType::MediumInt(_) => "mediumint".to_owned(),
+        DataType::MediumIntUnsigned(_) => "mediumint unsigned".to_owned(),
+        DataType::IntUnsigned(_) | DataType::IntegerUnsigned(_) => "int unsigned".to_owned(),
+        DataType::TinyText | DataType::MediumText | DataType::LongText => lower(data_type),
+        DataType::Char(_)
+        | DataType::TinyBlob
+        | DataType::MediumBlob
+        | DataType::LongBlob
+        | DataType::Binary(_)
+        | DataType::Varbinary(_)
+        | DataType::Timestamp(..) => lower(data_type),
+        DataType::Enum(..) => {
+            let labels = enum_labels(data_type)?;
+            let quoted = labels.iter().map(|it| format!("'{}'", it.replace('\'', "''")));
+            format!("enum({})", quoted.collect::<Vec<_>>().join(","))
+        }
+        _ => return None,
+    })
+}
+
+fn lower(data_type: &DataType) -> String {
+    data_type.to_string().to_ascii_lowercase()
+}
+
+/// The values of MySQL's `ENUM`.
+pub(super) fn enum_labels(data_type: &DataType) -> Option<Vec<String>> {
+    let DataType::Enum(members, _) = data_type else {
+        return None;
+    };
+    let label = |member: &EnumMember| match member {
+        EnumMember::Name(name) => Some(name.clone()),
+        EnumMember::NamedValue(..) => None,
+    };
+    members.iter().map(label).collect()
 }
 
 /// The type that a client wrote, and whether it brings a counter of its own (`SERIAL`).
@@ -292,17 +381,22 @@ fn decimal(engine: EngineKind, data_type: &DataType) -> Option<Type> {
     else {
         return None;
     };
-    let scale = match info {
+    let modifier = match info {
         ExactNumberInfo::None if engine == EngineKind::Postgres => None,
-        ExactNumberInfo::None | ExactNumberInfo::Precision(_) => Some(0),
-        ExactNumberInfo::PrecisionAndScale(_, scale) => {
-            let scale = u32::try_from(*scale).ok();
-            Some(scale.filter(|scale| *scale <= super::decimal::MAX_SCALE)?)
+        ExactNumberInfo::None => Some(packed(10, 0)),
+        ExactNumberInfo::Precision(precision) => Some(packed(u32::try_from(*precision).ok()?, 0)),
+        ExactNumberInfo::PrecisionAndScale(precision, scale) => {
+            let scale = u32::try_from(*scale).ok()?;
+            let precision = u32::try_from(*precision).ok()?;
+            if scale > super::decimal::MAX_SCALE {
+                return None;
+            }
+            Some(packed(precision, scale))
         }
     };
     Some(Type {
         kind: SqlType::Numeric,
-        modifier: scale,
+        modifier,
     })
 }
 
@@ -335,6 +429,8 @@ fn text_or_bytes(data_type: &DataType) -> Option<Type> {
         | DataType::LongBlob
         | DataType::Binary(_)
         | DataType::Varbinary(_) => SqlType::Bytes.into(),
+        // Its values are checked by the column.
+        DataType::Enum(..) => varchar(None),
         DataType::Uuid => SqlType::Uuid.into(),
         DataType::JSON | DataType::JSONB => SqlType::Json.into(),
         _ => return None,

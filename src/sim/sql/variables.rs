@@ -114,6 +114,8 @@ const POSTGRES: &[Variable] = {
         session("client_encoding", Text, "UTF8"),
         session("client_min_messages", Text, "notice"),
         session("DateStyle", Text, "ISO, MDY"),
+        session("default_table_access_method", Text, "heap"),
+        session("default_tablespace", Text, ""),
         session("default_transaction_isolation", Text, "read committed"),
         session("default_transaction_read_only", Bool, "off"),
         session("default_transaction_deferrable", Bool, "off"),

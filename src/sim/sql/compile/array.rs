@@ -8,7 +8,72 @@ use super::Compiler;
 use super::coerce::Coercion;
 use super::typed::Typed;
 
+/// What the array is called that a select list takes apart into rows.
+pub(super) const UNNESTED: &str = "sim_unnested";
+
 impl Compiler<'_> {
+    /// `unnest(array)` and `generate_subscripts(array, 1)` in a select list: a row for each
+    /// element. All calls of a list must be on one array, so that they go in step.
+    fn unnested(&mut self, name: &str, array: &Typed) -> Result<Typed, SqlError> {
+        let (array, element) = match array.kind().element() {
+            Some(element) => (array.sql.clone(), element),
+            // The catalogs' lists of column numbers.
+            None => (
+                format!("('[' || replace(trim({}, '{{}}'), ' ', ',') || ']')", array.sql),
+                SqlType::Int2,
+            ),
+        };
+        match &self.unnested {
+            None => return Err(self.unsupported(format!("{name}() here"))),
+            Some(Some(other)) if *other != array => {
+                return Err(self.unsupported(format!("{name}() of several arrays")));
+            }
+            Some(_) => self.unnested = Some(Some(array)),
+        }
+        Ok(match name {
+            "unnest" => Typed::new(format!("{UNNESTED}.value"), element),
+            _ => Typed::new(format!("({UNNESTED}.key + 1)"), SqlType::Int4),
+        })
+    }
+
+    /// `@>`, `<@` and `&&` of arrays; `None` for other operators and operands.
+    pub(super) fn array_operator(
+        &mut self,
+        left: &Typed,
+        operator: &BinaryOperator,
+        right: &Typed,
+    ) -> Result<Option<Typed>, SqlError> {
+        use BinaryOperator as Op;
+        let operands = (left.kind().element(), right.kind().element());
+        let of = match operands {
+            (Some(_), _) => left.of,
+            (None, Some(_)) => right.of,
+            (None, None) => return Ok(None),
+        };
+        if !matches!(operator, Op::AtArrow | Op::ArrowAt | Op::PGOverlap) {
+            return Ok(None);
+        }
+        let left = self.coerce(left.clone(), of, Coercion::Implicit)?.sql;
+        let right = self.coerce(right.clone(), of, Coercion::Implicit)?.sql;
+        let contains = |whole: &str, part: &str| {
+            format!(
+                "iif({whole} IS NULL OR {part} IS NULL, NULL, NOT EXISTS (SELECT 1 FROM \
+                 json_each({part}) AS p WHERE p.value IS NULL OR p.value NOT IN (SELECT w.value \
+                 FROM json_each({whole}) AS w WHERE w.value IS NOT NULL)))"
+            )
+        };
+        let sql = match operator {
+            Op::AtArrow => contains(&left, &right),
+            Op::ArrowAt => contains(&right, &left),
+            _ => format!(
+                "iif({left} IS NULL OR {right} IS NULL, NULL, EXISTS (SELECT 1 FROM \
+                 json_each({left}) AS p WHERE p.value IN (SELECT w.value FROM json_each({right}) \
+                 AS w)))"
+            ),
+        };
+        Ok(Some(Typed::new(sql, SqlType::Bool)))
+    }
+
     /// `ARRAY[a, b, ...]`.
     pub(super) fn array(&mut self, elements: &[Expr]) -> Result<Typed, SqlError> {
         if elements.is_empty() {
@@ -105,6 +170,11 @@ impl Compiler<'_> {
     ) -> Result<Option<Typed>, SqlError> {
         let is_array = |typed: &Typed| typed.kind().element().is_some();
         let typed = match (name, arguments) {
+            ("unnest", [array]) | ("generate_subscripts", [array, _])
+                if is_array(array) || self.is_catalog_array(array) =>
+            {
+                self.unnested(name, array)?
+            }
             ("cardinality", [array]) if is_array(array) => {
                 Typed::new(format!("json_array_length({})", array.sql), SqlType::Int4)
             }

@@ -140,7 +140,7 @@ impl Compiler<'_> {
     ) -> Result<(), SqlError> {
         // First all types: a CHECK on one column may speak of another.
         for column in columns {
-            let (of, _) = types::from_sql(self.engine, &column.data_type)?;
+            let (of, _) = self.type_of(&column.data_type)?;
             let name = self.fold(&column.name);
             blueprint.columns.push(RelationColumn { name, of });
         }
@@ -158,7 +158,7 @@ impl Compiler<'_> {
         blueprint: &mut Blueprint,
     ) -> Result<ColumnShape, SqlError> {
         let name = self.fold(&column.name);
-        let (of, mut generation) = types::from_sql(self.engine, &column.data_type)?;
+        let (of, mut generation) = self.type_of(&column.data_type)?;
         let mut shape = ColumnShape::new(name.clone(), "");
         shape.not_null = generation != Generation::None;
         for option in &column.options {
@@ -186,6 +186,15 @@ impl Compiler<'_> {
             }
         }
         shape.declared = types::declaration(of, generation);
+        if !self.is_postgres() {
+            if let Some(shown) = types::mysql_name(&column.data_type) {
+                shape.declared = types::with_shown_name(&shape.declared, &shown);
+            }
+        }
+        if let Some(labels) = self.labels_of(&column.data_type)? {
+            let text = shape::label_check(&name, &labels);
+            blueprint.shape.constraints.push(text);
+        }
         let collation = self.column_collation(of).strip_prefix(" COLLATE ");
         shape.collation = collation.map(str::to_owned);
         Ok(shape)

@@ -54,6 +54,16 @@ impl Compiler<'_> {
                 pattern,
                 escape_char,
             } => self.like(expr, pattern, escape_char.as_deref(), true, *negated),
+            Expr::RLike {
+                negated,
+                expr,
+                pattern,
+                ..
+            } => {
+                let text = self.expression(expr)?;
+                let pattern = self.expression(pattern)?;
+                self.matches(text, pattern, true, *negated)
+            }
             Expr::Exists { subquery, negated } => self.exists(subquery, *negated),
             Expr::AnyOp {
                 left,

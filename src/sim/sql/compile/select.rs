@@ -6,6 +6,7 @@ use sqlparser::ast::{
 };
 
 use super::super::{SqlError, SqlType};
+use super::array::UNNESTED;
 use super::coerce::Coercion;
 use super::query::{Body, aliases, ordinal};
 use super::scope::{Relation, Scope};
@@ -61,8 +62,16 @@ impl Compiler<'_> {
             Some(Distinct::On(_)) => return Err(self.unsupported("DISTINCT ON")),
         };
         self.define_windows(select)?;
-        let (items, output) = self.projection(&select.projection)?;
-        let mut sql = format!("SELECT {distinct}{items}{from}");
+        let outer = self.unnested.replace(None);
+        let projection = self.projection(&select.projection);
+        let unnested = std::mem::replace(&mut self.unnested, outer).flatten();
+        let (items, output) = projection?;
+        let unnested = match unnested {
+            Some(array) if from.is_empty() => format!(" FROM json_each({array}) AS {UNNESTED}"),
+            Some(array) => format!(", json_each({array}) AS {UNNESTED}"),
+            None => String::new(),
+        };
+        let mut sql = format!("SELECT {distinct}{items}{from}{unnested}");
         if let Some(condition) = &select.selection {
             let condition = self.condition(condition, "WHERE")?;
             sql.push_str(&format!(" WHERE {condition}"));
@@ -319,7 +328,7 @@ impl Compiler<'_> {
 
     fn type_column_name(&self, data_type: &sqlparser::ast::DataType) -> String {
         let written = data_type.to_string();
-        match super::super::types::from_sql(self.engine, data_type) {
+        match self.type_of(data_type) {
             Ok((of, _)) => short_type_name(of.kind, &written),
             Err(_) => written.to_lowercase(),
         }
