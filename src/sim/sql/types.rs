@@ -295,7 +295,9 @@ pub(super) fn mysql_name(data_type: &DataType) -> Option<String> {
         | DataType::Timestamp(..) => lower(data_type),
         DataType::Enum(..) => {
             let labels = enum_labels(data_type)?;
-            let quoted = labels.iter().map(|it| format!("'{}'", it.replace('\'', "''")));
+            let quoted = labels
+                .iter()
+                .map(|it| format!("'{}'", it.replace('\'', "''")));
             format!("enum({})", quoted.collect::<Vec<_>>().join(","))
         }
         _ => return None,

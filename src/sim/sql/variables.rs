@@ -174,6 +174,7 @@ const MYSQL: &[Variable] = {
         session("collation_connection", Varchar, "utf8mb4_0900_ai_ci"),
         fixed("collation_database", Varchar, "utf8mb4_0900_ai_ci"),
         fixed("collation_server", Varchar, "utf8mb4_0900_ai_ci"),
+        session("default_storage_engine", Varchar, "InnoDB"),
         session("foreign_key_checks", Int8, "1"),
         session("group_concat_max_len", Int8, "1024"),
         computed("hostname", Varchar, Context::host_name),

@@ -11,28 +11,51 @@ use super::typed::Typed;
 /// What the array is called that a select list takes apart into rows.
 pub(super) const UNNESTED: &str = "sim_unnested";
 
+/// The longest of some arrays, which tells how many rows there are.
+pub(super) fn longest(arrays: &[String]) -> Option<String> {
+    let mut arrays = arrays.iter();
+    let first = arrays.next()?.clone();
+    Some(arrays.fold(first, |longest, array| {
+        format!(
+            "iif(coalesce(json_array_length({longest}), 0) >= \
+             coalesce(json_array_length({array}), 0), {longest}, {array})"
+        )
+    }))
+}
+
 impl Compiler<'_> {
     /// `unnest(array)` and `generate_subscripts(array, 1)` in a select list: a row for each
-    /// element. All calls of a list must be on one array, so that they go in step.
+    /// element; several go in step.
     fn unnested(&mut self, name: &str, array: &Typed) -> Result<Typed, SqlError> {
         let (array, element) = match array.kind().element() {
             Some(element) => (array.sql.clone(), element),
             // The catalogs' lists of column numbers.
             None => (
-                format!("('[' || replace(trim({}, '{{}}'), ' ', ',') || ']')", array.sql),
+                format!(
+                    "('[' || replace(trim({}, '{{}}'), ' ', ',') || ']')",
+                    array.sql
+                ),
                 SqlType::Int2,
             ),
         };
-        match &self.unnested {
-            None => return Err(self.unsupported(format!("{name}() here"))),
-            Some(Some(other)) if *other != array => {
-                return Err(self.unsupported(format!("{name}() of several arrays")));
-            }
-            Some(_) => self.unnested = Some(Some(array)),
+        let Some(arrays) = &mut self.unnested else {
+            return Err(self.unsupported(format!("{name}() here")));
+        };
+        if !arrays.contains(&array) {
+            arrays.push(array.clone());
         }
+        // Beyond the end of a shorter array there is NULL.
         Ok(match name {
-            "unnest" => Typed::new(format!("{UNNESTED}.value"), element),
-            _ => Typed::new(format!("({UNNESTED}.key + 1)"), SqlType::Int4),
+            "unnest" => Typed::new(
+                format!("json_extract({array}, '$[' || {UNNESTED}.key || ']')"),
+                element,
+            ),
+            _ => Typed::new(
+                format!(
+                    "iif({UNNESTED}.key < json_array_length({array}), {UNNESTED}.key + 1, NULL)"
+                ),
+                SqlType::Int4,
+            ),
         })
     }
 

@@ -133,8 +133,10 @@ impl Compiler<'_> {
         arguments: &FunctionArguments,
     ) -> Result<Option<Typed>, SqlError> {
         let (arguments, _, _) = self.argument_list(name, arguments)?;
-        let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(unit))), rest @ ..] =
-            arguments
+        let [
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(unit))),
+            rest @ ..,
+        ] = arguments
         else {
             return Ok(None);
         };
@@ -151,12 +153,22 @@ impl Compiler<'_> {
         };
         if name == "timestampdiff" {
             let (from, to) = (moment(self, first)?, moment(self, second)?);
-            let sql = format!("sim_units_between({}, {}, {})", quote_text(&unit), from.sql, to.sql);
+            let sql = format!(
+                "sim_units_between({}, {}, {})",
+                quote_text(&unit),
+                from.sql,
+                to.sql
+            );
             return Ok(Some(Typed::new(sql, SqlType::Int8)));
         }
         let count = self.coerce(first.clone(), SqlType::Int8.into(), Coercion::Explicit)?;
         let moment = moment(self, second)?;
-        let sql = format!("sim_add_units({}, {}, {})", quote_text(&unit), count.sql, moment.sql);
+        let sql = format!(
+            "sim_add_units({}, {}, {})",
+            quote_text(&unit),
+            count.sql,
+            moment.sql
+        );
         Ok(Some(Typed::new(sql, SqlType::Timestamp)))
     }
 

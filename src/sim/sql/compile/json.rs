@@ -154,7 +154,8 @@ impl Compiler<'_> {
                 Typed::new(sql, SqlType::Text)
             }
             ("json_valid", EngineKind::MySql, []) => {
-                let text = self.coerce(document.clone(), SqlType::Text.into(), Coercion::Explicit)?;
+                let text =
+                    self.coerce(document.clone(), SqlType::Text.into(), Coercion::Explicit)?;
                 Typed::new(format!("json_valid({})", text.sql), SqlType::Int8)
             }
             ("json_unquote", EngineKind::MySql, []) => Typed::new(
@@ -171,9 +172,11 @@ impl Compiler<'_> {
                 let (document, patch) = (json(self, document)?, json(self, patch)?);
                 Typed::new(format!("json_patch({document}, {patch})"), SqlType::Json)
             }
-            ("json_remove" | "json_set" | "json_insert" | "json_replace", EngineKind::MySql, rest)
-                if name == "json_remove" || rest.len().is_multiple_of(2) =>
-            {
+            (
+                "json_remove" | "json_set" | "json_insert" | "json_replace",
+                EngineKind::MySql,
+                rest,
+            ) if name == "json_remove" || rest.len().is_multiple_of(2) => {
                 let mut sql = vec![json(self, document)?];
                 for (place, argument) in rest.iter().enumerate() {
                     sql.push(match name == "json_remove" || place % 2 == 0 {

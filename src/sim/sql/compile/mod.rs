@@ -144,8 +144,8 @@ struct Compiler<'a> {
     ungrouped: Vec<String>,
     /// Whether window functions may be called here.
     windows_allowed: bool,
-    /// Whether a select list is being compiled, and the array that it takes apart into rows.
-    unnested: Option<Option<String>>,
+    /// Whether a select list is being compiled, and the arrays that it takes apart into rows.
+    unnested: Option<Vec<String>>,
     /// The windows of `WINDOW` clauses in view, the innermost last.
     named_windows: Vec<(String, ast::WindowSpec)>,
 }

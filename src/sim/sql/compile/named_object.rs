@@ -22,7 +22,10 @@ const ENUMERATION: &str = "aurora_sim_type_";
 
 impl Compiler<'_> {
     /// The draft of a statement that makes or drops such an object; `None` for others.
-    pub(super) fn named_object(&mut self, statement: &Statement) -> Result<Option<Draft>, SqlError> {
+    pub(super) fn named_object(
+        &mut self,
+        statement: &Statement,
+    ) -> Result<Option<Draft>, SqlError> {
         if !self.is_postgres() {
             return Ok(None);
         }
@@ -111,7 +114,9 @@ impl Compiler<'_> {
         self.defines(false);
         let view = quote_name(&format!("{prefix}{name}"));
         let definition = Definition {
-            steps: vec![format!("CREATE VIEW {view} AS SELECT {} AS text", quote_text(text)).into()],
+            steps: vec![
+                format!("CREATE VIEW {view} AS SELECT {} AS text", quote_text(text)).into(),
+            ],
             forget_counters: vec![format!("{prefix}{name}")],
             ..Definition::default()
         };

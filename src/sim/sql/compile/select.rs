@@ -6,7 +6,7 @@ use sqlparser::ast::{
 };
 
 use super::super::{SqlError, SqlType};
-use super::array::UNNESTED;
+use super::array::{UNNESTED, longest};
 use super::coerce::Coercion;
 use super::query::{Body, aliases, ordinal};
 use super::scope::{Relation, Scope};
@@ -62,11 +62,11 @@ impl Compiler<'_> {
             Some(Distinct::On(_)) => return Err(self.unsupported("DISTINCT ON")),
         };
         self.define_windows(select)?;
-        let outer = self.unnested.replace(None);
+        let outer = self.unnested.replace(Vec::new());
         let projection = self.projection(&select.projection);
-        let unnested = std::mem::replace(&mut self.unnested, outer).flatten();
+        let arrays = std::mem::replace(&mut self.unnested, outer);
         let (items, output) = projection?;
-        let unnested = match unnested {
+        let unnested = match longest(&arrays.unwrap_or_default()) {
             Some(array) if from.is_empty() => format!(" FROM json_each({array}) AS {UNNESTED}"),
             Some(array) => format!(", json_each({array}) AS {UNNESTED}"),
             None => String::new(),
@@ -198,6 +198,25 @@ impl Compiler<'_> {
         }
     }
 
+    /// A subquery may have columns of the same name; which of them `*` means is told by place
+    /// only, which SQLite cannot.
+    fn refuse_twins(&self, relation: &Relation) -> Result<(), SqlError> {
+        for (place, column) in relation.columns.iter().enumerate() {
+            let mut before = relation.columns[..place].iter();
+            if before.any(|it| it.name.eq_ignore_ascii_case(&column.name)) {
+                let name = &column.name;
+                return Err(match self.is_postgres() {
+                    true => self.unsupported(format!("* over several columns named \"{name}\"")),
+                    false => {
+                        let message = format!("Duplicate column name '{name}'");
+                        SqlError::new("42S21", 1060, message)
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn star(
         &mut self,
         of: Option<&str>,
@@ -223,6 +242,7 @@ impl Compiler<'_> {
         }
         let mut merged_seen: Vec<&str> = Vec::new();
         for relation in relations {
+            self.refuse_twins(relation)?;
             for column in &relation.columns {
                 let merged = of.is_none() && scope.is_merged(&column.name);
                 if merged

@@ -193,7 +193,9 @@ fn default(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError
             own if own.starts_with("sim_now") => Value::Text("now()".to_owned()),
             own if own.starts_with("sim_uuid") => Value::Text("gen_random_uuid()".to_owned()),
             own if own.starts_with("sim_next('aurora_sim_sequence_") => {
-                let name = own["sim_next('aurora_sim_sequence_".len()..].split('.').next();
+                let name = own["sim_next('aurora_sim_sequence_".len()..]
+                    .split('.')
+                    .next();
                 let name = name.unwrap_or_default();
                 Value::Text(format!("nextval('{name}'::regclass)"))
             }

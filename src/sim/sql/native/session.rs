@@ -228,7 +228,12 @@ fn key_of_sequence(context: &Context, name: &str) -> Result<String, SqlError> {
 }
 
 fn next_of_sequence(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
-    take(context, &key_of_sequence(context, &arguments.text(0))?, 1, 1)
+    take(
+        context,
+        &key_of_sequence(context, &arguments.text(0))?,
+        1,
+        1,
+    )
 }
 
 fn current_of_sequence(

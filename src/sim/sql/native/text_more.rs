@@ -57,12 +57,12 @@ fn translate(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlErr
     let from: Vec<char> = arguments.text(1).chars().collect();
     let to: Vec<char> = arguments.text(2).chars().collect();
     let text = arguments.text(0);
-    let changed = text.chars().filter_map(|char| {
-        match from.iter().position(|known| *known == char) {
-            Some(place) => to.get(place).copied(),
-            None => Some(char),
-        }
-    });
+    let changed =
+        text.chars()
+            .filter_map(|char| match from.iter().position(|known| *known == char) {
+                Some(place) => to.get(place).copied(),
+                None => Some(char),
+            });
     Ok(Value::Text(changed.collect()))
 }
 

@@ -41,6 +41,7 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     registry.pure("sim_difference", difference)?;
     registry.pure("sim_units_between", units_between)?;
     registry.pure("sim_add_units", add_units)?;
+    registry.pure("sim_convert_zone", convert_zone)?;
     registry.pure("sim_time_difference", time_difference)?;
     registry.pure("sim_time_to_seconds", time_to_seconds)?;
     registry.pure("sim_seconds_to_time", seconds_to_time)?;
@@ -135,6 +136,35 @@ fn units_between(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Val
     }
     let sign = if to < from { -1 } else { 1 };
     Ok(Value::Integer(sign * (months / unit.months)))
+}
+
+/// `CONVERT_TZ(moment, from, to)` between zones by offset, UTC and the system's, which is UTC.
+fn convert_zone(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    let Some(start) = micros(arguments, 0).filter(|_| !arguments.any_null()) else {
+        return Ok(Value::Null);
+    };
+    let offset = |place| {
+        let name = arguments.text(place);
+        let seconds = match name.to_ascii_uppercase().as_str() {
+            "UTC" | "SYSTEM" | "GMT" => Some(0),
+            offset => offset_seconds(offset),
+        };
+        let unknown = || SqlError::unsupported(context.engine, format!("the time zone {name}"));
+        seconds.ok_or_else(unknown)
+    };
+    moment(start + (offset(2)? - offset(1)?) * 1_000_000)
+}
+
+/// `+02:00` in seconds.
+fn offset_seconds(text: &str) -> Option<i64> {
+    let (sign, rest) = match text.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
+    (hours <= 14 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
 /// `sim_add_units(unit, count, moment)`.

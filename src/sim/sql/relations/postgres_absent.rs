@@ -233,6 +233,10 @@ pub(super) const OPERATOR_CLASS: SystemRelation = empty(
 
 pub(super) const TABLESPACE: SystemRelation = empty(
     "pg_tablespace",
-    &[column("oid", Oid), column("spcname", Text), column("spcowner", Oid)],
+    &[
+        column("oid", Oid),
+        column("spcname", Text),
+        column("spcowner", Oid),
+    ],
     "VALUES (1663, 'pg_default', 10), (1664, 'pg_global', 10)",
 );

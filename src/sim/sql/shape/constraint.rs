@@ -8,7 +8,9 @@ pub(in crate::sim::sql) const LABEL_CHECK: &str = "aurora_sim_enum_";
 
 /// The check that a column holds one of its labels.
 pub(in crate::sim::sql) fn label_check(column: &str, labels: &[String]) -> String {
-    let labels = labels.iter().map(|it| format!("'{}'", it.replace('\'', "''")));
+    let labels = labels
+        .iter()
+        .map(|it| format!("'{}'", it.replace('\'', "''")));
     let labels: Vec<String> = labels.collect();
     format!(
         "CONSTRAINT {} CHECK ({} IN ({}))",
@@ -44,7 +46,9 @@ pub(in crate::sim::sql) fn constraints(sql: &str) -> Vec<Constraint> {
     let parts = parts(sql).unwrap_or_default();
     let named = parts.into_iter().filter(|it| it.starts_with("CONSTRAINT "));
     let found = named.filter_map(constraint);
-    found.filter(|it| !it.name.starts_with(LABEL_CHECK)).collect()
+    found
+        .filter(|it| !it.name.starts_with(LABEL_CHECK))
+        .collect()
 }
 
 fn constraint(text: &str) -> Option<Constraint> {
