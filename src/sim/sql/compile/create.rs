@@ -186,10 +186,9 @@ impl Compiler<'_> {
             }
         }
         shape.declared = types::declaration(of, generation);
-        if !self.is_postgres() {
-            if let Some(shown) = types::mysql_name(&column.data_type) {
-                shape.declared = types::with_shown_name(&shape.declared, &shown);
-            }
+        let shown = types::mysql_name(&column.data_type);
+        if let Some(shown) = shown.filter(|_| !self.is_postgres()) {
+            shape.declared = types::with_shown_name(&shape.declared, &shown);
         }
         if let Some(labels) = self.labels_of(&column.data_type)? {
             let text = shape::label_check(&name, &labels);
