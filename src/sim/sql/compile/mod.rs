@@ -19,6 +19,7 @@ mod create;
 mod cursor;
 mod define;
 mod expression;
+mod foreign_key;
 mod from;
 mod function;
 mod grouping;

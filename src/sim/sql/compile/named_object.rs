@@ -10,6 +10,7 @@ use sqlparser::ast::{
 
 use super::super::plan::{Action, Definition};
 use super::super::types::{self, Generation, Type};
+use super::super::written_type;
 use super::super::{SqlError, SqlType, Value, catalog};
 use super::typed::{Typed, quote_name, quote_text};
 use super::{Compiler, Draft};
@@ -178,7 +179,7 @@ impl Compiler<'_> {
     /// The labels of an enumeration; `None` for other types.
     pub(super) fn labels_of(&self, data_type: &DataType) -> Result<Option<Vec<String>>, SqlError> {
         let DataType::Custom(name, arguments) = data_type else {
-            return Ok(types::enum_labels(data_type));
+            return Ok(written_type::enum_labels(data_type));
         };
         if !self.is_postgres() || !arguments.is_empty() {
             return Ok(None);

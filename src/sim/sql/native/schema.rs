@@ -4,7 +4,7 @@ use super::{Arguments, Registry};
 use crate::id::EngineKind;
 use crate::sim::sql::context::Context;
 use crate::sim::sql::types::{self, Family, Generation};
-use crate::sim::sql::{SqlError, SqlType, Value};
+use crate::sim::sql::{SqlError, SqlType, Value, written_type};
 
 pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     registry.pure("sim_column_type", column_type)?;
@@ -39,7 +39,7 @@ fn column_type(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlE
         (SqlType::Timestamp, Some(digits)) if digits > 0 => format!("datetime({digits})"),
         _ => name.to_owned(),
     };
-    let shown = types::shown_name(&arguments.text(0));
+    let shown = written_type::shown_name(&arguments.text(0));
     let full = shown.clone().unwrap_or(full);
     let name = match &shown {
         Some(shown) => shown.split(['(', ' ']).next().unwrap_or(name),
