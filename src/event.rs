@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 use crate::id::{Epoch, InstanceId};
 
@@ -72,7 +73,11 @@ pub enum EventKind {
 
 /// A stream of [`Event`]s from the moment it was made.
 #[derive(Debug)]
-pub struct Events(broadcast::Receiver<Event>);
+pub struct Events {
+    receiver: broadcast::Receiver<Event>,
+    /// The handle was closed; others may go on listening to the same monitor.
+    end: CancellationToken,
+}
 
 impl Events {
     /// The next event; `None` once the cluster handle has been closed.
@@ -81,7 +86,12 @@ impl Events {
     /// call loses nothing.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
-            match self.0.recv().await {
+            let received = tokio::select! {
+                biased;
+                received = self.receiver.recv() => received,
+                () = self.end.cancelled() => return None,
+            };
+            match received {
                 Ok(event) => return Some(event),
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return None,
@@ -99,8 +109,12 @@ impl EventSender {
         Self(broadcast::Sender::new(EVENT_BACKLOG))
     }
 
-    pub(crate) fn listen(&self) -> Events {
-        Events(self.0.subscribe())
+    /// From now on, until `end`.
+    pub(crate) fn listen(&self, end: CancellationToken) -> Events {
+        Events {
+            receiver: self.0.subscribe(),
+            end,
+        }
     }
 
     pub(crate) fn send(&self, kind: EventKind) {

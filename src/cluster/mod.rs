@@ -1,27 +1,34 @@
 //! The handle that an application holds.
 //!
 //! It only joins the parts: the monitor's picture, the routing over it, and the pools. What it
-//! adds is patience: waiting, bounded, while there is nobody to route to ([`checkout`]).
+//! adds is patience: waiting, bounded, while there is nobody to route to ([`checkout`]), and
+//! doing again what failed and certainly left nothing behind ([`closures`], as [`retry`] decides).
 
+mod budget;
 mod checkout;
+mod closures;
+mod hub;
+mod retry;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{EventSender, Events};
-use crate::pool::dialer::Dialer;
+use crate::event::Events;
 use crate::pool::set::PoolSet;
 use crate::pool::sweep;
 use crate::rng::Rng;
 use crate::task::TaskSet;
 use crate::time;
-use crate::topology::cadence::Cadence;
-use crate::topology::monitor::{Failures, Monitor, ProbeFailure, Published};
+use crate::topology::monitor::{Failures, ProbeFailure, Published};
 use crate::topology::{Health, Phase, Topology};
+use budget::Budget;
+use hub::Hub;
 
 /// How long [`Cluster::connect`] waits for the last of the instances to be asked, once the writer
 /// is known.
@@ -36,7 +43,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// A handle to one Aurora cluster: cheap to clone, one monitor behind all clones.
 ///
-/// Writes go over [`writer`](Self::writer), reads over [`reader`](Self::reader).
+/// Handles that are opened separately have pools of their own, and share the monitor where their
+/// configurations lead to the same cluster in the same way
+/// ([`Config::share_monitor`](crate::Config::share_monitor)).
+///
+/// Writes go over [`writer`](Self::writer), reads over [`reader`](Self::reader). What is to be
+/// done again after a failover is given as a closure to [`read`](Self::read),
+/// [`write`](Self::write) or [`transaction`](Self::transaction).
 ///
 /// When the last clone is dropped its tasks end by themselves. With them end the PostgreSQL
 /// connections that somebody still holds, as a task drives each of them; MySQL connections live
@@ -65,13 +78,34 @@ impl<E: Engine> std::fmt::Debug for Cluster<E> {
 
 struct Inner<E: Engine> {
     config: Arc<Config>,
+    /// Shared with the other handles to this cluster.
+    hub: Arc<Hub<E>>,
     pools: Arc<PoolSet<E>>,
     published: Published,
-    /// Gone once closed, so that listeners come to their end.
-    events: Mutex<Option<EventSender>>,
     tasks: TaskSet,
     closed: AtomicBool,
+    /// Turned when all is closed, so that listeners come to their end.
+    listeners_end: CancellationToken,
+    /// Whether the hub was left.
+    left: AtomicBool,
     turn: AtomicUsize,
+    budget: Budget,
+}
+
+impl<E: Engine> Inner<E> {
+    /// Leaves the hub, once; whether no other handle uses it any more.
+    fn leave_hub(&self) -> bool {
+        !self.left.swap(true, Ordering::AcqRel) && self.hub.leave()
+    }
+}
+
+impl<E: Engine> Drop for Inner<E> {
+    fn drop(&mut self) {
+        self.listeners_end.cancel();
+        if self.leave_hub() {
+            self.hub.roster.close();
+        }
+    }
 }
 
 /// What was left when [`Cluster::close`] reached its time limit.
@@ -134,19 +168,13 @@ impl<E: Engine> Cluster<E> {
             ));
         }
         let config = Arc::new(config);
+        let hub = Hub::<E>::join(&config)?;
         let tasks = TaskSet::new();
-        let dialer = Dialer::new(Arc::clone(&config), tasks.spawner())?;
-        let events = EventSender::new();
-        let cadence = Cadence::new(
-            config.seeds.len(),
-            config.timing.probe_interval,
-            Rng::from_entropy(),
-        );
-        let (monitor, news, published) = Monitor::new(cadence, events.clone());
-        let pools = Arc::new(PoolSet::new(dialer, news));
-        tasks
-            .spawner()
-            .spawn("monitor", monitor.run(Arc::clone(&pools)));
+        let dialer = hub.roster.dialer();
+        let dialer = dialer.for_handle(Arc::clone(&config), tasks.spawner());
+        let pools = Arc::new(PoolSet::new(dialer));
+        hub.roster.attach(&pools);
+        let published = hub.published.clone();
         let sweep = sweep::run(
             Arc::clone(&pools),
             published.topology.clone(),
@@ -156,12 +184,15 @@ impl<E: Engine> Cluster<E> {
         Ok(Self {
             inner: Arc::new(Inner {
                 config,
+                hub,
                 pools,
                 published,
-                events: Mutex::new(Some(events)),
                 tasks,
                 closed: AtomicBool::new(false),
+                listeners_end: CancellationToken::new(),
+                left: AtomicBool::new(false),
                 turn: AtomicUsize::new(0),
+                budget: Budget::new(),
             }),
         })
     }
@@ -221,15 +252,8 @@ impl<E: Engine> Cluster<E> {
 
     /// What happens to the cluster, from now on.
     pub fn events(&self) -> Events {
-        let events = self
-            .inner
-            .events
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match &*events {
-            Some(events) => events.listen(),
-            None => EventSender::new().listen(),
-        }
+        let inner = &self.inner;
+        inner.hub.events.listen(inner.listeners_end.clone())
     }
 
     /// Ends the handle and all its clones: refuses new checkouts, waits for connections to come
@@ -247,14 +271,11 @@ impl<E: Engine> Cluster<E> {
         let deadline = time::now() + within.min(LONGEST_WAIT);
         let connections_in_use = inner.pools.close(deadline).await;
         let last_call = deadline.max(time::now() + LAST_CALL_PERIOD);
-        let tasks = inner.tasks.close(last_call).await;
-        drop(
-            inner
-                .events
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        let mut tasks = inner.tasks.close(last_call).await;
+        if inner.leave_hub() {
+            tasks.extend(inner.hub.close(last_call).await);
+        }
+        inner.listeners_end.cancel();
         CloseReport {
             connections_in_use,
             tasks,

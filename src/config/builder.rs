@@ -41,6 +41,7 @@ pub struct ConfigBuilder {
     max_reader_lag: Option<Duration>,
     timing: Timing,
     settings: BTreeMap<String, String>,
+    share_monitor: bool,
 }
 
 impl ConfigBuilder {
@@ -59,6 +60,7 @@ impl ConfigBuilder {
             max_reader_lag: None,
             timing: Timing::default(),
             settings: BTreeMap::new(),
+            share_monitor: true,
         }
     }
 
@@ -141,6 +143,12 @@ impl ConfigBuilder {
         self
     }
 
+    /// See [`Config::share_monitor`].
+    pub fn share_monitor(mut self, share: bool) -> Self {
+        self.share_monitor = share;
+        self
+    }
+
     /// The configuration, checked.
     ///
     /// # Errors
@@ -173,6 +181,7 @@ impl ConfigBuilder {
             max_reader_lag: self.max_reader_lag,
             timing: self.timing,
             settings: self.settings,
+            share_monitor: self.share_monitor,
         };
         config.validate()?;
         Ok(config)

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{invalid, without_nul};
 use crate::error::{Error, ErrorKind, Result};
@@ -112,6 +112,19 @@ impl Credentials {
     /// The user.
     pub fn user(&self) -> &str {
         &self.user
+    }
+
+    /// Whether logins with both are the same; two providers are when they are clones of one.
+    pub(super) fn same_as(&self, other: &Self) -> bool {
+        self.user == other.user
+            && match (&self.password, &other.password) {
+                (Password::None, Password::None) => true,
+                (Password::Fixed(one), Password::Fixed(two)) => {
+                    one.expose_secret() == two.expose_secret()
+                }
+                (Password::Provider(one), Password::Provider(two)) => Arc::ptr_eq(one, two),
+                (Password::None | Password::Fixed(_) | Password::Provider(_), _) => false,
+            }
     }
 
     /// The password for one login to `host`; `None` for a user without one.

@@ -93,6 +93,14 @@ pub struct Config {
     /// `work_mem` for PostgreSQL, session system variables such as `sql_mode` for MySQL.
     /// Default: none.
     pub settings: BTreeMap<String, String>,
+    /// Whether the handles of this process to the same cluster share one monitor, so that ten of
+    /// them ask the database as often as one. Default: yes.
+    ///
+    /// Two handles share it when their configurations differ in nothing but
+    /// [`pool`](Self::pool), [`max_reader_lag`](Self::max_reader_lag) and the times that concern
+    /// the pools alone, and when they were opened in the same tokio runtime. Providers of
+    /// passwords are the same when they are clones of one [`Credentials`].
+    pub share_monitor: bool,
 }
 
 /// As many seeds as a URL may reasonably name; Aurora has at most 16 instances.
@@ -129,6 +137,41 @@ impl Config {
     /// Starts a configuration in code.
     pub fn builder(engine: EngineKind) -> ConfigBuilder {
         ConfigBuilder::new(engine)
+    }
+
+    /// Whether a monitor for this configuration does for the other, and its connections are as
+    /// good as the other's own.
+    pub(crate) fn leads_like(&self, other: &Self) -> bool {
+        // Named one by one, so that a new field must be thought about.
+        let Self {
+            engine,
+            seeds,
+            credentials,
+            database,
+            application_name,
+            instance_pattern,
+            tls,
+            root_certificates,
+            dns_server,
+            pool: _,
+            max_reader_lag: _,
+            timing,
+            settings,
+            share_monitor,
+        } = self;
+        *share_monitor
+            && other.share_monitor
+            && *engine == other.engine
+            && *seeds == other.seeds
+            && credentials.same_as(&other.credentials)
+            && *database == other.database
+            && *application_name == other.application_name
+            && *instance_pattern == other.instance_pattern
+            && *tls == other.tls
+            && *root_certificates == other.root_certificates
+            && *dns_server == other.dns_server
+            && timing.monitors_like(&other.timing)
+            && *settings == other.settings
     }
 
     /// Checks that the parts fit together.

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
+use super::pulse::Pulse;
 use crate::id::{Generation, InstanceId};
 use crate::topology::monitor::News;
 use crate::topology::observation::{Fault, Observation};
@@ -14,6 +15,7 @@ use crate::topology::observation::{Fault, Observation};
 pub(crate) struct Reporter {
     identity: Option<Identity>,
     generation_end: GenerationEnd,
+    pulse: Arc<Pulse>,
 }
 
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ struct Identity {
 pub(crate) struct GenerationEnd {
     token: CancellationToken,
     cause: Arc<OnceLock<&'static str>>,
+    /// The cause of the end that this one is a part of.
+    wider: Option<Arc<OnceLock<&'static str>>>,
 }
 
 impl Reporter {
@@ -37,6 +41,7 @@ impl Reporter {
         generation: Generation,
         news: News,
         generation_end: GenerationEnd,
+        pulse: Arc<Pulse>,
     ) -> Self {
         Self {
             identity: Some(Identity {
@@ -45,6 +50,7 @@ impl Reporter {
                 news,
             }),
             generation_end,
+            pulse,
         }
     }
 
@@ -53,6 +59,7 @@ impl Reporter {
         Self {
             identity: None,
             generation_end: GenerationEnd::default(),
+            pulse: Arc::default(),
         }
     }
 
@@ -78,6 +85,11 @@ impl Reporter {
         })
     }
 
+    /// Where signs of life of the instance are counted.
+    pub(crate) fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
+    }
+
     pub(crate) fn generation_end(&self) -> &GenerationEnd {
         &self.generation_end
     }
@@ -88,6 +100,15 @@ impl GenerationEnd {
     pub(crate) fn end(&self, cause: &'static str) {
         let _ = self.cause.set(cause);
         self.token.cancel();
+    }
+
+    /// An end of its own that also comes when this one does.
+    pub(crate) fn child(&self) -> Self {
+        Self {
+            token: self.token.child_token(),
+            cause: Arc::default(),
+            wider: Some(Arc::clone(&self.cause)),
+        }
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -101,6 +122,7 @@ impl GenerationEnd {
 
     /// Why it ended; `None` while it has not.
     pub(crate) fn cause(&self) -> Option<&'static str> {
-        self.cause.get().copied()
+        let wider = || self.wider.as_ref().and_then(|wider| wider.get());
+        self.cause.get().or_else(wider).copied()
     }
 }

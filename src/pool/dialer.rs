@@ -40,6 +40,15 @@ impl Dialer {
         })
     }
 
+    /// The same way for another handle to the same cluster, with its own limits and tasks.
+    pub(crate) fn for_handle(&self, config: Arc<Config>, spawner: Spawner) -> Self {
+        Self {
+            config,
+            spawner,
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn config(&self) -> &Arc<Config> {
         &self.config
     }

@@ -5,18 +5,14 @@ use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{Pool, PoolError, QueueMode, Timeouts};
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
-use super::dialer::Dialer;
 use super::lease::Lease;
 use super::manager::Manager;
 use super::member::Member;
 use crate::engine::{Backend, Failure};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{Generation, InstanceId};
+use crate::id::Generation;
 use crate::time::{self, Instant};
-use crate::topology::monitor::News;
 use crate::topology::observation::Fault;
 
 /// One instance's connections.
@@ -26,15 +22,9 @@ pub(crate) struct InstancePool<E: Backend> {
 }
 
 impl<E: Backend> InstancePool<E> {
-    pub(super) fn new(
-        id: InstanceId,
-        dialer: Dialer,
-        news: News,
-        returned: Arc<Notify>,
-        closed: CancellationToken,
-    ) -> Result<Self> {
-        let size = dialer.config().pool.max;
-        let member = Arc::new(Member::new(id, dialer, news, returned, closed)?);
+    pub(super) fn new(member: Member<E>) -> Result<Self> {
+        let size = member.dialer().config().pool.max;
+        let member = Arc::new(member);
         let pool = Pool::builder(Manager::new(Arc::clone(&member)))
             .max_size(size)
             // The connection used last is the likeliest to be alive, and the rest may idle out.
@@ -167,9 +157,7 @@ impl<E: Backend> InstancePool<E> {
     /// Begins a new generation: idle connections of older ones are closed, and those in use too
     /// where there is a cause to say why.
     pub(super) fn begin_generation(&self, generation: Generation, cause: Option<&'static str>) {
-        if let Some(standing) = self.member.begin_generation(generation, cause) {
-            E::kill(standing);
-        }
+        self.member.begin_generation(generation, cause);
         let kept = self
             .pool
             .retain(|pooled, _| pooled.generation == generation);
@@ -211,9 +199,8 @@ impl<E: Backend> InstancePool<E> {
     pub(super) fn close(&self) {
         let idle = self.pool.retain(|_, _| false).removed;
         self.pool.close();
-        let standing = self.member.take_standing();
-        for client in idle.into_iter().map(|pooled| pooled.client).chain(standing) {
-            E::kill(client);
+        for pooled in idle {
+            E::kill(pooled.client);
         }
     }
 

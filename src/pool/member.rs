@@ -1,5 +1,4 @@
-//! What the driver holds of one instance, shared by its pool, the manager of that pool, and the
-//! monitor's probes.
+//! One instance as one handle uses it: shared by its pool and the manager of that pool.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,85 +6,66 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::dialer::Dialer;
+use super::station::Station;
 use crate::config::HostPort;
+use crate::engine::Backend;
 use crate::engine::reporter::{GenerationEnd, Reporter};
-use crate::engine::{Backend, Condition};
-use crate::error::Result;
 use crate::id::{Generation, InstanceId};
-use crate::time::{self, Instant};
-use crate::topology::monitor::News;
 
 /// Generations that may still have connections in use after they were retired.
 const RETIRED_MAX: usize = 16;
 
-/// One instance: its place, the generation of its connections, and the monitor's own connection.
+/// One instance: the generation of this handle's connections to it, and what ends them.
 pub(crate) struct Member<E: Backend> {
-    id: InstanceId,
-    place: HostPort,
+    station: Arc<Station<E>>,
+    /// The handle's own: its limits, and its tasks.
     dialer: Dialer,
-    news: News,
-    life: Mutex<Life<E>>,
+    life: Mutex<Life>,
     /// Woken whenever a connection comes back.
     returned: Arc<Notify>,
     /// The handle was closed: nothing is opened or kept any more.
     closed: CancellationToken,
 }
 
-struct Life<E: Backend> {
+struct Life {
     generation: Generation,
     end: GenerationEnd,
     retired: Vec<GenerationEnd>,
-    /// The connection that the monitor keeps to the instance, while no probe is using it.
-    standing: Option<Standing<E>>,
-    /// The pool has not opened a connection in this generation yet.
-    unused: bool,
-}
-
-struct Standing<E: Backend> {
-    client: E::Client,
-    generation: Generation,
-    /// When a probe last had an answer over it.
-    used_at: Instant,
+    /// What ends the connections that were the monitor's.
+    adopted: Vec<GenerationEnd>,
 }
 
 impl<E: Backend> Member<E> {
     pub(super) fn new(
-        id: InstanceId,
+        station: Arc<Station<E>>,
         dialer: Dialer,
-        news: News,
         returned: Arc<Notify>,
         closed: CancellationToken,
-    ) -> Result<Self> {
-        Ok(Self {
-            place: dialer.locate(&id)?,
-            id,
-            dialer,
-            news,
+    ) -> Self {
+        Self {
             life: Mutex::new(Life {
-                generation: Generation::default(),
+                generation: station.generation(),
                 end: GenerationEnd::default(),
                 retired: Vec::new(),
-                standing: None,
-                unused: true,
+                adopted: Vec::new(),
             }),
+            station,
+            dialer,
             returned,
             closed,
-        })
+        }
     }
 
     /// Begins a new generation: connections of older ones that are in use are ended where there
-    /// is a cause to say why. The monitor's connection of an older one is given back.
-    pub(super) fn begin_generation(
-        &self,
-        generation: Generation,
-        cause: Option<&'static str>,
-    ) -> Option<E::Client> {
+    /// is a cause to say why.
+    pub(super) fn begin_generation(&self, generation: Generation, cause: Option<&'static str>) {
         let mut life = self.life();
         life.generation = generation;
-        life.unused = true;
         let old = std::mem::take(&mut life.end);
+        let adopted = std::mem::take(&mut life.adopted);
         life.retired.retain(|end| !end.has_ended());
         life.retired.push(old);
+        life.retired.extend(adopted);
         let surplus = match cause {
             Some(_) => life.retired.len(),
             None => life.retired.len().saturating_sub(RETIRED_MAX),
@@ -93,22 +73,18 @@ impl<E: Backend> Member<E> {
         for end in life.retired.drain(..surplus) {
             end.end(cause.unwrap_or("its instance restarted long ago"));
         }
-        let outdated = life
-            .standing
-            .take_if(|standing| standing.generation != generation);
-        outdated.map(|standing| standing.client)
     }
 
-    fn life(&self) -> MutexGuard<'_, Life<E>> {
+    fn life(&self) -> MutexGuard<'_, Life> {
         self.life.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn id(&self) -> &InstanceId {
-        &self.id
+        self.station.id()
     }
 
     pub(super) fn place(&self) -> &HostPort {
-        &self.place
+        self.station.place()
     }
 
     pub(super) fn dialer(&self) -> &Dialer {
@@ -123,55 +99,27 @@ impl<E: Backend> Member<E> {
     pub(super) fn reporter(&self) -> (Generation, Reporter) {
         let life = self.life();
         let reporter = Reporter::new(
-            self.id.clone(),
+            self.id().clone(),
             life.generation,
-            self.news.clone(),
+            self.station.news().clone(),
             life.end.clone(),
+            Arc::clone(self.station.pulse()),
         );
         (life.generation, reporter)
     }
 
-    /// The monitor's connection, for a probe. It is put back by [`keep_standing`](Self::keep_standing).
-    pub(super) fn take_standing(&self) -> Option<E::Client> {
-        self.life().standing.take().map(|standing| standing.client)
-    }
-
-    pub(super) fn keep_standing(&self, client: E::Client, generation: Generation) {
-        let answered = Standing {
-            client,
-            generation,
-            used_at: time::now(),
-        };
-        let refused = {
-            let mut life = self.life();
-            if life.generation == generation && !self.is_closed() {
-                life.standing.replace(answered)
-            } else {
-                Some(answered)
-            }
-        };
-        if let Some(surplus) = refused {
-            E::kill(surplus.client);
-        }
-    }
-
-    /// The monitor's connection, for the first checkout of a generation: a login saved when it
-    /// matters most. The monitor opens itself another one with its next probe.
-    ///
-    /// One that is not known to be sound stays for the next probe to judge.
+    /// The monitor's connection, for the first checkout of a generation: see
+    /// [`Station::take_for_first_use`].
     pub(super) fn take_standing_for_first_use(&self, generation: Generation) -> Option<E::Client> {
+        let (client, end) = self.station.take_for_first_use(generation)?;
         let mut life = self.life();
-        if life.generation != generation || !std::mem::replace(&mut life.unused, false) {
+        if life.generation != generation {
+            drop(life);
+            E::kill(client);
             return None;
         }
-        // An instance that is left alone for longer may have ended it unnoticed.
-        let fresh = self.dialer.config().timing.probe_interval * 2;
-        let now = time::now();
-        let sound = |standing: &mut Standing<E>| {
-            E::condition(&standing.client) == Condition::Clean
-                && now.saturating_duration_since(standing.used_at) <= fresh
-        };
-        life.standing.take_if(sound).map(|standing| standing.client)
+        life.adopted.push(end);
+        Some(client)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -191,8 +139,7 @@ impl<E: Backend> Member<E> {
 impl<E: Backend> std::fmt::Debug for Member<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Member")
-            .field("instance", &self.id)
-            .field("place", &self.place)
+            .field("station", &self.station)
             .finish_non_exhaustive()
     }
 }

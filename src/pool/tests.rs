@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::dialer::Dialer;
+use super::roster::Roster;
 use super::set::PoolSet;
+use super::upkeep;
 use crate::config::{Config, PoolLimits};
 use crate::engine::reporter::Reporter;
 use crate::engine::{Backend, Condition, Dial, Failure, Survey};
@@ -53,8 +55,11 @@ impl Backend for OneServer {
         })
     }
 
-    async fn ping(_: &mut Client) -> Result<(), Failure> {
-        Ok(())
+    async fn ping(client: &mut Client) -> Result<(), Failure> {
+        if Self::condition(client) == Condition::Clean {
+            return Ok(());
+        }
+        Err(Failure::timed_out("it is broken"))
     }
 
     fn condition(client: &Client) -> Condition {
@@ -79,7 +84,8 @@ impl Backend for OneServer {
 }
 
 struct Bench {
-    pools: PoolSet<OneServer>,
+    roster: Arc<Roster<OneServer>>,
+    pools: Arc<PoolSet<OneServer>>,
     _tasks: TaskSet,
 }
 
@@ -92,9 +98,12 @@ impl Bench {
         let dialer = Dialer::new(Arc::clone(&config), tasks.spawner()).unwrap();
         let cadence = Cadence::new(1, config.timing.probe_interval, Rng::from_entropy());
         let (_monitor, news, _published) = Monitor::new(cadence, EventSender::new());
-        let pools = PoolSet::new(dialer, news);
-        pools.carry_out(&topology(&["8", "9"]), &[]);
+        let roster = Arc::new(Roster::new(dialer.clone(), news));
+        let pools = Arc::new(PoolSet::new(dialer));
+        roster.attach(&pools);
+        roster.carry_out(&topology(&["8", "9"]), &[]);
         Self {
+            roster,
             pools,
             _tasks: tasks,
         }
@@ -102,12 +111,19 @@ impl Bench {
 
     async fn probe(&self, instance: &str) -> Report {
         let target = Target::Instance(InstanceId::new(instance));
-        self.pools.ask(&target, time::now()).await.unwrap()
+        self.roster.ask(&target, time::now()).await.unwrap()
     }
 
     /// The monitor's connection to an instance.
     fn standing(&self, instance: &str) -> Option<Client> {
-        self.member(instance).take_standing()
+        let station = self.roster.station(&InstanceId::new(instance))?;
+        station.take().map(|(client, _)| client)
+    }
+
+    fn keep_standing(&self, instance: &str, client: Client) {
+        let station = self.roster.station(&InstanceId::new(instance)).unwrap();
+        let (generation, end, _) = station.reporter();
+        station.keep(client, generation, end);
     }
 
     fn standing_for_first_use(&self, instance: &str) -> Option<Client> {
@@ -180,8 +196,7 @@ async fn the_monitors_connection_is_not_handed_over_when_long_unused_or_broken()
     bench.probe("9").await;
     let client = bench.standing("9").unwrap();
     let is_broken = Arc::clone(&client.is_broken);
-    let member = bench.member("9");
-    member.keep_standing(client, member.generation());
+    bench.keep_standing("9", client);
     is_broken.store(true, Ordering::Relaxed);
     assert!(bench.standing_for_first_use("9").is_none());
 }
@@ -192,18 +207,18 @@ async fn closed_pools_open_keep_and_add_nothing() {
     let deadline = time::now() + Duration::from_secs(1);
     assert_eq!(bench.checkout("9", deadline).await, Ok(()));
     assert_eq!(bench.pools.close(deadline).await, 0);
-    let member = bench.member("9");
-    member.keep_standing(
+    bench.roster.close();
+    bench.keep_standing(
+        "9",
         Client {
             is_broken: Arc::default(),
             reporter: Reporter::silent(),
         },
-        member.generation(),
     );
     assert!(bench.standing("9").is_none());
     let refused = bench.checkout("9", deadline).await;
     assert_eq!(refused, Err(ErrorKind::Closed));
-    bench.pools.carry_out(&topology(&["7", "8", "9"]), &[]);
+    bench.roster.carry_out(&topology(&["7", "8", "9"]), &[]);
     assert_eq!(bench.pools.all().len(), 2);
 }
 
@@ -213,7 +228,7 @@ async fn closing_ends_connections_to_instances_that_have_left() {
     let deadline = time::now() + Duration::from_secs(1);
     let eight = InstanceId::new("8");
     let held = bench.pools.checkout(&eight, deadline).await.unwrap();
-    bench.pools.carry_out(&topology(&["9"]), &[]);
+    bench.roster.carry_out(&topology(&["9"]), &[]);
     assert!(!held.is_outdated(), "who leaves may still answer");
     let refused = bench.checkout("8", deadline).await;
     assert_eq!(refused, Err(ErrorKind::Connect));
@@ -234,4 +249,19 @@ async fn all_idle_connections_of_a_pool_and_no_more_are_taken_at_once() {
     held.pop();
     let again = bench.pools.checkout_at_once(&nine, deadline).await.unwrap();
     assert!(again.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_monitors_idle_connections_are_kept_alive_and_broken_ones_found() {
+    let bench = Bench::new();
+    bench.probe("9").await;
+    let upkeep = upkeep::run(Arc::clone(&bench.roster), Rng::seeded(1));
+    tokio::pin!(upkeep);
+    let minute = Duration::from_secs(60);
+    let _ = tokio::time::timeout(minute, &mut upkeep).await;
+    let client = bench.standing("9").expect("it answers");
+    client.is_broken.store(true, Ordering::Relaxed);
+    bench.keep_standing("9", client);
+    let _ = tokio::time::timeout(minute, &mut upkeep).await;
+    assert!(bench.standing("9").is_none(), "it does not answer");
 }

@@ -16,4 +16,6 @@ mod handle;
 mod outcomes_mysql;
 mod outcomes_postgres;
 mod routing;
+mod sharing;
+mod silence;
 mod timelines;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::record::Record;
 use crate::engine::reporter::Reporter;
 use crate::engine::{Backend, Condition, Dial, Engine, Failure, Survey};
 use crate::error::{Error, ErrorKind, Outcome, ServerCode};
@@ -15,6 +16,7 @@ use crate::sim::host::{MASTER_SESSION_ID, StatusRow};
 use crate::topology::observation::{Fault, Row};
 
 use super::client::{Client, ended};
+use super::transaction::Transaction;
 use super::names;
 use super::shell::{Commit, Knock, Session, Shared};
 
@@ -31,6 +33,25 @@ impl Backend for Direct {
     const KIND: EngineKind = EngineKind::Postgres;
 
     type Client = Client;
+
+    type Transaction<'a> = Transaction<'a>;
+
+    async fn begin(client: &mut Client) -> Result<Transaction<'_>, Error> {
+        client.begin().await?;
+        Ok(Transaction::new(client))
+    }
+
+    async fn commit(transaction: Self::Transaction<'_>) -> Result<(), Error> {
+        transaction.commit().await
+    }
+
+    fn begin_record(client: &mut Client) {
+        client.record = Record::default();
+    }
+
+    fn record(client: &Client) -> Record {
+        client.record()
+    }
 
     // Each look-up is asked anew: a call costs nothing that would have to be remembered.
     fn resolve(
@@ -138,6 +159,7 @@ async fn log_in(shared: Arc<Shared>, session: Session, dial: &Dial) -> Result<Cl
         pending: None,
         under_way: false,
         is_broken: false,
+        record: Record::default(),
     };
     // The pool hears of a failed login from its error, not as news of a connection.
     let login = client.call("login", Outcome::NotSent, |_, _| Ok(()));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
 
+use crate::engine::record::{Met, Record};
 use crate::engine::reporter::Reporter;
 use crate::engine::{Condition, Failure};
 use crate::error::{Error, ErrorKind, Outcome, Result, ServerCode};
@@ -28,6 +29,7 @@ pub struct Client {
     /// A call is under way, or was dropped.
     pub(super) under_way: bool,
     pub(super) is_broken: bool,
+    pub(super) record: Record,
     /// Ends the task that watches the connection.
     pub(super) _open: DropGuard,
 }
@@ -93,6 +95,14 @@ impl Client {
         asked.map_err(|failure| failure.error)
     }
 
+    pub(super) fn record(&self) -> Record {
+        let is_over = self.condition() == Condition::Broken;
+        Record {
+            failed: self.record.failed.or(is_over.then_some(Met::UNEXPLAINED_LOSS)),
+            left_traces: self.record.left_traces || self.under_way,
+        }
+    }
+
     pub(super) fn condition(&self) -> Condition {
         let ended = self.session.ending.borrow().is_some()
             || self.session.ending.has_changed().is_err()
@@ -117,10 +127,16 @@ impl Client {
             return Err(self.failed(what, Fault::Lost, Outcome::NotSent));
         }
         self.under_way = true;
+        let awaited = self.reporter.pulse().awaiting();
         let answer = self.round_trip(run).await;
+        drop(awaited);
+        self.reporter.pulse().beat();
         self.under_way = false;
         match answer {
             Ok(answer) => {
+                self.record.failed = None;
+                // What a read finds is forgotten with its answer.
+                self.record.left_traces |= matches!(what, "write" | "commit");
                 let instance = &self.session.instance;
                 self.shared.note(format_args!("{instance}: {what}: done"));
                 Ok(answer)
@@ -188,10 +204,9 @@ impl Client {
             ),
         };
         let error = Error::new(kind, message).with_code(code);
-        Failure {
-            fault,
-            error: error.with_outcome(outcome).with_instance(instance),
-        }
+        let error = error.with_outcome(outcome).with_instance(instance);
+        self.record.failed = Some(Met::from(&error));
+        Failure { fault, error }
     }
 }
 

@@ -38,6 +38,7 @@
 //! | `shell` | carries out what the world decides, by changing values |
 //! | `backend` | the driver's engine over it |
 //! | `client` | one connection |
+//! | `transaction` | a transaction on it |
 //! | `names` | how a host name leads to a cluster |
 //! | `trace` | what happened, line by line |
 //! | `replay` | a future run so that its seed decides everything |
@@ -53,6 +54,7 @@ mod names;
 mod replay;
 mod shell;
 mod trace;
+mod transaction;
 
 #[cfg(test)]
 mod tests;
@@ -75,6 +77,7 @@ pub use backend::Direct;
 pub use client::Client;
 pub use failover::{FailoverReport, Writes, virtual_failover};
 pub use replay::replay;
+pub use transaction::Transaction;
 
 use shell::Shared;
 

@@ -1,0 +1,374 @@
+//! The monitor's way to the instances: a [`Station`] for each, and the pools that follow.
+//!
+//! One roster serves all handles to a cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::dialer::Dialer;
+use super::set::PoolSet;
+use super::station::Station;
+use crate::engine::reporter::{GenerationEnd, Reporter};
+use crate::engine::{Backend, Failure, Survey};
+use crate::error::{Error, ErrorKind};
+use crate::id::{Generation, InstanceId};
+use crate::time::{self, Instant};
+use crate::topology::Topology;
+use crate::topology::apply::Effect;
+use crate::topology::cadence::Target;
+use crate::topology::monitor::{News, ProbeFailure, Prober};
+use crate::topology::observation::{Fault, Report};
+
+/// All instances of one cluster, as its monitor reaches them.
+#[derive(Debug)]
+pub(crate) struct Roster<E: Backend> {
+    dialer: Dialer,
+    news: News,
+    /// Woken when an instance begins to owe an answer.
+    begun: Arc<Notify>,
+    stations: RwLock<Stations<E>>,
+    /// The pools of the handles.
+    followers: Mutex<Vec<Weak<PoolSet<E>>>>,
+    /// The monitor has ended; turned while `followers` is locked, so that nothing is added after.
+    closed: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Stations<E: Backend> {
+    present: BTreeMap<InstanceId, Arc<Station<E>>>,
+    /// Instances that no host name can be made for; each is complained of once.
+    unreachable: BTreeSet<InstanceId>,
+}
+
+impl<E: Backend> Roster<E> {
+    pub(crate) fn new(dialer: Dialer, news: News) -> Self {
+        Self {
+            dialer,
+            news,
+            begun: Arc::new(Notify::new()),
+            stations: RwLock::new(Stations {
+                present: BTreeMap::new(),
+                unreachable: BTreeSet::new(),
+            }),
+            followers: Mutex::new(Vec::new()),
+            closed: CancellationToken::new(),
+        }
+    }
+
+    pub(crate) fn dialer(&self) -> &Dialer {
+        &self.dialer
+    }
+
+    /// Lets a handle's pools follow the topology from now on.
+    pub(crate) fn attach(&self, pools: &Arc<PoolSet<E>>) {
+        let mut followers = self.followers();
+        pools.follow(&self.present());
+        followers.push(Arc::downgrade(pools));
+    }
+
+    /// Closes the monitor's connections and keeps none from now on.
+    pub(crate) fn close(&self) {
+        let _followers = self.followers();
+        self.closed.cancel();
+        for station in self.present().values() {
+            station.close();
+        }
+    }
+
+    fn followers(&self) -> MutexGuard<'_, Vec<Weak<PoolSet<E>>>> {
+        self.followers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Stations<E>> {
+        self.stations.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn station(&self, id: &InstanceId) -> Option<Arc<Station<E>>> {
+        self.read().present.get(id).cloned()
+    }
+
+    /// The instances that owe answers.
+    pub(super) fn owing(&self) -> Vec<Arc<Station<E>>> {
+        let stations = self.read();
+        let owing = stations.present.values();
+        owing
+            .filter(|station| station.pulse().is_awaited())
+            .cloned()
+            .collect()
+    }
+
+    /// The instances whose standing connection nobody has used for so long.
+    pub(super) fn idle_for(&self, period: Duration) -> Vec<Arc<Station<E>>> {
+        let stations = self.read();
+        let idle = stations.present.values();
+        idle.filter(|station| station.is_idle_for(period))
+            .cloned()
+            .collect()
+    }
+
+    /// Waits until an instance begins to owe an answer. Cancel-safe.
+    pub(super) async fn answers_awaited(&self) {
+        self.begun.notified().await;
+    }
+
+    /// Asks an instance for a sign of life on a new connection, which is kept if it leads there.
+    pub(super) async fn call_on(&self, station: &Station<E>) -> Result<(), Failure> {
+        let begun_at = time::now();
+        let deadline = begun_at + self.dialer.config().timing.connect_timeout;
+        let (generation, end, reporter) = station.reporter();
+        let mut client = self
+            .dialer
+            .dial::<E>(station.place(), reporter, deadline)
+            .await?;
+        match ask::<E>(&mut client, deadline).await {
+            Ok(survey) => {
+                station.let_in_after(begun_at);
+                keep_if_it_leads_there(station, client, (generation, end), &survey);
+                Ok(())
+            }
+            Err(failure) => {
+                E::kill(client);
+                Err(failure)
+            }
+        }
+    }
+
+    fn present(&self) -> BTreeMap<InstanceId, Arc<Station<E>>> {
+        self.read().present.clone()
+    }
+
+    /// Makes stations for new instances and closes those of instances that are gone; whether
+    /// there was any.
+    fn update(&self, topology: &Topology) -> bool {
+        let fits = {
+            let stations = self.read();
+            let known = |id| stations.present.contains_key(id) || stations.unreachable.contains(id);
+            stations.present.len() + stations.unreachable.len() == topology.instances().len()
+                && topology.instances().all(|instance| known(instance.id()))
+        };
+        if fits {
+            return false;
+        }
+        let mut stations = self
+            .stations
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Stations {
+            present,
+            unreachable,
+        } = &mut *stations;
+        unreachable.retain(|id| topology.instance(id).is_some());
+        present.retain(|id, station| {
+            let stays = topology.instance(id).is_some();
+            if !stays {
+                station.close();
+            }
+            stays
+        });
+        for instance in topology.instances() {
+            let id = instance.id();
+            if present.contains_key(id) || unreachable.contains(id) {
+                continue;
+            }
+            let made = Station::new(
+                id.clone(),
+                instance.generation(),
+                self.dialer.clone(),
+                self.news.clone(),
+                Arc::clone(&self.begun),
+                self.closed.clone(),
+            );
+            match made {
+                Ok(station) => {
+                    present.insert(id.clone(), Arc::new(station));
+                }
+                Err(error) => {
+                    tracing::warn!(instance = %id, %error, "no pool for an instance");
+                    unreachable.insert(id.clone());
+                }
+            }
+        }
+        true
+    }
+
+    async fn ask_seed(&self, seed: usize, deadline: Instant) -> Result<Survey, Failure> {
+        let place = self
+            .dialer
+            .config()
+            .seeds
+            .get(seed)
+            .ok_or_else(|| Failure {
+                fault: Fault::Unresolved,
+                error: Error::new(ErrorKind::Config, "no such seed"),
+            })?;
+        let mut client = self
+            .dialer
+            .dial::<E>(place, Reporter::silent(), deadline)
+            .await?;
+        let survey = ask::<E>(&mut client, deadline).await;
+        E::kill(client);
+        survey
+    }
+
+    /// Asks over the connection kept for it, or over a new one; the second value says whether
+    /// the kept one turned out to be gone.
+    async fn ask_instance(
+        &self,
+        id: &InstanceId,
+        deadline: Instant,
+    ) -> Result<(Survey, bool), Failure> {
+        let station = self.station(id).ok_or_else(|| Failure {
+            fault: Fault::Unresolved,
+            error: Error::new(ErrorKind::Config, "no host name can be made for it"),
+        })?;
+        let station = &*station;
+        let (generation, end, reporter) = station.reporter();
+        let mut kept_was_gone = false;
+        if let Some((mut client, end)) = station.take() {
+            let asked_at = time::now();
+            match ask::<E>(&mut client, deadline).await {
+                Ok(survey) => {
+                    station.answered_after(asked_at);
+                    keep_if_it_leads_there(station, client, (generation, end), &survey);
+                    return Ok((survey, false));
+                }
+                Err(failure) => {
+                    E::kill(client);
+                    if failure.fault == Fault::TimedOut {
+                        return Err(failure);
+                    }
+                    kept_was_gone = true;
+                }
+            }
+        }
+        let place = station.place();
+        let begun_at = time::now();
+        let mut client = self.dialer.dial::<E>(place, reporter, deadline).await?;
+        match ask::<E>(&mut client, deadline).await {
+            Ok(survey) => {
+                station.let_in_after(begun_at);
+                keep_if_it_leads_there(station, client, (generation, end), &survey);
+                Ok((survey, kept_was_gone))
+            }
+            Err(failure) => {
+                E::kill(client);
+                Err(failure)
+            }
+        }
+    }
+
+    fn name_of(&self, target: &Target) -> String {
+        match target {
+            Target::Instance(id) => id.to_string(),
+            Target::Seed(seed) => match self.dialer.config().seeds.get(*seed) {
+                Some(place) => place.to_string(),
+                None => format!("seed {seed}"),
+            },
+        }
+    }
+}
+
+async fn ask<E: Backend>(client: &mut E::Client, deadline: Instant) -> Result<Survey, Failure> {
+    match tokio::time::timeout_at(deadline, E::survey(client)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Failure::timed_out("no answer to a probe in time")),
+    }
+}
+
+/// A name may lead to another instance for a while: what was opened then is nobody's.
+fn keep_if_it_leads_there<E: Backend>(
+    station: &Station<E>,
+    client: E::Client,
+    (generation, end): (Generation, GenerationEnd),
+    survey: &Survey,
+) {
+    if survey.identity == *station.id() {
+        station.keep(client, generation, end);
+    } else {
+        E::kill(client);
+    }
+}
+
+impl<E: Backend> Prober for Roster<E> {
+    async fn ask(&self, target: &Target, asked_at: Instant) -> Result<Report, ProbeFailure> {
+        let timing = &self.dialer.config().timing;
+        let answer = match target {
+            Target::Instance(id) => self.ask_instance(id, asked_at + timing.probe_timeout).await,
+            // A seed's name may have to be resolved and there is nobody else to ask.
+            Target::Seed(seed) => self
+                .ask_seed(*seed, asked_at + timing.connect_timeout)
+                .await
+                .map(|survey| (survey, false)),
+        };
+        match answer {
+            Ok((survey, standing_connection_lost)) => Ok(Report {
+                identity: survey.identity,
+                asked_at,
+                is_writer: survey.is_writer,
+                server_now_micros: survey.server_now_micros,
+                standing_connection_lost,
+                rows: survey.rows,
+            }),
+            Err(failure) => Err(ProbeFailure {
+                fault: failure.fault,
+                kind: failure.error.kind(),
+                message: format!("{}: {}", self.name_of(target), failure.error),
+            }),
+        }
+    }
+
+    fn carry_out(&self, topology: &Topology, effects: &[Effect]) {
+        // Held to the end: a handle that attaches meanwhile follows the new picture.
+        let mut followers = self.followers();
+        if self.closed.is_cancelled() {
+            return;
+        }
+        let ended = ended_generations(topology, effects);
+        for (instance, generation, cause) in &ended {
+            if let Some(station) = self.station(instance) {
+                let generation = generation.unwrap_or_else(|| station.generation().next());
+                station.begin_generation(generation, *cause);
+            }
+        }
+        let changed = self.update(topology);
+        if ended.is_empty() && !changed {
+            return;
+        }
+        let present = self.present();
+        followers.retain(|pools| {
+            let Some(pools) = pools.upgrade() else {
+                return false;
+            };
+            for (instance, generation, cause) in &ended {
+                pools.begin_generation(instance, *generation, *cause);
+            }
+            pools.follow(&present);
+            true
+        });
+    }
+}
+
+/// What the effects say of generations: whose, the one that begins (none for an instance that has
+/// left), and why connections in use are ended, if they are.
+fn ended_generations<'a>(
+    topology: &Topology,
+    effects: &'a [Effect],
+) -> Vec<(&'a InstanceId, Option<Generation>, Option<&'static str>)> {
+    let ended = effects.iter().filter_map(|effect| match effect {
+        Effect::EndGeneration { instance, cause } => Some((instance, Some(*cause))),
+        Effect::RetireGeneration { instance } => Some((instance, None)),
+        Effect::Ask(_) | Effect::Tell(_) => None,
+    });
+    ended
+        .map(|(instance, cause)| {
+            let begins = topology.instance(instance).map(|known| known.generation());
+            (instance, begins, cause)
+        })
+        .collect()
+}

@@ -1,0 +1,243 @@
+//! One instance as the monitor knows it: its place, the generation of its connections, and the
+//! connection that the monitor keeps to it. The pools of all handles share it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::dialer::Dialer;
+use crate::config::HostPort;
+use crate::engine::pulse::Pulse;
+use crate::engine::reporter::{GenerationEnd, Reporter};
+use crate::engine::{Backend, Condition};
+use crate::error::Result;
+use crate::id::{Generation, InstanceId};
+use crate::time::{self, Instant};
+use crate::topology::monitor::News;
+use crate::topology::observation::{Fault, Observation};
+use crate::topology::silence::Usual;
+
+/// One instance, as the monitor reaches it.
+pub(crate) struct Station<E: Backend> {
+    id: InstanceId,
+    place: HostPort,
+    dialer: Dialer,
+    news: News,
+    pulse: Arc<Pulse>,
+    life: Mutex<Life<E>>,
+    /// The monitor has ended: nothing is kept any more.
+    closed: CancellationToken,
+}
+
+struct Life<E: Backend> {
+    generation: Generation,
+    /// Ends the standing connection, also where a pool has taken it over.
+    end: GenerationEnd,
+    /// The connection that the monitor keeps to the instance, while no probe is using it.
+    standing: Option<Standing<E>>,
+    /// No pool has opened a connection in this generation yet.
+    unused: bool,
+    usual: Usual,
+}
+
+struct Standing<E: Backend> {
+    client: E::Client,
+    generation: Generation,
+    /// What ends this connection alone.
+    end: GenerationEnd,
+    /// When a probe last had an answer over it.
+    used_at: Instant,
+}
+
+impl<E: Backend> Station<E> {
+    pub(super) fn new(
+        id: InstanceId,
+        generation: Generation,
+        dialer: Dialer,
+        news: News,
+        begun: Arc<Notify>,
+        closed: CancellationToken,
+    ) -> Result<Self> {
+        Ok(Self {
+            place: dialer.locate(&id)?,
+            id,
+            dialer,
+            news,
+            pulse: Arc::new(Pulse::new(begun)),
+            life: Mutex::new(Life {
+                generation,
+                end: GenerationEnd::default(),
+                standing: None,
+                unused: true,
+                usual: Usual::default(),
+            }),
+            closed,
+        })
+    }
+
+    fn life(&self) -> MutexGuard<'_, Life<E>> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn id(&self) -> &InstanceId {
+        &self.id
+    }
+
+    pub(super) fn place(&self) -> &HostPort {
+        &self.place
+    }
+
+    pub(super) fn news(&self) -> &News {
+        &self.news
+    }
+
+    pub(super) fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
+    }
+
+    pub(super) fn usual(&self) -> Usual {
+        self.life().usual
+    }
+
+    /// The instance answered a trivial question that was asked then.
+    pub(super) fn answered_after(&self, asked_at: Instant) {
+        let took = time::now().saturating_duration_since(asked_at);
+        self.life().usual.round_trip.measured(took);
+    }
+
+    /// The instance let us in and answered, by a connection begun then.
+    pub(super) fn let_in_after(&self, begun_at: Instant) {
+        let took = time::now().saturating_duration_since(begun_at);
+        self.life().usual.login.measured(took);
+    }
+
+    pub(super) fn generation(&self) -> Generation {
+        self.life().generation
+    }
+
+    /// Begins a new generation: the standing connection of an older one is closed, and ended at
+    /// once wherever it is where there is a cause to say why.
+    pub(super) fn begin_generation(&self, generation: Generation, cause: Option<&'static str>) {
+        let outdated = {
+            let mut life = self.life();
+            life.generation = generation;
+            life.unused = true;
+            let end = std::mem::take(&mut life.end);
+            if let Some(cause) = cause {
+                end.end(cause);
+            }
+            life.standing
+                .take_if(|standing| standing.generation != generation)
+        };
+        if let Some(standing) = outdated {
+            E::kill(standing.client);
+        }
+    }
+
+    /// What the monitor's next connection carries, and the generation it is of.
+    pub(super) fn reporter(&self) -> (Generation, GenerationEnd, Reporter) {
+        let life = self.life();
+        let end = life.end.child();
+        let reporter = Reporter::new(
+            self.id.clone(),
+            life.generation,
+            self.news.clone(),
+            end.clone(),
+            Arc::clone(&self.pulse),
+        );
+        (life.generation, end, reporter)
+    }
+
+    /// Tells the monitor of an error that says something about the instance.
+    pub(super) fn trouble(&self, generation: Generation, fault: Fault) {
+        self.news.send(Observation::Trouble {
+            instance: self.id.clone(),
+            generation,
+            fault,
+        });
+    }
+
+    pub(super) fn probe_timeout(&self) -> Duration {
+        self.dialer.config().timing.probe_timeout
+    }
+
+    /// Whether there is a standing connection that nobody has used for so long.
+    pub(super) fn is_idle_for(&self, period: Duration) -> bool {
+        let now = time::now();
+        self.life()
+            .standing
+            .as_ref()
+            .is_some_and(|standing| now.saturating_duration_since(standing.used_at) >= period)
+    }
+
+    /// The standing connection, for a probe. It is put back by [`keep`](Self::keep).
+    pub(super) fn take(&self) -> Option<(E::Client, GenerationEnd)> {
+        let standing = self.life().standing.take()?;
+        Some((standing.client, standing.end))
+    }
+
+    pub(super) fn keep(&self, client: E::Client, generation: Generation, end: GenerationEnd) {
+        let answered = Standing {
+            client,
+            generation,
+            end,
+            used_at: time::now(),
+        };
+        let refused = {
+            let mut life = self.life();
+            if life.generation == generation && !self.closed.is_cancelled() {
+                life.standing.replace(answered)
+            } else {
+                Some(answered)
+            }
+        };
+        if let Some(surplus) = refused {
+            E::kill(surplus.client);
+        }
+    }
+
+    /// The standing connection, for the first checkout of a generation: a login saved when it
+    /// matters most. The monitor opens itself another one with its next probe.
+    ///
+    /// One that is not known to be sound stays for the next probe to judge.
+    pub(super) fn take_for_first_use(
+        &self,
+        generation: Generation,
+    ) -> Option<(E::Client, GenerationEnd)> {
+        let mut life = self.life();
+        if life.generation != generation || !std::mem::replace(&mut life.unused, false) {
+            return None;
+        }
+        // An instance that is left alone for longer may have ended it unnoticed.
+        let fresh = self.dialer.config().timing.probe_interval * 2;
+        let now = time::now();
+        let sound = |standing: &mut Standing<E>| {
+            E::condition(&standing.client) == Condition::Clean
+                && now.saturating_duration_since(standing.used_at) <= fresh
+        };
+        let standing = life.standing.take_if(sound)?;
+        drop(life);
+        self.news.send(Observation::TakenOver {
+            instance: self.id.clone(),
+        });
+        Some((standing.client, standing.end))
+    }
+
+    /// The monitor has ended, or the instance has left the cluster.
+    pub(super) fn close(&self) {
+        if let Some((client, _)) = self.take() {
+            E::kill(client);
+        }
+    }
+}
+
+impl<E: Backend> std::fmt::Debug for Station<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Station")
+            .field("instance", &self.id)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
