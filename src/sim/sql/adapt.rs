@@ -5,7 +5,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 use crate::id::EngineKind;
 
 /// Puts the parser's words in the place of the client's, which mean the same.
-pub(super) fn adapt(engine: EngineKind, tokens: &mut [TokenWithSpan]) {
+pub(super) fn adapt(engine: EngineKind, tokens: &mut Vec<TokenWithSpan>) {
     if engine == EngineKind::Postgres {
         return;
     }
@@ -15,6 +15,19 @@ pub(super) fn adapt(engine: EngineKind, tokens: &mut [TokenWithSpan]) {
     let is = |tokens: &[TokenWithSpan], at: Option<&usize>, wanted: &str| {
         at.is_some_and(|at| is_word(&tokens[*at].token, wanted))
     };
+    // For all transactions to come, which PostgreSQL writes so.
+    if is(tokens, words.first(), "SET")
+        && (is(tokens, words.get(1), "SESSION") || is(tokens, words.get(1), "LOCAL"))
+        && is(tokens, words.get(2), "TRANSACTION")
+    {
+        replace(tokens, words.get(1), "SESSION");
+        for word in ["AS", "CHARACTERISTICS"] {
+            let mut token = tokens[words[2]].clone();
+            token.token = Token::make_word(word, None);
+            tokens.insert(words[2], token);
+        }
+        return;
+    }
     let alters = is(tokens, words.first(), "ALTER");
     let sets = is(tokens, words.first(), "SET");
     for (place, at) in words.iter().enumerate() {

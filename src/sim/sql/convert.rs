@@ -2,7 +2,7 @@
 //! they are bound, everything else while it runs. One place, so that all three agree.
 
 use super::decimal::Decimal;
-use super::types::{Family, Type};
+use super::types::{self, Family, Type};
 use super::{SqlError, SqlType, Value, array, datetime};
 use crate::id::EngineKind;
 
@@ -192,10 +192,24 @@ fn to_numeric(engine: EngineKind, value: Value, to: Type) -> Result<Value, SqlEr
     let Some(number) = number else {
         return Err(invalid(engine, SqlType::Numeric, &value));
     };
-    let number = match to.modifier {
-        Some(scale) => number.round(scale),
-        None => number,
+    let Some(modifier) = to.modifier else {
+        return Ok(Value::Text(number.to_string()));
     };
+    let (precision, scale) = types::precision_and_scale(modifier);
+    let number = number.round(scale);
+    if number.whole_digits() > precision.saturating_sub(scale) {
+        let message = match engine {
+            EngineKind::Postgres => "numeric field overflow",
+            EngineKind::MySql => "Out of range value for column",
+        };
+        let detail = format!(
+            "A field with precision {precision}, scale {scale} must round to an absolute value \
+             less than 10^{}.",
+            precision.saturating_sub(scale)
+        );
+        let error = SqlError::of(engine, "22003", (1264, "22003"), message);
+        return Err(error.with_detail(detail));
+    }
     Ok(Value::Text(number.to_string()))
 }
 

@@ -71,6 +71,15 @@ impl Decimal {
         Self::parse(&format!("{number}"))
     }
 
+    /// How many digits stand before the point; a lone zero is none.
+    pub(super) fn whole_digits(self) -> u32 {
+        let mut whole = self.digits.unsigned_abs();
+        for _ in 0..self.scale {
+            whole /= 10;
+        }
+        whole.checked_ilog10().map_or(0, |digits| digits + 1)
+    }
+
     pub(super) fn scale(self) -> u32 {
         self.scale
     }

@@ -33,6 +33,7 @@ mod tests;
 mod types;
 mod value;
 mod variables;
+mod written_type;
 
 pub(crate) use copy::{Copy, CopyFormat, CopyOptions};
 pub(crate) use error::SqlError;

@@ -7,7 +7,7 @@
 mod constraint;
 mod reader;
 
-pub(super) use constraint::{Constraint, comment, constraints};
+pub(super) use constraint::{Constraint, LABEL_CHECK, comment, constraints, label_check};
 use reader::Reader;
 
 use super::compile::quote_name;
@@ -127,6 +127,9 @@ impl Shape {
             }
             Edit::Redefine(column, place) => {
                 let at = self.position(&column.name)?;
+                if let Some(check) = self.constraint(&format!("{LABEL_CHECK}{}", column.name)) {
+                    self.constraints.remove(check);
+                }
                 match place {
                     Some(place) => {
                         self.columns.remove(at);

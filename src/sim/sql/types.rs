@@ -7,6 +7,7 @@
 
 use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, TimezoneInfo};
 
+use super::written_type::SHOWN;
 use super::{SqlError, SqlType};
 use crate::id::EngineKind;
 
@@ -14,8 +15,8 @@ use crate::id::EngineKind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Type {
     pub(super) kind: SqlType,
-    /// The length of a `VARCHAR`, the scale of a `NUMERIC`, the digits of a fraction of a
-    /// second. `None`: without a limit.
+    /// The length of a `VARCHAR`, the digits of a `NUMERIC` ([`packed`]), the digits of a
+    /// fraction of a second. `None`: without a limit.
     pub(super) modifier: Option<u32>,
 }
 
@@ -26,6 +27,16 @@ impl From<SqlType> for Type {
             modifier: None,
         }
     }
+}
+
+/// The modifier of a `NUMERIC(precision, scale)`.
+fn packed(precision: u32, scale: u32) -> u32 {
+    precision << 8 | scale
+}
+
+/// The precision and the scale in the modifier of a `NUMERIC`.
+pub(super) fn precision_and_scale(modifier: u32) -> (u32, u32) {
+    (modifier >> 8, modifier & 0xff)
 }
 
 /// Where a column's value comes from when an `INSERT` gives none.
@@ -201,18 +212,23 @@ pub(super) fn declaration(of: Type, generation: Generation) -> String {
         Generation::Always => ALWAYS_SUFFIX,
         Generation::OnUpdate => ON_UPDATE_SUFFIX,
     };
-    match of.modifier {
-        Some(modifier) => format!("{word}{suffix}({modifier})"),
-        None => format!("{word}{suffix}"),
+    match (of.kind, of.modifier) {
+        (SqlType::Numeric, Some(modifier)) => {
+            let (precision, scale) = precision_and_scale(modifier);
+            format!("{word}{suffix}({precision}, {scale})")
+        }
+        (_, Some(modifier)) => format!("{word}{suffix}({modifier})"),
+        (_, None) => format!("{word}{suffix}"),
     }
 }
 
 /// Reads a declared type back.
 pub(super) fn from_declaration(declared: &str) -> (Type, Generation) {
     let (word, modifier) = match declared.split_once('(') {
-        Some((word, rest)) => (word, rest.trim_end_matches(')').parse().ok()),
+        Some((word, rest)) => (word, modifier_of(rest.trim_end_matches(')'))),
         None => (declared, None),
     };
+    let word = word.split(SHOWN).next().unwrap_or_default();
     let (word, generation) = if let Some(word) = word.strip_suffix(BY_DEFAULT_SUFFIX) {
         (word, Generation::ByDefault)
     } else if let Some(word) = word.strip_suffix(ALWAYS_SUFFIX) {
@@ -227,6 +243,16 @@ pub(super) fn from_declaration(declared: &str) -> (Type, Generation) {
         .find(|(known, _)| *known == word)
         .map_or(SqlType::Unknown, |(_, kind)| *kind);
     (Type { kind, modifier }, generation)
+}
+
+fn modifier_of(text: &str) -> Option<u32> {
+    match text.split_once(',') {
+        Some((precision, scale)) => Some(packed(
+            precision.trim().parse().ok()?,
+            scale.trim().parse().ok()?,
+        )),
+        None => text.parse().ok(),
+    }
 }
 
 /// The type that a client wrote, and whether it brings a counter of its own (`SERIAL`).
@@ -292,17 +318,22 @@ fn decimal(engine: EngineKind, data_type: &DataType) -> Option<Type> {
     else {
         return None;
     };
-    let scale = match info {
+    let modifier = match info {
         ExactNumberInfo::None if engine == EngineKind::Postgres => None,
-        ExactNumberInfo::None | ExactNumberInfo::Precision(_) => Some(0),
-        ExactNumberInfo::PrecisionAndScale(_, scale) => {
-            let scale = u32::try_from(*scale).ok();
-            Some(scale.filter(|scale| *scale <= super::decimal::MAX_SCALE)?)
+        ExactNumberInfo::None => Some(packed(10, 0)),
+        ExactNumberInfo::Precision(precision) => Some(packed(u32::try_from(*precision).ok()?, 0)),
+        ExactNumberInfo::PrecisionAndScale(precision, scale) => {
+            let scale = u32::try_from(*scale).ok()?;
+            let precision = u32::try_from(*precision).ok()?;
+            if scale > super::decimal::MAX_SCALE {
+                return None;
+            }
+            Some(packed(precision, scale))
         }
     };
     Some(Type {
         kind: SqlType::Numeric,
-        modifier: scale,
+        modifier,
     })
 }
 
@@ -335,6 +366,8 @@ fn text_or_bytes(data_type: &DataType) -> Option<Type> {
         | DataType::LongBlob
         | DataType::Binary(_)
         | DataType::Varbinary(_) => SqlType::Bytes.into(),
+        // Its values are checked by the column.
+        DataType::Enum(..) => varchar(None),
         DataType::Uuid => SqlType::Uuid.into(),
         DataType::JSON | DataType::JSONB => SqlType::Json.into(),
         _ => return None,

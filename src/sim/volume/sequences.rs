@@ -28,13 +28,18 @@ impl Sequences {
         *counter = (*counter).max(next);
     }
 
-    /// Takes a number; `None` when there are no more.
-    pub(crate) fn take(&self, key: &str) -> Option<i64> {
+    /// Takes a number; `None` when there are no more. A new counter begins with `start`.
+    pub(crate) fn take(&self, key: &str, start: i64, increment: i64) -> Option<i64> {
         let mut counters = self.lock();
-        let counter = counters.entry(key.to_owned()).or_insert(1);
+        let counter = counters.entry(key.to_owned()).or_insert(start);
         let number = *counter;
-        *counter = number.checked_add(1)?;
+        *counter = number.checked_add(increment)?;
         Some(number)
+    }
+
+    /// Sets the next number.
+    pub(crate) fn set(&self, key: &str, next: i64) {
+        self.lock().insert(key.to_owned(), next);
     }
 
     /// Forgets the counters of a table that has been dropped or emptied with its counters.

@@ -10,6 +10,7 @@ use super::kill::Target;
 use super::login::{self, Attempt};
 use super::packet;
 use super::prepared::Statements;
+use super::script;
 use super::wire::Wire;
 use crate::sim::fault::FaultPoint;
 use crate::sim::front::strike::Struck;
@@ -88,7 +89,7 @@ impl<'a> Client<'a> {
         match command {
             Command::Quit => return Err(Failure::Gone.into()),
             Command::InitDb(name) => self.session.use_database(utf8(name)?)?,
-            Command::Query(script) => return self.query(utf8(script)?).await,
+            Command::Query(script) => return self.query(&script::readable(script)?).await,
             Command::FieldList { table } => return self.field_list(utf8(table)?),
             Command::Statistics => return self.statistics(),
             Command::ProcessKill(id) => self.kill(Target::Connection(id.into()))?,

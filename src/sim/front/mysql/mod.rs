@@ -29,6 +29,7 @@ mod parameters;
 mod prepared;
 mod resultset;
 mod row;
+mod script;
 mod temporal;
 #[cfg(test)]
 mod tests;

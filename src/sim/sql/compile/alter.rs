@@ -200,7 +200,7 @@ impl Compiler<'_> {
             };
             return Err(SqlError::of(self.engine, "42701", (1060, "42S21"), message));
         }
-        let (of, _) = types::from_sql(self.engine, &definition.data_type)?;
+        let (of, _) = self.type_of(&definition.data_type)?;
         let mut blueprint = self.blueprint_of(&altered.table)?;
         blueprint.add_column(name.clone(), of);
         let mut column = self.column_shape(definition, &mut blueprint)?;
@@ -311,7 +311,7 @@ impl Compiler<'_> {
     ) -> Result<(), SqlError> {
         let name = self.fold(&definition.name);
         let old = self.column_of(&altered.table, &name)?.clone();
-        let (of, _) = types::from_sql(self.engine, &definition.data_type)?;
+        let (of, _) = self.type_of(&definition.data_type)?;
         let mut blueprint = self.blueprint_of(&altered.table)?;
         let mut column = self.column_shape(definition, &mut blueprint)?;
         column.name = old.name.clone();
@@ -366,7 +366,7 @@ impl Compiler<'_> {
             AlterColumnOperation::SetDataType {
                 data_type, using, ..
             } => {
-                let (to, _) = types::from_sql(self.engine, data_type)?;
+                let (to, _) = self.type_of(data_type)?;
                 let source = match using {
                     Some(expr) => {
                         let table = altered.table.name.clone();

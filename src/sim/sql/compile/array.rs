@@ -8,7 +8,95 @@ use super::Compiler;
 use super::coerce::Coercion;
 use super::typed::Typed;
 
+/// What the array is called that a select list takes apart into rows.
+pub(super) const UNNESTED: &str = "sim_unnested";
+
+/// The longest of some arrays, which tells how many rows there are.
+pub(super) fn longest(arrays: &[String]) -> Option<String> {
+    let mut arrays = arrays.iter();
+    let first = arrays.next()?.clone();
+    Some(arrays.fold(first, |longest, array| {
+        format!(
+            "iif(coalesce(json_array_length({longest}), 0) >= \
+             coalesce(json_array_length({array}), 0), {longest}, {array})"
+        )
+    }))
+}
+
 impl Compiler<'_> {
+    /// `unnest(array)` and `generate_subscripts(array, 1)` in a select list: a row for each
+    /// element; several go in step.
+    fn unnested(&mut self, name: &str, array: &Typed) -> Result<Typed, SqlError> {
+        let (array, element) = match array.kind().element() {
+            Some(element) => (array.sql.clone(), element),
+            // The catalogs' lists of column numbers.
+            None => (
+                format!(
+                    "('[' || replace(trim({}, '{{}}'), ' ', ',') || ']')",
+                    array.sql
+                ),
+                SqlType::Int2,
+            ),
+        };
+        let Some(arrays) = &mut self.unnested else {
+            return Err(self.unsupported(format!("{name}() here")));
+        };
+        if !arrays.contains(&array) {
+            arrays.push(array.clone());
+        }
+        // Beyond the end of a shorter array there is NULL.
+        Ok(match name {
+            "unnest" => Typed::new(
+                format!("json_extract({array}, '$[' || {UNNESTED}.key || ']')"),
+                element,
+            ),
+            _ => Typed::new(
+                format!(
+                    "iif({UNNESTED}.key < json_array_length({array}), {UNNESTED}.key + 1, NULL)"
+                ),
+                SqlType::Int4,
+            ),
+        })
+    }
+
+    /// `@>`, `<@` and `&&` of arrays; `None` for other operators and operands.
+    pub(super) fn array_operator(
+        &mut self,
+        left: &Typed,
+        operator: &BinaryOperator,
+        right: &Typed,
+    ) -> Result<Option<Typed>, SqlError> {
+        use BinaryOperator as Op;
+        let operands = (left.kind().element(), right.kind().element());
+        let of = match operands {
+            (Some(_), _) => left.of,
+            (None, Some(_)) => right.of,
+            (None, None) => return Ok(None),
+        };
+        if !matches!(operator, Op::AtArrow | Op::ArrowAt | Op::PGOverlap) {
+            return Ok(None);
+        }
+        let left = self.coerce(left.clone(), of, Coercion::Implicit)?.sql;
+        let right = self.coerce(right.clone(), of, Coercion::Implicit)?.sql;
+        let contains = |whole: &str, part: &str| {
+            format!(
+                "iif({whole} IS NULL OR {part} IS NULL, NULL, NOT EXISTS (SELECT 1 FROM \
+                 json_each({part}) AS p WHERE p.value IS NULL OR p.value NOT IN (SELECT w.value \
+                 FROM json_each({whole}) AS w WHERE w.value IS NOT NULL)))"
+            )
+        };
+        let sql = match operator {
+            Op::AtArrow => contains(&left, &right),
+            Op::ArrowAt => contains(&right, &left),
+            _ => format!(
+                "iif({left} IS NULL OR {right} IS NULL, NULL, EXISTS (SELECT 1 FROM \
+                 json_each({left}) AS p WHERE p.value IN (SELECT w.value FROM json_each({right}) \
+                 AS w)))"
+            ),
+        };
+        Ok(Some(Typed::new(sql, SqlType::Bool)))
+    }
+
     /// `ARRAY[a, b, ...]`.
     pub(super) fn array(&mut self, elements: &[Expr]) -> Result<Typed, SqlError> {
         if elements.is_empty() {
@@ -105,6 +193,11 @@ impl Compiler<'_> {
     ) -> Result<Option<Typed>, SqlError> {
         let is_array = |typed: &Typed| typed.kind().element().is_some();
         let typed = match (name, arguments) {
+            ("unnest", [array]) | ("generate_subscripts", [array, _])
+                if is_array(array) || self.is_catalog_array(array) =>
+            {
+                self.unnested(name, array)?
+            }
             ("cardinality", [array]) if is_array(array) => {
                 Typed::new(format!("json_array_length({})", array.sql), SqlType::Int4)
             }

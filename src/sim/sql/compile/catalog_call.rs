@@ -69,8 +69,27 @@ impl Compiler<'_> {
         }))
     }
 
+    /// A computed name as its object id. The catalogs' own tables have numbers that nothing else
+    /// has, so that what is looked for by them is not found.
+    pub(super) fn computed_object(&mut self, name: Typed, kind: &str) -> Result<Typed, SqlError> {
+        if kind != "regclass" {
+            return Err(self.unsupported(format!("a computed {kind}")));
+        }
+        let name = self.coerce(name, SqlType::Text.into(), Coercion::Implicit)?;
+        let bare = format!("replace(replace({}, 'public.', ''), '\"', '')", name.sql);
+        let sql = format!(
+            "coalesce((SELECT {FIRST_OBJECT} + rowid FROM sqlite_master WHERE name = {bare}), \
+             iif({} IS NULL, NULL, 1))",
+            name.sql
+        );
+        Ok(Typed::new(sql, SqlType::Oid))
+    }
+
     /// `oid::regclass`, `oid::regtype`: the name of what an object id stands for.
     pub(super) fn name_of_object(&self, oid: &Typed, kind: &str) -> Option<Typed> {
+        if !(oid.kind().is_integer() || oid.kind() == SqlType::Oid) {
+            return None;
+        }
         let sql = match kind {
             "regclass" => format!(
                 "(SELECT name FROM sqlite_master WHERE rowid = {} - {FIRST_OBJECT})",

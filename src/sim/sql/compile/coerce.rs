@@ -104,6 +104,7 @@ impl Compiler<'_> {
                 Some(sql.clone())
             }
             (SqlType::Float4, SqlType::Float8) => Some(sql.clone()),
+            (a, b) if a.element().is_some() && b.element().is_some() => Some(sql.clone()),
             (a, SqlType::Float8) if a.is_integer() || a == SqlType::Numeric => {
                 Some(format!("CAST({sql} AS REAL)"))
             }
@@ -192,6 +193,11 @@ fn is_lossless(from: SqlType, to: SqlType) -> bool {
         (Family::Text, Family::Text) | (Family::Oid, Family::Oid) => true,
         (Family::Moment, Family::Moment) => to != SqlType::Date,
         (Family::Number, Family::Oid) => from.is_integer(),
+        // Arrays of numbers are kept alike whatever the numbers' type.
+        (Family::Array, Family::Array) => match (from.element(), to.element()) {
+            (Some(from), Some(to)) => from.is_integer() && is_lossless(from, to),
+            _ => false,
+        },
         _ => false,
     }
 }
@@ -214,6 +220,10 @@ fn is_castable(from: SqlType, to: SqlType) -> bool {
         (Family::Bool, Family::Number) => to == SqlType::Int4,
         (Family::Moment, Family::Time) => from != SqlType::Date,
         (Family::Json, Family::Json) => true,
+        (Family::Array, Family::Array) => {
+            let whole = |kind: SqlType| kind.element().is_some_and(SqlType::is_integer);
+            whole(from) && whole(to)
+        }
         _ => false,
     }
 }

@@ -1,8 +1,8 @@
 //! `CREATE TABLE`.
 
 use sqlparser::ast::{
-    self, ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, Expr, ForeignKeyConstraint,
-    GeneratedAs, Ident, IndexColumn, ReferentialAction, TableConstraint,
+    ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, Expr, GeneratedAs, Ident, IndexColumn,
+    TableConstraint,
 };
 use sqlparser::tokenizer::Token;
 
@@ -11,6 +11,7 @@ use super::super::catalog::{self, Table};
 use super::super::plan::{Action, Definition};
 use super::super::shape::{self, ColumnShape, Shape};
 use super::super::types::{self, Generation, Type};
+use super::super::written_type;
 use super::coerce::Coercion;
 use super::scope::{Relation, RelationColumn, Scope};
 use super::typed::quote_name;
@@ -19,14 +20,14 @@ use super::{Compiler, Draft, Output};
 /// The parts of a table under construction.
 #[derive(Debug, Default)]
 pub(super) struct Blueprint {
-    name: String,
+    pub(super) name: String,
     temporary: bool,
     columns: Vec<RelationColumn>,
     pub(super) shape: Shape,
     /// `CREATE INDEX` statements that follow.
     pub(super) indexes: Vec<String>,
     checks: usize,
-    foreign_keys: usize,
+    pub(super) foreign_keys: usize,
 }
 
 impl Compiler<'_> {
@@ -140,7 +141,7 @@ impl Compiler<'_> {
     ) -> Result<(), SqlError> {
         // First all types: a CHECK on one column may speak of another.
         for column in columns {
-            let (of, _) = types::from_sql(self.engine, &column.data_type)?;
+            let (of, _) = self.type_of(&column.data_type)?;
             let name = self.fold(&column.name);
             blueprint.columns.push(RelationColumn { name, of });
         }
@@ -158,7 +159,7 @@ impl Compiler<'_> {
         blueprint: &mut Blueprint,
     ) -> Result<ColumnShape, SqlError> {
         let name = self.fold(&column.name);
-        let (of, mut generation) = types::from_sql(self.engine, &column.data_type)?;
+        let (of, mut generation) = self.type_of(&column.data_type)?;
         let mut shape = ColumnShape::new(name.clone(), "");
         shape.not_null = generation != Generation::None;
         for option in &column.options {
@@ -186,6 +187,14 @@ impl Compiler<'_> {
             }
         }
         shape.declared = types::declaration(of, generation);
+        let shown = written_type::mysql_name(&column.data_type);
+        if let Some(shown) = shown.filter(|_| !self.is_postgres()) {
+            shape.declared = written_type::with_shown_name(&shape.declared, &shown);
+        }
+        if let Some(labels) = self.labels_of(&column.data_type)? {
+            let text = shape::label_check(&name, &labels);
+            blueprint.shape.constraints.push(text);
+        }
         let collation = self.column_collation(of).strip_prefix(" COLLATE ");
         shape.collation = collation.map(str::to_owned);
         Ok(shape)
@@ -248,99 +257,6 @@ impl Compiler<'_> {
             true => Ok(Some(typed.sql)),
             false => Err(self.unsupported("a parameter in DEFAULT")),
         }
-    }
-
-    fn references(
-        &self,
-        reference: &ForeignKeyConstraint,
-        blueprint: &Blueprint,
-    ) -> Result<String, SqlError> {
-        let (schema, parent) = self.split_name(&reference.foreign_table)?;
-        if !self.is_user_schema(schema.as_deref()) {
-            return Err(self.unknown_schema(schema.as_deref().unwrap_or_default()));
-        }
-        self.check_parent(&parent, blueprint)?;
-        let mut columns = self.name_list(&reference.referred_columns);
-        if columns.is_empty() {
-            columns = shape::name_list(&self.referred_key(&parent, blueprint)?);
-        }
-        if !columns.is_empty() {
-            columns = format!(" ({columns})");
-        }
-        let action = |event: &str, action: &Option<ReferentialAction>| match action {
-            Some(action) => format!(" ON {event} {action}"),
-            None => String::new(),
-        };
-        let deferred = reference
-            .characteristics
-            .as_ref()
-            .is_some_and(|it| matches!(it.initially, Some(ast::DeferrableInitial::Deferred)));
-        let deferred = if deferred {
-            " DEFERRABLE INITIALLY DEFERRED"
-        } else {
-            ""
-        };
-        Ok(format!(
-            "REFERENCES {}{columns}{}{}{deferred}",
-            quote_name(&parent),
-            action("DELETE", &reference.on_delete),
-            action("UPDATE", &reference.on_update)
-        ))
-    }
-
-    /// The primary key of the table that a foreign key refers to, which must be there.
-    fn referred_key(&self, parent: &str, blueprint: &Blueprint) -> Result<Vec<String>, SqlError> {
-        let table = catalog::table(self.connection, parent).map_err(|it| self.internal(&it))?;
-        match table {
-            Some(table) => Ok(table.key().iter().map(|it| it.name.clone()).collect()),
-            None => Ok(blueprint.shape.key.clone()),
-        }
-    }
-
-    fn check_parent(&self, parent: &str, blueprint: &Blueprint) -> Result<(), SqlError> {
-        // MySQL takes dumps, whose tables come in any order, with the checks switched off.
-        let checks = self.is_postgres()
-            || self.context.variable("foreign_key_checks").as_deref() != Some("0");
-        let known = blueprint.name == parent || self.is_relation(parent)?;
-        match (known || !checks, self.is_postgres()) {
-            (true, _) => Ok(()),
-            (false, true) => Err(self.unknown_table(None, parent)),
-            (false, false) => {
-                let message = format!("Failed to open the referenced table '{parent}'");
-                Err(SqlError::new("HY000", 1824, message))
-            }
-        }
-    }
-
-    /// A foreign key of a table, under the name that the client or the database gives it.
-    pub(super) fn foreign_key(
-        &mut self,
-        name: Option<&Ident>,
-        columns: &[String],
-        reference: &ForeignKeyConstraint,
-        blueprint: &mut Blueprint,
-    ) -> Result<String, SqlError> {
-        blueprint.foreign_keys += 1;
-        let table = &blueprint.name;
-        let name = match (name, self.is_postgres()) {
-            (Some(name), _) => self.fold(name),
-            (None, true) => format!("{table}_{}_fkey", columns.join("_")),
-            (None, false) => format!("{table}_ibfk_{}", blueprint.foreign_keys),
-        };
-        let references = self.references(reference, blueprint)?;
-        Ok(format!(
-            "CONSTRAINT {} FOREIGN KEY ({}) {references}",
-            quote_name(&name),
-            shape::name_list(columns)
-        ))
-    }
-
-    fn name_list(&self, names: &[Ident]) -> String {
-        let names: Vec<String> = names
-            .iter()
-            .map(|name| quote_name(&self.fold(name)))
-            .collect();
-        names.join(", ")
     }
 
     pub(super) fn check_text(

@@ -6,7 +6,7 @@ use sqlparser::ast::{
 };
 
 use super::super::plan::{Action, Distance};
-use super::super::{SqlError, SqlType, types};
+use super::super::{SqlError, SqlType};
 use super::{Compiler, Draft, Output, compile};
 
 impl Compiler<'_> {
@@ -44,7 +44,7 @@ impl Compiler<'_> {
             } => {
                 let mut hints = Vec::new();
                 for data_type in data_types {
-                    hints.push(types::from_sql(self.engine, data_type)?.0.kind);
+                    hints.push(self.type_of(data_type)?.0.kind);
                 }
                 let prepare = Action::Prepare {
                     name: self.fold(name),

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{self, Expr, UnaryOperator};
 
-use super::super::types::{self, Family, Type};
+use super::super::types::{Family, Type};
 use super::super::{SqlError, SqlType, Value};
 use super::Compiler;
 use super::coerce::Coercion;
@@ -23,7 +23,7 @@ impl Compiler<'_> {
             Expr::CompoundIdentifier(parts) => self.name(parts),
             Expr::Value(value) => self.constant(value),
             Expr::TypedString(typed) => {
-                let (of, _) = types::from_sql(self.engine, &typed.data_type)?;
+                let (of, _) = self.type_of(&typed.data_type)?;
                 let text = self.constant(&typed.value)?;
                 self.coerce(text, of, Coercion::Explicit)
             }
@@ -234,7 +234,7 @@ impl Compiler<'_> {
     fn cast(&mut self, expr: &Expr, data_type: &ast::DataType) -> Result<Typed, SqlError> {
         if let Expr::Array(array) = expr
             && array.elem.is_empty()
-            && let (of, _) = types::from_sql(self.engine, data_type)?
+            && let (of, _) = self.type_of(data_type)?
             && of.kind.element().is_some()
         {
             return Ok(Typed::new("'[]'", of));
@@ -254,7 +254,8 @@ impl Compiler<'_> {
         if self.is_postgres() && matches!(name, "regproc" | "regprocedure" | "regclass") {
             return self.registered_name(inner, name);
         }
-        let (mut of, _) = types::from_sql(self.engine, data_type)?;
+        let (mut of, _) = self.type_of(data_type)?;
+        self.check_label(data_type, &inner)?;
         if !self.is_postgres() && of.kind == SqlType::Varchar {
             // `CAST(x AS CHAR)` has no length; a given one cuts instead of failing.
             of.modifier = None;

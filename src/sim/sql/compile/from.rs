@@ -367,7 +367,7 @@ impl Compiler<'_> {
         alias: Option<&TableAlias>,
     ) -> Result<(String, Relation), SqlError> {
         let [array] = arrays else {
-            return Err(self.unsupported("unnest() of several arrays"));
+            return self.unnest_in_step(arrays, alias);
         };
         let array = self.expression(array)?;
         let shown = self.alias_name(alias);
@@ -388,6 +388,45 @@ impl Compiler<'_> {
             of,
         }];
         Ok(self.derived(&sql, shown, columns, None))
+    }
+
+    /// `unnest(array, ...)`: as many rows as the longest has elements.
+    fn unnest_in_step(
+        &mut self,
+        arrays: &[Expr],
+        alias: Option<&TableAlias>,
+    ) -> Result<(String, Relation), SqlError> {
+        let names = self.alias_columns(alias);
+        let mut sources = Vec::new();
+        let mut items = Vec::new();
+        let mut columns = Vec::new();
+        for (place, array) in arrays.iter().enumerate() {
+            let array = self.expression(array)?;
+            let Some(element) = array.kind().element() else {
+                return Err(self.unknown_function("unnest", &[array]));
+            };
+            items.push(format!("json_extract({}, '$[' || s.key || ']')", array.sql));
+            sources.push(array.sql);
+            // Names of their own, so that `*` means each of them.
+            let name = match (names.get(place), place) {
+                (Some(name), _) => name.clone(),
+                (None, 0) => "unnest".to_owned(),
+                (None, place) => format!("unnest_{}", place + 1),
+            };
+            columns.push(RelationColumn {
+                name,
+                of: element.into(),
+            });
+        }
+        let longest = super::array::longest(&sources).unwrap_or_default();
+        let sql = format!("SELECT {} FROM json_each({longest}) AS s", items.join(", "));
+        let shown = self.alias_name(alias);
+        Ok(self.derived(
+            &sql,
+            shown.unwrap_or_else(|| "unnest".to_owned()),
+            columns,
+            None,
+        ))
     }
 
     fn function_factor(

@@ -2,7 +2,7 @@
 //! whose types depend on their arguments are here.
 
 use sqlparser::ast::{
-    DuplicateTreatment, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
     FunctionArguments,
 };
 
@@ -37,6 +37,9 @@ impl Compiler<'_> {
         }
         if function.filter.is_some() {
             return Err(self.unsupported(format!("FILTER on {name}()")));
+        }
+        if let Some(typed) = self.unit_call(&name, &function.args)? {
+            return Ok(typed);
         }
         let arguments = self.plain_arguments(&name, &function.args)?;
         self.call(&name, arguments)
@@ -123,6 +126,52 @@ impl Compiler<'_> {
         Ok(values)
     }
 
+    /// MySQL's `TIMESTAMPDIFF(unit, from, to)` and `TIMESTAMPADD(unit, count, moment)`.
+    fn unit_call(
+        &mut self,
+        name: &str,
+        arguments: &FunctionArguments,
+    ) -> Result<Option<Typed>, SqlError> {
+        let (arguments, _, _) = self.argument_list(name, arguments)?;
+        let [
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(unit))),
+            rest @ ..,
+        ] = arguments
+        else {
+            return Ok(None);
+        };
+        if self.is_postgres() || !matches!(name, "timestampdiff" | "timestampadd") {
+            return Ok(None);
+        }
+        let unit = unit.value.to_ascii_lowercase();
+        let values = self.argument_values(name, rest)?;
+        let [first, second] = values.as_slice() else {
+            return Err(self.unknown_function(name, &values));
+        };
+        let moment = |compiler: &mut Self, typed: &Typed| {
+            compiler.coerce(typed.clone(), SqlType::Timestamp.into(), Coercion::Explicit)
+        };
+        if name == "timestampdiff" {
+            let (from, to) = (moment(self, first)?, moment(self, second)?);
+            let sql = format!(
+                "sim_units_between({}, {}, {})",
+                quote_text(&unit),
+                from.sql,
+                to.sql
+            );
+            return Ok(Some(Typed::new(sql, SqlType::Int8)));
+        }
+        let count = self.coerce(first.clone(), SqlType::Int8.into(), Coercion::Explicit)?;
+        let moment = moment(self, second)?;
+        let sql = format!(
+            "sim_add_units({}, {}, {})",
+            quote_text(&unit),
+            count.sql,
+            moment.sql
+        );
+        Ok(Some(Typed::new(sql, SqlType::Timestamp)))
+    }
+
     /// Calls a function that is not an aggregate.
     pub(super) fn call(&mut self, name: &str, arguments: Vec<Typed>) -> Result<Typed, SqlError> {
         if let Some(typed) = self.special_call(name, &arguments)? {
@@ -132,6 +181,9 @@ impl Compiler<'_> {
             && self.is_postgres()
         {
             return self.serial_sequence(table, column);
+        }
+        if let Some(typed) = self.sequence_call(name, &arguments)? {
+            return Ok(typed);
         }
         if let Some(typed) = self.json_call(name, &arguments)? {
             return Ok(typed);

@@ -7,6 +7,7 @@ use super::super::{SqlError, SqlType};
 use super::Compiler;
 use super::coerce::Coercion;
 use super::typed::Typed;
+use crate::id::EngineKind;
 
 impl Compiler<'_> {
     /// `None` for other operators, and for operands that are no JSON.
@@ -90,7 +91,7 @@ impl Compiler<'_> {
                 ("json_array", false)
             }
             ("to_json" | "to_jsonb", true) if arguments.len() == 1 => ("", false),
-            _ => return Ok(None),
+            _ => return self.json_function(name, arguments),
         };
         if keyed && arguments.len() % 2 == 1 {
             let message = "argument list must have even number of elements";
@@ -121,6 +122,78 @@ impl Compiler<'_> {
             _ => sql,
         };
         Ok(Some(Typed::new(sql, SqlType::Json)))
+    }
+
+    /// Functions that SQLite has as well, by other names or by the same.
+    fn json_function(
+        &mut self,
+        name: &str,
+        arguments: &[Typed],
+    ) -> Result<Option<Typed>, SqlError> {
+        let Some(document) = arguments.first() else {
+            return Ok(None);
+        };
+        let engine = self.engine;
+        let json = |compiler: &mut Self, typed: &Typed| {
+            let json = compiler.coerce(typed.clone(), SqlType::Json.into(), Coercion::Explicit);
+            json.map(|typed| typed.sql)
+        };
+        let typed = match (name, engine, &arguments[1..]) {
+            ("json_array_length" | "jsonb_array_length", EngineKind::Postgres, [])
+            | ("json_length", EngineKind::MySql, []) => Typed::new(
+                format!("json_array_length({})", json(self, document)?),
+                SqlType::Int4,
+            ),
+            ("json_typeof" | "jsonb_typeof", EngineKind::Postgres, []) => {
+                let sql = format!(
+                    "(CASE json_type({0}) WHEN 'text' THEN 'string' WHEN 'integer' THEN 'number' \
+                     WHEN 'real' THEN 'number' WHEN 'true' THEN 'boolean' WHEN 'false' THEN \
+                     'boolean' ELSE json_type({0}) END)",
+                    json(self, document)?
+                );
+                Typed::new(sql, SqlType::Text)
+            }
+            ("json_valid", EngineKind::MySql, []) => {
+                let text =
+                    self.coerce(document.clone(), SqlType::Text.into(), Coercion::Explicit)?;
+                Typed::new(format!("json_valid({})", text.sql), SqlType::Int8)
+            }
+            ("json_unquote", EngineKind::MySql, []) => Typed::new(
+                format!("sim_json_at(1, {}, '$')", json(self, document)?),
+                SqlType::Text,
+            ),
+            ("json_extract", EngineKind::MySql, [path]) => {
+                let document = json(self, document)?;
+                let path = self.typed_or_text(path.clone())?;
+                let sql = format!("sim_json_at(0, {document}, {})", path.sql);
+                Typed::new(sql, SqlType::Json)
+            }
+            ("json_merge_patch", EngineKind::MySql, [patch]) => {
+                let (document, patch) = (json(self, document)?, json(self, patch)?);
+                Typed::new(format!("json_patch({document}, {patch})"), SqlType::Json)
+            }
+            (
+                "json_remove" | "json_set" | "json_insert" | "json_replace",
+                EngineKind::MySql,
+                rest,
+            ) if name == "json_remove" || rest.len().is_multiple_of(2) => {
+                let mut sql = vec![json(self, document)?];
+                for (place, argument) in rest.iter().enumerate() {
+                    sql.push(match name == "json_remove" || place % 2 == 0 {
+                        true => self.typed_or_text(argument.clone())?.sql,
+                        false => self.json_value(argument.clone())?,
+                    });
+                }
+                Typed::new(format!("{name}({})", sql.join(", ")), SqlType::Json)
+            }
+            ("json_contains", EngineKind::MySql, [part]) => {
+                let (document, part) = (json(self, document)?, json(self, part)?);
+                let sql = format!("sim_json_contains({document}, {part})");
+                Typed::new(sql, SqlType::Int8)
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(typed))
     }
 
     /// A value as SQLite's JSON functions are to see it.

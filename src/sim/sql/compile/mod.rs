@@ -19,6 +19,7 @@ mod create;
 mod cursor;
 mod define;
 mod expression;
+mod foreign_key;
 mod from;
 mod function;
 mod grouping;
@@ -26,6 +27,7 @@ mod insert;
 mod json;
 mod literal;
 mod name;
+mod named_object;
 mod operator;
 mod predicate;
 mod query;
@@ -143,6 +145,8 @@ struct Compiler<'a> {
     ungrouped: Vec<String>,
     /// Whether window functions may be called here.
     windows_allowed: bool,
+    /// Whether a select list is being compiled, and the arrays that it takes apart into rows.
+    unnested: Option<Vec<String>>,
     /// The windows of `WINDOW` clauses in view, the innermost last.
     named_windows: Vec<(String, ast::WindowSpec)>,
 }
@@ -188,6 +192,7 @@ impl<'a> Compiler<'a> {
             },
             ungrouped: Vec::new(),
             windows_allowed: true,
+            unnested: None,
             named_windows: Vec::new(),
         }
     }
@@ -204,6 +209,10 @@ impl<'a> Compiler<'a> {
             S::CreateView(create) => self.create_view(create),
             S::CreateIndex(create) => self.create_index(create),
             S::AlterTable(alter) => self.alter_table(alter),
+            S::Drop {
+                object_type: ast::ObjectType::Sequence | ast::ObjectType::Type,
+                ..
+            } if self.is_postgres() => self.other_statement(statement),
             S::Drop { .. } => self.drop_objects(statement),
             S::RenameTable(renames) => self.rename_tables(renames),
             S::Set(set) => self.set(set),
@@ -215,6 +224,9 @@ impl<'a> Compiler<'a> {
 
     fn other_statement(&mut self, statement: &ast::Statement) -> Result<Draft, SqlError> {
         if let Some(draft) = self.show(statement)? {
+            return Ok(draft);
+        }
+        if let Some(draft) = self.named_object(statement)? {
             return Ok(draft);
         }
         if let Some(draft) = self.by_name(statement)? {

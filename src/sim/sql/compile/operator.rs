@@ -84,8 +84,12 @@ impl Compiler<'_> {
             | Op::HashLongArrow
             | Op::AtArrow
             | Op::ArrowAt
+            | Op::PGOverlap
             | Op::Question => {
                 let right = self.expression(right)?;
+                if let Some(typed) = self.array_operator(&left, operator, &right)? {
+                    return Ok(typed);
+                }
                 match self.json_operator(&left, operator, &right)? {
                     Some(typed) => Ok(typed),
                     None => Err(self.no_operator(&operator.to_string(), &left, &right)),

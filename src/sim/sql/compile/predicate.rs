@@ -54,6 +54,7 @@ impl Compiler<'_> {
                 pattern,
                 escape_char,
             } => self.like(expr, pattern, escape_char.as_deref(), true, *negated),
+            Expr::RLike { .. } => self.regular(expr),
             Expr::Exists { subquery, negated } => self.exists(subquery, *negated),
             Expr::AnyOp {
                 left,
@@ -233,6 +234,22 @@ impl Compiler<'_> {
             ),
             self.truth_type(),
         ))
+    }
+
+    /// MySQL's `REGEXP`, under its collation, which ignores case.
+    fn regular(&mut self, expr: &Expr) -> Result<Typed, SqlError> {
+        let Expr::RLike {
+            negated,
+            expr: text,
+            pattern,
+            ..
+        } = expr
+        else {
+            return Err(self.unsupported(format!("the expression {expr}")));
+        };
+        let text = self.expression(text)?;
+        let pattern = self.expression(pattern)?;
+        self.matches(text, pattern, true, *negated)
     }
 
     fn like(

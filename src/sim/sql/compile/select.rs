@@ -6,6 +6,7 @@ use sqlparser::ast::{
 };
 
 use super::super::{SqlError, SqlType};
+use super::array::{UNNESTED, longest};
 use super::coerce::Coercion;
 use super::query::{Body, aliases, ordinal};
 use super::scope::{Relation, Scope};
@@ -61,8 +62,16 @@ impl Compiler<'_> {
             Some(Distinct::On(_)) => return Err(self.unsupported("DISTINCT ON")),
         };
         self.define_windows(select)?;
-        let (items, output) = self.projection(&select.projection)?;
-        let mut sql = format!("SELECT {distinct}{items}{from}");
+        let outer = self.unnested.replace(Vec::new());
+        let projection = self.projection(&select.projection);
+        let arrays = std::mem::replace(&mut self.unnested, outer);
+        let (items, output) = projection?;
+        let unnested = match longest(&arrays.unwrap_or_default()) {
+            Some(array) if from.is_empty() => format!(" FROM json_each({array}) AS {UNNESTED}"),
+            Some(array) => format!(", json_each({array}) AS {UNNESTED}"),
+            None => String::new(),
+        };
+        let mut sql = format!("SELECT {distinct}{items}{from}{unnested}");
         if let Some(condition) = &select.selection {
             let condition = self.condition(condition, "WHERE")?;
             sql.push_str(&format!(" WHERE {condition}"));
@@ -189,6 +198,25 @@ impl Compiler<'_> {
         }
     }
 
+    /// A subquery may have columns of the same name; which of them `*` means is told by place
+    /// only, which SQLite cannot.
+    fn refuse_twins(&self, relation: &Relation) -> Result<(), SqlError> {
+        for (place, column) in relation.columns.iter().enumerate() {
+            let mut before = relation.columns[..place].iter();
+            if before.any(|it| it.name.eq_ignore_ascii_case(&column.name)) {
+                let name = &column.name;
+                return Err(match self.is_postgres() {
+                    true => self.unsupported(format!("* over several columns named \"{name}\"")),
+                    false => {
+                        let message = format!("Duplicate column name '{name}'");
+                        SqlError::new("42S21", 1060, message)
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn star(
         &mut self,
         of: Option<&str>,
@@ -214,6 +242,7 @@ impl Compiler<'_> {
         }
         let mut merged_seen: Vec<&str> = Vec::new();
         for relation in relations {
+            self.refuse_twins(relation)?;
             for column in &relation.columns {
                 let merged = of.is_none() && scope.is_merged(&column.name);
                 if merged
@@ -319,7 +348,7 @@ impl Compiler<'_> {
 
     fn type_column_name(&self, data_type: &sqlparser::ast::DataType) -> String {
         let written = data_type.to_string();
-        match super::super::types::from_sql(self.engine, data_type) {
+        match self.type_of(data_type) {
             Ok((of, _)) => short_type_name(of.kind, &written),
             Err(_) => written.to_lowercase(),
         }

@@ -78,7 +78,7 @@ impl Compiler<'_> {
     /// `'name'::regproc` and `'name'::regclass`: the name, if there is such a thing.
     pub(super) fn registered_name(&mut self, name: Typed, kind: &str) -> Result<Typed, SqlError> {
         let Some(text) = name.constant_text().map(str::to_owned) else {
-            return Err(self.unsupported(format!("a computed {kind}")));
+            return self.computed_object(name, kind);
         };
         let (schema, bare) = match text.split_once('.') {
             Some((schema, bare)) => (Some(schema), bare),

@@ -31,6 +31,7 @@ pub(super) const TABLE: &[Definition] = table! {
     MY   "session_user" () => Kind(Varchar), "sim_info|'account'";
     MY   "system_user" () => Kind(Varchar), "sim_info|'account'";
     MY   "last_insert_id" () => Kind(Int8), "sim_info|'last_insert_id'";
+    MY   "last_insert_id" (Int8) => Kind(Int8), "sim_set_last_insert_id";
     MY   "row_count" () => Kind(Int8), "sim_info|'row_count'";
     PG   "lastval" () => Kind(Int8), "sim_info|'last_number'";
     PG   "pg_postmaster_start_time" () => Kind(TimestampTz), "sim_info|'started'";

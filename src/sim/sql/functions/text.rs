@@ -2,7 +2,7 @@
 
 use super::Returns::Kind;
 use super::{BOTH, Definition, MY, PG, table};
-use crate::sim::sql::SqlType::{Bool, Int4, Int8, Text, Unknown};
+use crate::sim::sql::SqlType::{Bool, Bytes, Int4, Int8, Text, Unknown};
 
 pub(super) const TABLE: &[Definition] = table! {
     BOTH "lower" (Text) => Kind(Text), "sim_lower";
@@ -36,6 +36,21 @@ pub(super) const TABLE: &[Definition] = table! {
     MY   "substring_index" (Text, Text, Int8) => Kind(Text), "sim_substring_index";
     PG   "starts_with" (Text, Text) => Kind(Bool), "sim_starts_with";
     PG   "quote_ident" (Text) => Kind(Text), "sim_quote_ident";
+    PG   "initcap" (Text) => Kind(Text), "sim_capitals";
+    PG   "translate" (Text, Text, Text) => Kind(Text), "sim_translate";
+    BOTH "ascii" (Text) => Kind(Int4), "sim_code";
+    PG   "chr" (Int4) => Kind(Text), "char";
+    PG   "to_hex" (Int8) => Kind(Text), "printf|'%x'";
+    PG   "encode" (Bytes, Text) => Kind(Text), "sim_encode";
+    PG   "decode" (Text, Text) => Kind(Bytes), "sim_decode";
+    PG   "quote_literal" (Text) => Kind(Text), "quote";
+    MY   "quote" (Text) => Kind(Text), "quote";
+    MY   "space" (Int8) => Kind(Text), "sim_repeat|' '";
+    MY   "locate" (Text, Text) => Kind(Int8), "sim_locate";
+    MY   "locate" (Text, Text, Int8) => Kind(Int8), "sim_locate";
+    MY   "find_in_set" (Text, Text) => Kind(Int8), "sim_find_in_set";
+    MY   "strcmp" (Text, Text) => Kind(Int4), "sim_order";
+    MY   "unhex" (Text) => Kind(Bytes), "unhex";
     MY   "hex" (Unknown) => Kind(Text), "hex";
     PG   "pg_encoding_to_char" (Int4) => Kind(Text), "sim_info|'encoding'";
 };

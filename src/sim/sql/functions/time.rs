@@ -32,6 +32,7 @@ pub(super) const TABLE: &[Definition] = table! {
     MY   "unix_timestamp" (Timestamp) => Kind(Numeric), "sim_unix";
     MY   "from_unixtime" (Float8) => Kind(Timestamp), "sim_from_unix";
     PG   "to_timestamp" (Float8) => Kind(TimestampTz), "sim_from_unix";
+    MY   "convert_tz" (Timestamp, Text, Text) => Kind(Timestamp), "sim_convert_zone";
     MY   "timediff" (Timestamp, Timestamp) => Kind(Time), "sim_time_difference";
     MY   "time_to_sec" (Time) => Kind(Int8), "sim_time_to_seconds";
     MY   "sec_to_time" (Int8) => WholeSeconds(Time), "sim_seconds_to_time";

@@ -3,7 +3,7 @@
 use super::{Arguments, Registry};
 use crate::id::EngineKind;
 use crate::sim::sql::context::Context;
-use crate::sim::sql::types::{self, Generation, Type};
+use crate::sim::sql::types::{self, Family, Generation, Type};
 use crate::sim::sql::{SqlError, SqlType, Value, pattern};
 
 pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
@@ -13,6 +13,7 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     registry.pure("sim_type_oid", type_oid)?;
     registry.pure("sim_type_modifier", type_modifier)?;
     registry.pure("sim_format_type", format_type)?;
+    registry.pure("sim_type_fact", type_fact)?;
     registry.pure("sim_type_of_name", type_of_name)?;
     registry.pure("sim_index_name", index_name)?;
     registry.pure("sim_default", default)?;
@@ -71,8 +72,68 @@ fn type_modifier(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, Sq
             kind: SqlType::Varchar,
             modifier: Some(length),
         } => i64::from(length) + HEADER,
+        Type {
+            kind: SqlType::Numeric,
+            modifier: Some(digits),
+        } => {
+            let (precision, scale) = types::precision_and_scale(digits);
+            i64::from(precision << 16 | scale) + HEADER
+        }
         _ => -1,
     }))
+}
+
+/// `sim_type_fact(declared, what)`, for `information_schema.columns`.
+fn type_fact(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    let (of, _) = types::from_declaration(&arguments.text(0));
+    let digits = of.modifier.map(types::precision_and_scale);
+    let bits = match of.kind {
+        SqlType::Int2 => Some(16),
+        SqlType::Int4 => Some(32),
+        SqlType::Int8 => Some(64),
+        SqlType::Float4 => Some(24),
+        SqlType::Float8 => Some(53),
+        _ => None,
+    };
+    let exact = of.kind == SqlType::Numeric;
+    let fact = match arguments.text(1).as_str() {
+        "length" if of.kind == SqlType::Varchar => of.modifier,
+        "precision" if exact => digits.map(|(precision, _)| precision),
+        "precision" => bits,
+        "radix" if exact => Some(10),
+        "radix" => bits.map(|_| 2),
+        "scale" if exact => digits.map(|(_, scale)| scale),
+        "scale" if of.kind.is_integer() => Some(0),
+        "fraction" => match of.kind {
+            SqlType::Date => Some(0),
+            SqlType::Time | SqlType::Timestamp | SqlType::TimestampTz => Some(6),
+            _ => None,
+        },
+        "name" => return Ok(Value::Text(internal_name(of.kind))),
+        _ => None,
+    };
+    Ok(fact.map_or(Value::Null, |fact| Value::Integer(fact.into())))
+}
+
+/// A type's name in `pg_type`.
+fn internal_name(kind: SqlType) -> String {
+    if let Some(element) = kind.element() {
+        return format!("_{}", internal_name(element));
+    }
+    match kind {
+        SqlType::Bool => "bool",
+        SqlType::Int2 => "int2",
+        SqlType::Int4 => "int4",
+        SqlType::Int8 => "int8",
+        SqlType::Float4 => "float4",
+        SqlType::Float8 => "float8",
+        SqlType::Varchar => "varchar",
+        SqlType::Time => "time",
+        SqlType::Timestamp => "timestamp",
+        SqlType::TimestampTz => "timestamptz",
+        other => other.name(EngineKind::Postgres),
+    }
+    .to_owned()
 }
 
 /// `to_regtype(name)`: NULL for a type that there is not.
@@ -95,6 +156,11 @@ fn format_type(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlE
         None => "???",
     };
     let modifier = arguments.integer(1);
+    if oid == 1700 && modifier > HEADER {
+        let digits = modifier - HEADER;
+        let text = format!("{name}({},{})", digits >> 16, digits & 0xffff);
+        return Ok(Value::Text(text));
+    }
     let limited = matches!(oid, 1042 | 1043) && modifier > HEADER;
     Ok(Value::Text(match limited {
         true => format!("{name}({})", modifier - HEADER),
@@ -115,7 +181,7 @@ fn index_name(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlEr
 
 /// `sim_default(table, column, type, default)`: a column's default as PostgreSQL shows it.
 fn default(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
-    let (_, generation) = types::from_declaration(&arguments.text(2));
+    let (of, generation) = types::from_declaration(&arguments.text(2));
     Ok(match generation {
         Generation::ByDefault => {
             let (table, column) = (arguments.text(0), arguments.text(1));
@@ -126,6 +192,19 @@ fn default(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError
             "sim_today" => Value::Text("CURRENT_DATE".to_owned()),
             own if own.starts_with("sim_now") => Value::Text("now()".to_owned()),
             own if own.starts_with("sim_uuid") => Value::Text("gen_random_uuid()".to_owned()),
+            own if own.starts_with("sim_next('aurora_sim_sequence_") => {
+                let name = own["sim_next('aurora_sim_sequence_".len()..]
+                    .split('.')
+                    .next();
+                let name = name.unwrap_or_default();
+                Value::Text(format!("nextval('{name}'::regclass)"))
+            }
+            "0" if of.kind == SqlType::Bool => Value::Text("false".to_owned()),
+            "1" if of.kind == SqlType::Bool => Value::Text("true".to_owned()),
+            text if text.starts_with('\'') => Value::Text(match of.kind.family() {
+                Family::Number => text.trim_matches('\'').to_owned(),
+                _ => format!("{text}::{}", of.kind.name(EngineKind::Postgres)),
+            }),
             _ => arguments.value(3),
         },
     })

@@ -11,6 +11,7 @@ mod number;
 mod schema;
 mod session;
 mod text;
+mod text_more;
 mod time;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub(super) fn register(connection: &Connection, context: &Arc<Context>) -> rusql
     constraint::register(&registry)?;
     schema::register(&registry)?;
     text::register(&registry)?;
+    text_more::register(&registry)?;
     time::register(&registry)?;
     number::register(&registry)
 }

@@ -4,7 +4,7 @@ use super::{Arguments, Registry};
 use crate::id::EngineKind;
 use crate::sim::sql::context::Context;
 use crate::sim::sql::types::{self, Family, Generation};
-use crate::sim::sql::{SqlError, SqlType, Value};
+use crate::sim::sql::{SqlError, SqlType, Value, written_type};
 
 pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     registry.pure("sim_column_type", column_type)?;
@@ -32,13 +32,34 @@ fn column_type(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlE
         (SqlType::Bool, _) => "tinyint(1)".to_owned(),
         (SqlType::UnsignedInt8, _) => "bigint unsigned".to_owned(),
         (SqlType::Varchar, Some(length)) => format!("varchar({length})"),
-        // 65 digits: the most that MySQL keeps; the declared number is not kept here.
-        (SqlType::Numeric, scale) => format!("decimal(65,{})", scale.unwrap_or(0)),
+        (SqlType::Numeric, digits) => {
+            let (precision, scale) = digits.map_or((65, 0), types::precision_and_scale);
+            format!("decimal({precision},{scale})")
+        }
         (SqlType::Timestamp, Some(digits)) if digits > 0 => format!("datetime({digits})"),
         _ => name.to_owned(),
     };
+    let shown = written_type::shown_name(&arguments.text(0));
+    let full = shown.clone().unwrap_or(full);
+    let name = match &shown {
+        Some(shown) => shown.split(['(', ' ']).next().unwrap_or(name),
+        None => name,
+    };
+    let digits = of.modifier.map(types::precision_and_scale);
     Ok(match arguments.text(1).as_str() {
         "name" => Value::Text(name.to_owned()),
+        "precision" => numeric_precision(of, digits),
+        "scale" => match (of.kind, digits) {
+            (SqlType::Numeric, Some((_, scale))) => Value::Integer(scale.into()),
+            (kind, _) if kind.is_integer() => Value::Integer(0),
+            _ => Value::Null,
+        },
+        "fraction" => match (of.kind, of.modifier) {
+            (SqlType::Timestamp | SqlType::Time, digits) => {
+                Value::Integer(digits.unwrap_or(0).into())
+            }
+            _ => Value::Null,
+        },
         "full" => Value::Text(full),
         "is text" => Value::Integer(is_text.into()),
         _ => match (is_text, of.modifier) {
@@ -46,6 +67,21 @@ fn column_type(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlE
             (true, None) => Value::Integer(65_535),
             (false, _) => Value::Null,
         },
+    })
+}
+
+/// `NUMERIC_PRECISION` of `information_schema.columns`.
+fn numeric_precision(of: types::Type, digits: Option<(u32, u32)>) -> Value {
+    Value::Integer(match of.kind {
+        SqlType::Numeric => digits.map_or(65, |(precision, _)| precision.into()),
+        SqlType::Bool => 3,
+        SqlType::Int2 => 5,
+        SqlType::Int4 => 10,
+        SqlType::Int8 => 19,
+        SqlType::UnsignedInt8 => 20,
+        SqlType::Float4 => 12,
+        SqlType::Float8 => 22,
+        _ => return Value::Null,
     })
 }
 

@@ -19,6 +19,9 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     registry.volatile("sim_set_config", set_config)?;
     registry.volatile("sim_sleep", sleep)?;
     registry.volatile("sim_next", next)?;
+    registry.volatile("sim_set_counter", set_counter)?;
+    registry.volatile("sim_current", current)?;
+    registry.volatile("sim_set_last_insert_id", set_last_insert_id)?;
     registry.volatile("sim_next_of_sequence", next_of_sequence)?;
     registry.volatile("sim_current_of_sequence", current_of_sequence)?;
     registry.volatile("sim_random", random)?;
@@ -165,11 +168,38 @@ fn sleep(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlE
 
 /// The next number of a generated column; the key is the compiler's.
 fn next(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
-    take(context, &arguments.text(0))
+    let (start, increment) = match arguments.len() {
+        3 => (arguments.integer(1), arguments.integer(2)),
+        _ => (1, 1),
+    };
+    take(context, &arguments.text(0), start, increment)
 }
 
-fn take(context: &Context, key: &str) -> Result<Value, SqlError> {
-    let Some(number) = context.volume.sequences().take(key) else {
+/// `sim_set_counter(key, number, step to the next)`.
+fn set_counter(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    if arguments.is_null(1) {
+        return Ok(Value::Null);
+    }
+    let (key, number) = (arguments.text(0), arguments.integer(1));
+    let next = number.saturating_add(arguments.integer(2));
+    context.volume.sequences().set(&key, next);
+    let mut state = context.state();
+    state.last_number = Some(number);
+    state.last_numbers.insert(key, number);
+    Ok(Value::Integer(number))
+}
+
+/// `LAST_INSERT_ID(number)`: what the next `LAST_INSERT_ID()` answers.
+fn set_last_insert_id(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    let number = arguments.integer(0);
+    let mut state = context.state();
+    state.generated = Some(number);
+    state.last_insert_id = u64::try_from(number).unwrap_or(0);
+    Ok(arguments.value(0))
+}
+
+fn take(context: &Context, key: &str, start: i64, increment: i64) -> Result<Value, SqlError> {
+    let Some(number) = context.volume.sequences().take(key, start, increment) else {
         let message = "nextval: reached maximum value of sequence";
         return Err(SqlError::of(
             context.engine,
@@ -198,7 +228,12 @@ fn key_of_sequence(context: &Context, name: &str) -> Result<String, SqlError> {
 }
 
 fn next_of_sequence(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
-    take(context, &key_of_sequence(context, &arguments.text(0))?)
+    take(
+        context,
+        &key_of_sequence(context, &arguments.text(0))?,
+        1,
+        1,
+    )
 }
 
 fn current_of_sequence(
@@ -207,7 +242,16 @@ fn current_of_sequence(
 ) -> Result<Value, SqlError> {
     let name = arguments.text(0);
     let key = key_of_sequence(context, &name)?;
-    match context.state().last_numbers.get(&key) {
+    current_number(context, &key, &name)
+}
+
+/// `sim_current(key, name)`.
+fn current(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    current_number(context, &arguments.text(0), &arguments.text(1))
+}
+
+fn current_number(context: &Context, key: &str, name: &str) -> Result<Value, SqlError> {
+    match context.state().last_numbers.get(key) {
         Some(number) => Ok(Value::Integer(*number)),
         None => {
             let message =

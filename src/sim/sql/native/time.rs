@@ -39,6 +39,9 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     registry.pure("sim_shift", shift)?;
     registry.pure("sim_add_days", add_days)?;
     registry.pure("sim_difference", difference)?;
+    registry.pure("sim_units_between", units_between)?;
+    registry.pure("sim_add_units", add_units)?;
+    registry.pure("sim_convert_zone", convert_zone)?;
     registry.pure("sim_time_difference", time_difference)?;
     registry.pure("sim_time_to_seconds", time_to_seconds)?;
     registry.pure("sim_seconds_to_time", seconds_to_time)?;
@@ -113,6 +116,78 @@ fn shift(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlE
         (None, EngineKind::MySql) => Ok(Value::Null),
         (None, EngineKind::Postgres) => Err(SqlError::new("22008", 0, "timestamp out of range")),
     }
+}
+
+/// `sim_units_between(unit, from, to)`: whole units, towards zero.
+fn units_between(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    let (Some(from), Some(to)) = (micros(arguments, 1), micros(arguments, 2)) else {
+        return Ok(Value::Null);
+    };
+    let unit = span_of_unit(context, &arguments.text(0))?;
+    if unit.months == 0 {
+        return Ok(Value::Integer((to - from) / unit.micros));
+    }
+    let (earlier, later) = (from.min(to), from.max(to));
+    // No month has less than 28 days; from the guess on the true number is not far.
+    let mut months = (later - earlier) / (31 * 24 * 3_600_000_000);
+    let after = |months| datetime::add(earlier, Span { months, micros: 0 });
+    while after(months + 1).is_some_and(|moment| moment <= later) {
+        months += 1;
+    }
+    let sign = if to < from { -1 } else { 1 };
+    Ok(Value::Integer(sign * (months / unit.months)))
+}
+
+/// `CONVERT_TZ(moment, from, to)` between zones by offset, UTC and the system's, which is UTC.
+fn convert_zone(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    let Some(start) = micros(arguments, 0).filter(|_| !arguments.any_null()) else {
+        return Ok(Value::Null);
+    };
+    let offset = |place| {
+        let name = arguments.text(place);
+        let seconds = match name.to_ascii_uppercase().as_str() {
+            "UTC" | "SYSTEM" | "GMT" => Some(0),
+            offset => offset_seconds(offset),
+        };
+        let unknown = || SqlError::unsupported(context.engine, format!("the time zone {name}"));
+        seconds.ok_or_else(unknown)
+    };
+    moment(start + (offset(2)? - offset(1)?) * 1_000_000)
+}
+
+/// `+02:00` in seconds.
+fn offset_seconds(text: &str) -> Option<i64> {
+    let (sign, rest) = match text.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
+    (hours <= 14 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
+}
+
+/// `sim_add_units(unit, count, moment)`.
+fn add_units(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    let unit = span_of_unit(context, &arguments.text(0))?;
+    let Some(start) = micros(arguments, 2).filter(|_| !arguments.is_null(1)) else {
+        return Ok(Value::Null);
+    };
+    let count = arguments.integer(1);
+    let span = Span {
+        months: unit.months.saturating_mul(count),
+        micros: unit.micros.saturating_mul(count),
+    };
+    match datetime::add(start, span) {
+        Some(sum) => moment(sum),
+        None => Ok(Value::Null),
+    }
+}
+
+fn span_of_unit(context: &Context, unit: &str) -> Result<Span, SqlError> {
+    let unit = unit.trim_start_matches("sql_tsi_");
+    datetime::span_of(1.0, unit)
+        .ok_or_else(|| SqlError::unsupported(context.engine, format!("the unit {unit}")))
 }
 
 fn add_days(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {

@@ -9,6 +9,7 @@ mod mysql_schema;
 mod postgres;
 mod postgres_absent;
 mod postgres_catalog;
+mod postgres_schema;
 mod replica_status;
 
 pub(super) use postgres_catalog::INDEX_DEFINITIONS;

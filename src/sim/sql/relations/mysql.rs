@@ -36,13 +36,23 @@ pub(super) const TABLE: &[SystemRelation] = &[
             column("TABLE_NAME", SqlType::Varchar),
             column("TABLE_TYPE", SqlType::Varchar),
             column("ENGINE", SqlType::Varchar),
+            column("TABLE_ROWS", SqlType::Int8),
+            column("AUTO_INCREMENT", SqlType::Int8),
+            column("CREATE_TIME", SqlType::Timestamp),
+            column("UPDATE_TIME", SqlType::Timestamp),
+            column("TABLE_COLLATION", SqlType::Varchar),
+            column("CREATE_OPTIONS", SqlType::Varchar),
+            column("TABLE_COMMENT", SqlType::Text),
         ],
         source: Source::Query(
             "SELECT 'def', sim_info('database'), name,
-             iif(type = 'view', 'VIEW', 'BASE TABLE'), iif(type = 'view', NULL, 'InnoDB')
+             iif(type = 'view', 'VIEW', 'BASE TABLE'), iif(type = 'view', NULL, 'InnoDB'),
+             NULL, NULL, NULL, NULL, iif(type = 'view', NULL, 'utf8mb4_0900_ai_ci'), '',
+             iif(type = 'view', 'VIEW', '')
              FROM sqlite_master WHERE type IN ('table', 'view') AND sim_is_visible(name)
              UNION ALL
-             SELECT 'def', value ->> 0, value ->> 1, 'SYSTEM VIEW', NULL
+             SELECT 'def', value ->> 0, value ->> 1, 'SYSTEM VIEW', NULL, NULL, NULL, NULL, NULL,
+             NULL, '', ''
              FROM json_each(sim_rows('system_tables'))",
         ),
     },

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     Source, SystemRelation, column, postgres_absent as absent, postgres_catalog as catalog,
-    replica_status,
+    postgres_schema as schema, replica_status,
 };
 use crate::id::EngineKind;
 use crate::sim::sql::SqlType;
@@ -40,6 +40,17 @@ pub(super) const TABLE: &[SystemRelation] = &[
     absent::DEPEND,
     absent::ENUM,
     absent::VIEWS,
+    absent::OPERATOR_CLASS,
+    absent::TABLESPACE,
+    schema::COLUMNS,
+    schema::TABLE_CONSTRAINTS,
+    schema::KEY_COLUMN_USAGE,
+    schema::REFERENTIAL_CONSTRAINTS,
+    schema::CHECK_CONSTRAINTS,
+    schema::SCHEMATA,
+    schema::VIEWS,
+    schema::SEQUENCES,
+    schema::ACTIVITY,
     SystemRelation {
         is_function: true,
         schema: "pg_catalog",
@@ -171,28 +182,6 @@ pub(super) const TABLE: &[SystemRelation] = &[
              UNION ALL
              SELECT sim_info('database'), value ->> 0, value ->> 1, 'VIEW'
              FROM json_each(sim_rows('system_tables'))",
-        ),
-    },
-    SystemRelation {
-        is_function: false,
-        schema: "information_schema",
-        name: "columns",
-        is_topology: false,
-        columns: &[
-            column("table_catalog", SqlType::Text),
-            column("table_schema", SqlType::Text),
-            column("table_name", SqlType::Text),
-            column("column_name", SqlType::Text),
-            column("ordinal_position", SqlType::Int4),
-            column("column_default", SqlType::Text),
-            column("is_nullable", SqlType::Text),
-            column("data_type", SqlType::Text),
-        ],
-        source: Source::Query(
-            "SELECT sim_info('database'), 'public', t.name, c.name, c.cid + 1, c.dflt_value,
-                 iif(c.\"notnull\", 'NO', 'YES'), sim_declared_type(c.type)
-             FROM sqlite_master t, pragma_table_info(t.name) c
-             WHERE t.type = 'table' AND sim_is_visible(t.name)",
         ),
     },
 ];

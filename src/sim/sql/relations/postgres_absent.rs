@@ -219,3 +219,24 @@ pub(super) const VIEWS: SystemRelation = empty(
     ],
     "SELECT NULL, NULL, NULL, NULL WHERE false",
 );
+
+pub(super) const OPERATOR_CLASS: SystemRelation = empty(
+    "pg_opclass",
+    &[
+        column("oid", Oid),
+        column("opcname", Text),
+        column("opcnamespace", Oid),
+        column("opcdefault", Bool),
+    ],
+    "SELECT NULL, NULL, NULL, NULL WHERE false",
+);
+
+pub(super) const TABLESPACE: SystemRelation = empty(
+    "pg_tablespace",
+    &[
+        column("oid", Oid),
+        column("spcname", Text),
+        column("spcowner", Oid),
+    ],
+    "VALUES (1663, 'pg_default', 10), (1664, 'pg_global', 10)",
+);

@@ -67,7 +67,11 @@ pub(super) const CLASS: SystemRelation = table(
                  WHERE o.type = 'table' AND f.\"table\" = m.name)), 0, 0, 0, 1,
          CASE m.type WHEN 'table' THEN 'd' ELSE 'n' END, 0, NULL, NULL, NULL
      FROM sqlite_master m
-     WHERE m.type IN ('table', 'index', 'view') AND sim_is_visible(m.tbl_name)",
+     WHERE m.type IN ('table', 'index', 'view') AND sim_is_visible(m.tbl_name)
+     UNION ALL
+     SELECT 16384 + rowid, substr(name, 21), 2200, 0, 0, 10, 0, 0, 1, 1, 0, 0, 0, 'p', 'S', 3, 0,
+         0, 0, 0, 0, 0, 1, 'n', 0, NULL, NULL, NULL
+     FROM sqlite_master WHERE type = 'view' AND name LIKE 'aurora\\_sim\\_sequence\\_%' ESCAPE '\\'",
 );
 
 pub(super) const ATTRIBUTE: SystemRelation = table(
@@ -130,10 +134,19 @@ pub(super) const INDEX: SystemRelation = table(
         column("indkey", Text),
         column("indpred", Text),
         column("indexprs", Text),
+        column("indnkeyatts", Int2),
+        column("indnullsnotdistinct", Bool),
+        column("indoption", Text),
+        column("indclass", Text),
+        column("indcollation", Text),
     ],
     "SELECT 16384 + i.rowid, 16384 + t.rowid, (SELECT count(*) FROM pragma_index_info(i.name)),
          l.\"unique\", l.origin = 'pk', 0, 0, 1, 1, 1, 0,
-         (SELECT group_concat(cid + 1, ' ') FROM pragma_index_info(i.name)), NULL, NULL
+         (SELECT group_concat(cid + 1, ' ') FROM pragma_index_info(i.name)), NULL, NULL,
+         (SELECT count(*) FROM pragma_index_info(i.name)), 0,
+         (SELECT group_concat(0, ' ') FROM pragma_index_info(i.name)),
+         (SELECT group_concat(0, ' ') FROM pragma_index_info(i.name)),
+         (SELECT group_concat(0, ' ') FROM pragma_index_info(i.name))
      FROM sqlite_master t, pragma_index_list(t.name) l
      JOIN sqlite_master i ON i.type = 'index' AND i.name = l.name
      WHERE t.type = 'table' AND sim_is_visible(t.name)",
@@ -228,7 +241,10 @@ pub(super) const TYPE: SystemRelation = table(
      SELECT oid, name, 11, 10, len, 'b', category, ',', 0, 0, arrays, 0, 0, -1, 0, NULL FROM t
      UNION ALL
      SELECT arrays, '_' || name, 11, 10, -1, 'b', 'A', ',', 0, oid, 0, 0, 0, -1, 0, NULL
-     FROM t WHERE arrays <> 0",
+     FROM t WHERE arrays <> 0
+     UNION ALL
+     SELECT 16384 + rowid, substr(name, 17), 2200, 10, 4, 'e', 'E', ',', 0, 0, 0, 0, 0, -1, 0, NULL
+     FROM sqlite_master WHERE type = 'view' AND name LIKE 'aurora\\_sim\\_type\\_%' ESCAPE '\\'",
 );
 
 pub(super) const ROLES: SystemRelation = table(

@@ -3,6 +3,7 @@
 use rusqlite::ffi;
 
 use super::super::catalog;
+use super::super::shape::LABEL_CHECK;
 use super::super::{SqlError, nesting};
 use super::Session;
 
@@ -148,6 +149,13 @@ impl Session {
 
     fn check_violation(&self, message: &str) -> SqlError {
         let name = message.split_once("failed: ").map_or("", |(_, rest)| rest);
+        if let Some(column) = name.strip_prefix(LABEL_CHECK) {
+            let message = match self.is_postgres() {
+                true => format!("invalid input value for enum in column \"{column}\""),
+                false => format!("Data truncated for column '{column}' at row 1"),
+            };
+            return SqlError::of(self.engine(), "22P02", (1265, "01000"), message);
+        }
         let message = match self.is_postgres() {
             true => format!("new row for relation violates check constraint \"{name}\""),
             false => format!("Check constraint '{name}' is violated."),

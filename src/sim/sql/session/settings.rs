@@ -234,6 +234,7 @@ impl Session {
         local: bool,
     ) -> Result<(), SqlError> {
         match name {
+            "foreign_key_checks" if !self.is_postgres() => self.check_foreign_keys(&value)?,
             "autocommit" => return self.set_autocommit(value.as_deref()),
             "transaction_isolation" | "tx_isolation" => {
                 return self.set_isolation(value.as_deref());
@@ -266,6 +267,17 @@ impl Session {
             None => variables.remove(name),
         };
         Ok(())
+    }
+
+    /// SQLite changes this outside of its transactions only.
+    fn check_foreign_keys(&self, value: &Option<String>) -> Result<(), SqlError> {
+        let checks = self.switch("foreign_key_checks", value.as_deref().unwrap_or("on"))?;
+        if !self.connection.is_autocommit() {
+            let what = "SET foreign_key_checks in a transaction that has written";
+            return Err(SqlError::unsupported(self.engine(), what));
+        }
+        let set = self.connection.pragma_update(None, "foreign_keys", checks);
+        set.map_err(|error| self.translate(error, "SET"))
     }
 
     /// A value in the form in which the variable shows it.

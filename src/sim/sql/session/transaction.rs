@@ -51,8 +51,9 @@ enum Storage {
     },
 }
 
-/// A lock wait without an end, cut to what a timer can hold.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The longest wait for the one lock, where the client has set no limit. PostgreSQL would wait for
+/// ever; but there the rows may be different ones, and nobody would wait at all.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 impl Transaction {
     pub(super) fn state(&self) -> TransactionState {
@@ -218,8 +219,8 @@ impl Session {
                 message,
             ));
         }
-        let limit = self.lock_timeout().unwrap_or(FOREVER);
-        let statement = self.statement_timeout().unwrap_or(FOREVER);
+        let limit = self.lock_timeout().unwrap_or(LONGEST_WAIT);
+        let statement = self.statement_timeout().unwrap_or(Duration::MAX);
         let wait = self.volume.lock_for_writing();
         match tokio::time::timeout(limit.min(statement), wait).await {
             Ok(guard) => Ok(guard),
@@ -229,11 +230,10 @@ impl Session {
                     true => "canceling statement due to lock timeout",
                     false => "Lock wait timeout exceeded; try restarting transaction",
                 };
-                Err(SqlError::of(
-                    self.engine(),
-                    "55P03",
-                    (1205, "HY000"),
-                    message,
+                let error = SqlError::of(self.engine(), "55P03", (1205, "HY000"), message);
+                Err(error.with_hint(
+                    "The simulator lets one transaction write at a time: another one has not \
+                     ended meanwhile.",
                 ))
             }
         }

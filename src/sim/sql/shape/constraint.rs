@@ -1,6 +1,24 @@
 //! The constraints in a table's text: checks, with what the client wrote, and foreign keys.
 
 use super::reader::{Reader, parts};
+use crate::sim::sql::compile::quote_name;
+
+/// Names that start so are the checks of columns of an enumeration, which no catalog shows.
+pub(in crate::sim::sql) const LABEL_CHECK: &str = "aurora_sim_enum_";
+
+/// The check that a column holds one of its labels.
+pub(in crate::sim::sql) fn label_check(column: &str, labels: &[String]) -> String {
+    let labels = labels
+        .iter()
+        .map(|it| format!("'{}'", it.replace('\'', "''")));
+    let labels: Vec<String> = labels.collect();
+    format!(
+        "CONSTRAINT {} CHECK ({} IN ({}))",
+        quote_name(&format!("{LABEL_CHECK}{column}")),
+        quote_name(column),
+        labels.join(", ")
+    )
+}
 
 /// A constraint that is not an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +45,10 @@ pub(in crate::sim::sql) struct ForeignKey {
 pub(in crate::sim::sql) fn constraints(sql: &str) -> Vec<Constraint> {
     let parts = parts(sql).unwrap_or_default();
     let named = parts.into_iter().filter(|it| it.starts_with("CONSTRAINT "));
-    named.filter_map(constraint).collect()
+    let found = named.filter_map(constraint);
+    found
+        .filter(|it| !it.name.starts_with(LABEL_CHECK))
+        .collect()
 }
 
 fn constraint(text: &str) -> Option<Constraint> {

@@ -36,6 +36,7 @@ const POSTGRES: &[(&str, &str)] = &[
     ("windows", include_str!("cases/postgres_windows.txt")),
     ("errors", include_str!("cases/postgres_errors.txt")),
     ("catalog", include_str!("cases/postgres_catalog.txt")),
+    ("schema", include_str!("cases/postgres_schema.txt")),
 ];
 
 #[tokio::test]
