@@ -104,7 +104,7 @@ impl fmt::Display for ServerCode {
 impl ServerCode {
     /// Whether the server gave a statement up for the sake of others that ran at the same time:
     /// serialization_failure, deadlock_detected; ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK.
-    fn is_conflict(self) -> bool {
+    pub(crate) fn is_conflict(self) -> bool {
         match self {
             Self::MySql(number) => matches!(number, 1205 | 1213),
             Self::SqlState(state) => matches!(&state, b"40001" | b"40P01"),

@@ -43,8 +43,17 @@ impl<E: Engine> Cluster<E> {
     ///
     /// Safe: the place in the queue is given up, a connect under way is ended.
     pub async fn writer(&self) -> Result<Connection<E>> {
+        self.writer_by(self.checkout_deadline()).await
+    }
+
+    /// By when a call that begins now has its connection.
+    pub(super) fn checkout_deadline(&self) -> Instant {
+        time::now() + self.inner.config.timing.checkout_timeout
+    }
+
+    /// A connection to the writer, by a deadline that may be shared with other work.
+    pub(super) async fn writer_by(&self, deadline: Instant) -> Result<Connection<E>> {
         let timing = &self.inner.config.timing;
-        let deadline = time::now() + timing.checkout_timeout;
         let mut topology = self.inner.published.topology.clone();
         // Since when this call has been without a writer to wait at.
         let mut absent_since = None;
@@ -107,18 +116,29 @@ impl<E: Engine> Cluster<E> {
     ///
     /// Safe, as [`writer`](Self::writer).
     pub async fn reader(&self) -> Result<Connection<E>> {
+        self.reader_by(self.checkout_deadline(), &[]).await
+    }
+
+    /// A connection to a reader, by a deadline that may be shared with other work, and to one of
+    /// `avoided` only when no other has room.
+    pub(super) async fn reader_by(
+        &self,
+        deadline: Instant,
+        avoided: &[InstanceId],
+    ) -> Result<Connection<E>> {
         let inner = &self.inner;
         let began = time::now();
-        let deadline = began + inner.config.timing.checkout_timeout;
         let mut topology = inner.published.topology.clone();
         loop {
             self.refuse_if_closed()?;
             let current = Arc::clone(&topology.borrow_and_update());
             let turn = inner.turn.fetch_add(1, Ordering::Relaxed);
-            let candidates =
+            let mut candidates =
                 routing::for_read(&current, inner.config.max_reader_lag, turn, |instance| {
                     inner.pools.in_use(instance)
                 });
+            // A stable sort: the rest stays in the order of preference.
+            candidates.sort_by_key(|candidate| avoided.contains(candidate));
             if candidates.is_empty() {
                 match tokio::time::timeout_at(deadline, topology.changed()).await {
                     Ok(Ok(())) => continue,
@@ -231,6 +251,7 @@ async fn wait_to_retry(
         | Fault::Starting
         | Fault::Refused
         | Fault::Lost
+        | Fault::Silent
         | Fault::TimedOut
         | Fault::Unresolved
         | Fault::Full => false,

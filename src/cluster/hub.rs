@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::event::EventSender;
 use crate::pool::dialer::Dialer;
 use crate::pool::roster::Roster;
+use crate::pool::{upkeep, watch};
 use crate::rng::Rng;
 use crate::task::TaskSet;
 use crate::time::Instant;
@@ -75,6 +76,11 @@ impl<E: Engine> Hub<E> {
         tasks
             .spawner()
             .spawn("monitor", monitor.run(Arc::clone(&roster)));
+        tasks
+            .spawner()
+            .spawn("watch", watch::run(Arc::clone(&roster)));
+        let upkeep = upkeep::run(Arc::clone(&roster), Rng::from_entropy());
+        tasks.spawner().spawn("upkeep", upkeep);
         Ok(Self {
             config: Arc::clone(config),
             // A monitor ends with the runtime that runs it.

@@ -1,10 +1,14 @@
 //! The handle that an application holds.
 //!
 //! It only joins the parts: the monitor's picture, the routing over it, and the pools. What it
-//! adds is patience: waiting, bounded, while there is nobody to route to ([`checkout`]).
+//! adds is patience: waiting, bounded, while there is nobody to route to ([`checkout`]), and
+//! doing again what failed and certainly left nothing behind ([`closures`], as [`retry`] decides).
 
+mod budget;
 mod checkout;
+mod closures;
 mod hub;
+mod retry;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,6 +27,7 @@ use crate::task::TaskSet;
 use crate::time;
 use crate::topology::monitor::{Failures, ProbeFailure, Published};
 use crate::topology::{Health, Phase, Topology};
+use budget::Budget;
 use hub::Hub;
 
 /// How long [`Cluster::connect`] waits for the last of the instances to be asked, once the writer
@@ -42,7 +47,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 /// configurations lead to the same cluster in the same way
 /// ([`Config::share_monitor`](crate::Config::share_monitor)).
 ///
-/// Writes go over [`writer`](Self::writer), reads over [`reader`](Self::reader).
+/// Writes go over [`writer`](Self::writer), reads over [`reader`](Self::reader). What is to be
+/// done again after a failover is given as a closure to [`read`](Self::read),
+/// [`write`](Self::write) or [`transaction`](Self::transaction).
 ///
 /// When the last clone is dropped its tasks end by themselves. With them end the PostgreSQL
 /// connections that somebody still holds, as a task drives each of them; MySQL connections live
@@ -82,6 +89,7 @@ struct Inner<E: Engine> {
     /// Whether the hub was left.
     left: AtomicBool,
     turn: AtomicUsize,
+    budget: Budget,
 }
 
 impl<E: Engine> Inner<E> {
@@ -184,6 +192,7 @@ impl<E: Engine> Cluster<E> {
                 listeners_end: CancellationToken::new(),
                 left: AtomicBool::new(false),
                 turn: AtomicUsize::new(0),
+                budget: Budget::new(),
             }),
         })
     }

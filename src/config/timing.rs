@@ -95,41 +95,61 @@ pub(crate) const DNS_LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 /// A look-up of a name whose last addresses are known: they are the better answer after that.
 pub(crate) const DNS_REFRESH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A stretch of the alert, and the interval of its probes.
+/// A stretch of time, and how far apart the questions to one instance are in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AlertPhase {
-    /// When it ends, counted from the beginning of the alert; `None` for the last.
+    /// When it ends, counted from the beginning of the first; `None` for the last.
     pub(crate) until: Option<Duration>,
-    /// The time between two probes of one instance.
+    /// The time between two questions.
     pub(crate) interval: Duration,
 }
 
-/// How often each instance is probed while something is wrong.
-///
-/// Promotions within a fraction of a second (zero-downtime restarts, the simulator's fast
-/// timeline) are found within milliseconds; the usual ten seconds are waited out at a rate that
-/// a thousand processes may keep up.
-pub(crate) const ALERT_PHASES: [AlertPhase; 4] = [
+const fn phase(until: Duration, interval: Duration) -> AlertPhase {
     AlertPhase {
-        until: Some(Duration::from_millis(400)),
-        interval: Duration::from_millis(5),
-    },
-    AlertPhase {
-        until: Some(Duration::from_secs(1)),
-        interval: Duration::from_millis(30),
-    },
-    AlertPhase {
-        until: Some(Duration::from_secs(5)),
-        interval: Duration::from_millis(50),
-    },
+        until: Some(until),
+        interval,
+    }
+}
+
+const fn millis(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+/// How often an instance that answers is asked while there is no confirmed writer: it may be
+/// promoted without losing a connection. A question is one short round trip; the usual ten
+/// seconds of an outage are waited out at a rate that a thousand processes may keep up.
+pub(crate) const QUESTION_PHASES: [AlertPhase; 6] = [
+    phase(millis(400), millis(3)),
+    phase(millis(1_000), millis(10)),
+    phase(millis(5_000), millis(20)),
+    phase(millis(30_000), millis(50)),
+    phase(millis(60_000), millis(100)),
     AlertPhase {
         until: None,
-        interval: Duration::from_millis(100),
+        interval: millis(1_000),
     },
 ];
-/// The most probes of one instance in the first second of an alert: a thousand processes then
-/// make 100 000 short attempts, which a listener refuses or answers without harm.
-pub(crate) const ALERT_PROBES_FIRST_SECOND_MAX: u128 = 100;
+
+/// How often an instance that refuses, is starting or does not answer is tried, since it began
+/// to: each try is a connect.
+///
+/// The first second has a budget ([`ATTEMPTS_FIRST_SECOND_MAX`]), most of which goes to its first
+/// quarter: restarts without much ado end within it. After that at most twenty a second, after
+/// five seconds ten, after a minute one.
+pub(crate) const ATTEMPT_PHASES: [AlertPhase; 5] = [
+    phase(millis(230), Duration::from_micros(2_500)),
+    phase(millis(1_000), millis(100)),
+    phase(millis(5_000), millis(50)),
+    phase(millis(60_000), millis(100)),
+    AlertPhase {
+        until: None,
+        interval: millis(1_000),
+    },
+];
+
+/// The most tries of one instance in the first second: a thousand processes then make 100 000
+/// short attempts, which a listener refuses or answers without harm.
+pub(crate) const ATTEMPTS_FIRST_SECOND_MAX: u32 = 100;
 
 /// A row of the replica-status table older than this tells nothing about its instance.
 pub(crate) const STALE_ROW_PERIOD: Duration = Duration::from_secs(300);
@@ -142,27 +162,33 @@ pub(crate) const REMOVAL_PERIOD: Duration = Duration::from_secs(30);
 /// Longer ones are mistakes, and would overflow the clock when added to it.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
 
-const _: () = {
-    let first = ALERT_PHASES[0];
-    let second = ALERT_PHASES[1];
-    let (Some(first_end), Some(second_end)) = (first.until, second.until) else {
-        panic!("the first two phases of an alert end");
-    };
-    assert!(second_end.as_millis() == 1000);
-    let probes = first_end.as_millis() / first.interval.as_millis()
-        + (second_end.as_millis() - first_end.as_millis()) / second.interval.as_millis();
-    assert!(probes <= ALERT_PROBES_FIRST_SECOND_MAX);
-
-    let mut phase = 1;
-    while phase < ALERT_PHASES.len() {
-        // The cadence only ever slows down, and only the last phase has no end.
-        let (earlier, later) = (ALERT_PHASES[phase - 1], ALERT_PHASES[phase]);
-        assert!(earlier.interval.as_millis() < later.interval.as_millis());
-        assert!(earlier.until.is_some());
+/// Phases follow one another, and only the last has no end.
+const fn are_in_order(phases: &[AlertPhase]) -> bool {
+    let mut began = 0;
+    let mut phase = 0;
+    while phase + 1 < phases.len() {
+        match phases[phase].until {
+            Some(until) if until.as_micros() > began => began = until.as_micros(),
+            _ => return false,
+        }
         phase += 1;
     }
-    assert!(ALERT_PHASES[phase - 1].until.is_none());
-    assert!(ALERT_PHASES[phase - 1].interval.as_millis() <= MIN_PROBE_INTERVAL.as_millis());
+    phases[phase].until.is_none()
+}
+
+const _: () = {
+    assert!(are_in_order(&QUESTION_PHASES) && are_in_order(&ATTEMPT_PHASES));
+    let (first, second) = (ATTEMPT_PHASES[0], ATTEMPT_PHASES[1]);
+    let (Some(first_end), Some(second_end)) = (first.until, second.until) else {
+        panic!("the first two phases end");
+    };
+    assert!(second_end.as_millis() == 1_000);
+    let tries = first_end.as_micros() / first.interval.as_micros()
+        + (second_end.as_micros() - first_end.as_micros()) / second.interval.as_micros();
+    assert!(tries <= ATTEMPTS_FIRST_SECOND_MAX as u128);
+    // Twenty a second, then ten.
+    assert!(ATTEMPT_PHASES[2].interval.as_millis() >= 50);
+    assert!(ATTEMPT_PHASES[3].interval.as_millis() >= 100);
 };
 const _: () = {
     const fn at_most(shorter: Duration, longer: Duration) -> bool {

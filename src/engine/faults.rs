@@ -12,6 +12,7 @@ pub(super) fn condemns(fault: Fault) -> bool {
         | Fault::Starting
         | Fault::Refused
         | Fault::Lost
+        | Fault::Silent
         | Fault::TimedOut => true,
         Fault::Unresolved | Fault::Full | Fault::LoginRefused | Fault::Other => false,
     }
@@ -30,7 +31,7 @@ pub(super) fn kind_of_answer(fault: Fault) -> (ErrorKind, &'static str) {
         ),
         Fault::Full => (ErrorKind::Overloaded, ""),
         Fault::LoginRefused => (ErrorKind::Authentication, ""),
-        Fault::Refused | Fault::TimedOut | Fault::Unresolved | Fault::Other => {
+        Fault::Refused | Fault::Silent | Fault::TimedOut | Fault::Unresolved | Fault::Other => {
             (ErrorKind::Server, "")
         }
     }

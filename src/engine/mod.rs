@@ -10,6 +10,8 @@ mod fixtures;
 pub(crate) mod mysql;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+pub(crate) mod pulse;
+pub(crate) mod record;
 pub(crate) mod reporter;
 mod socket;
 mod statement;
@@ -26,6 +28,7 @@ use crate::resolve::Resolver;
 use crate::task::Spawner;
 use crate::time::Instant;
 use crate::topology::observation::{Fault, Row};
+use record::Record;
 use reporter::Reporter;
 use tls::Tls;
 
@@ -42,6 +45,24 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
 
     /// One native connection together with what is known of its state.
     type Client: Send + std::fmt::Debug + 'static;
+
+    /// An open transaction on it, rolled back when it is dropped.
+    type Transaction<'a>: Send + 'a;
+
+    /// Opens a transaction. After an error nothing has been changed.
+    fn begin(
+        client: &mut Self::Client,
+    ) -> impl Future<Output = Result<Self::Transaction<'_>, Error>> + Send;
+
+    /// Commits it.
+    fn commit(transaction: Self::Transaction<'_>)
+    -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Forgets what was done on the connection so far.
+    fn begin_record(client: &mut Self::Client);
+
+    /// What was done on it since.
+    fn record(client: &Self::Client) -> Record;
 
     /// Where a host name leads, best first; by DNS unless the backend knows its names itself.
     fn resolve(

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
+use super::pulse::Pulse;
 use crate::id::{Generation, InstanceId};
 use crate::topology::monitor::News;
 use crate::topology::observation::{Fault, Observation};
@@ -14,6 +15,7 @@ use crate::topology::observation::{Fault, Observation};
 pub(crate) struct Reporter {
     identity: Option<Identity>,
     generation_end: GenerationEnd,
+    pulse: Arc<Pulse>,
 }
 
 #[derive(Debug, Clone)]
@@ -39,6 +41,7 @@ impl Reporter {
         generation: Generation,
         news: News,
         generation_end: GenerationEnd,
+        pulse: Arc<Pulse>,
     ) -> Self {
         Self {
             identity: Some(Identity {
@@ -47,6 +50,7 @@ impl Reporter {
                 news,
             }),
             generation_end,
+            pulse,
         }
     }
 
@@ -55,6 +59,7 @@ impl Reporter {
         Self {
             identity: None,
             generation_end: GenerationEnd::default(),
+            pulse: Arc::default(),
         }
     }
 
@@ -78,6 +83,11 @@ impl Reporter {
         self.identity.as_ref().is_some_and(|identity| {
             identity.instance == *instance && identity.generation == generation
         })
+    }
+
+    /// Where signs of life of the instance are counted.
+    pub(crate) fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
     }
 
     pub(crate) fn generation_end(&self) -> &GenerationEnd {

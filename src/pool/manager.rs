@@ -91,6 +91,8 @@ impl<E: Backend> managed::Manager for Manager<E> {
         })?;
         let deadline = time::now() + self.member.dialer().config().timing.connect_timeout;
         let place = self.member.place();
+        // A host that is silent lets nobody in: waiting for it counts like waiting for an answer.
+        let _awaited = reporter.pulse().awaiting();
         let dialled = self
             .member
             .dialer()

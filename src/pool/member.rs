@@ -103,6 +103,7 @@ impl<E: Backend> Member<E> {
             life.generation,
             self.station.news().clone(),
             life.end.clone(),
+            Arc::clone(self.station.pulse()),
         );
         (life.generation, reporter)
     }

@@ -9,6 +9,8 @@
 //! - [`lease`]: [`Connection`](lease::Connection), a connection that is checked out.
 //! - [`queryable`]: `mysql_async`'s query interface for it.
 //! - [`sweep`]: ends idle connections that are unfit, and keeps a minimum ready.
+//! - [`upkeep`]: keeps the monitor's connections to the readers alive.
+//! - [`watch`]: finds instances that owe answers and send nothing.
 //! - [`dialer`]: from an instance's name to an open connection.
 //!
 //! Which instance to use is decided in `routing`.
@@ -26,3 +28,5 @@ mod station;
 pub(crate) mod sweep;
 #[cfg(test)]
 mod tests;
+pub(crate) mod upkeep;
+pub(crate) mod watch;

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::dialer::Dialer;
@@ -14,7 +16,7 @@ use crate::engine::reporter::{GenerationEnd, Reporter};
 use crate::engine::{Backend, Failure, Survey};
 use crate::error::{Error, ErrorKind};
 use crate::id::{Generation, InstanceId};
-use crate::time::Instant;
+use crate::time::{self, Instant};
 use crate::topology::Topology;
 use crate::topology::apply::Effect;
 use crate::topology::cadence::Target;
@@ -26,6 +28,8 @@ use crate::topology::observation::{Fault, Report};
 pub(crate) struct Roster<E: Backend> {
     dialer: Dialer,
     news: News,
+    /// Woken when an instance begins to owe an answer.
+    begun: Arc<Notify>,
     stations: RwLock<Stations<E>>,
     /// The pools of the handles.
     followers: Mutex<Vec<Weak<PoolSet<E>>>>,
@@ -45,6 +49,7 @@ impl<E: Backend> Roster<E> {
         Self {
             dialer,
             news,
+            begun: Arc::new(Notify::new()),
             stations: RwLock::new(Stations {
                 present: BTreeMap::new(),
                 unreachable: BTreeSet::new(),
@@ -86,6 +91,52 @@ impl<E: Backend> Roster<E> {
 
     pub(super) fn station(&self, id: &InstanceId) -> Option<Arc<Station<E>>> {
         self.read().present.get(id).cloned()
+    }
+
+    /// The instances that owe answers.
+    pub(super) fn owing(&self) -> Vec<Arc<Station<E>>> {
+        let stations = self.read();
+        let owing = stations.present.values();
+        owing
+            .filter(|station| station.pulse().is_awaited())
+            .cloned()
+            .collect()
+    }
+
+    /// The instances whose standing connection nobody has used for so long.
+    pub(super) fn idle_for(&self, period: Duration) -> Vec<Arc<Station<E>>> {
+        let stations = self.read();
+        let idle = stations.present.values();
+        idle.filter(|station| station.is_idle_for(period))
+            .cloned()
+            .collect()
+    }
+
+    /// Waits until an instance begins to owe an answer. Cancel-safe.
+    pub(super) async fn answers_awaited(&self) {
+        self.begun.notified().await;
+    }
+
+    /// Asks an instance for a sign of life on a new connection, which is kept if it leads there.
+    pub(super) async fn call_on(&self, station: &Station<E>) -> Result<(), Failure> {
+        let begun_at = time::now();
+        let deadline = begun_at + self.dialer.config().timing.connect_timeout;
+        let (generation, end, reporter) = station.reporter();
+        let mut client = self
+            .dialer
+            .dial::<E>(station.place(), reporter, deadline)
+            .await?;
+        match ask::<E>(&mut client, deadline).await {
+            Ok(survey) => {
+                station.let_in_after(begun_at);
+                keep_if_it_leads_there(station, client, (generation, end), &survey);
+                Ok(())
+            }
+            Err(failure) => {
+                E::kill(client);
+                Err(failure)
+            }
+        }
     }
 
     fn present(&self) -> BTreeMap<InstanceId, Arc<Station<E>>> {
@@ -130,6 +181,7 @@ impl<E: Backend> Roster<E> {
                 instance.generation(),
                 self.dialer.clone(),
                 self.news.clone(),
+                Arc::clone(&self.begun),
                 self.closed.clone(),
             );
             match made {
@@ -179,8 +231,10 @@ impl<E: Backend> Roster<E> {
         let (generation, end, reporter) = station.reporter();
         let mut kept_was_gone = false;
         if let Some((mut client, end)) = station.take() {
+            let asked_at = time::now();
             match ask::<E>(&mut client, deadline).await {
                 Ok(survey) => {
+                    station.answered_after(asked_at);
                     keep_if_it_leads_there(station, client, (generation, end), &survey);
                     return Ok((survey, false));
                 }
@@ -194,9 +248,11 @@ impl<E: Backend> Roster<E> {
             }
         }
         let place = station.place();
+        let begun_at = time::now();
         let mut client = self.dialer.dial::<E>(place, reporter, deadline).await?;
         match ask::<E>(&mut client, deadline).await {
             Ok(survey) => {
+                station.let_in_after(begun_at);
                 keep_if_it_leads_there(station, client, (generation, end), &survey);
                 Ok((survey, kept_was_gone))
             }

@@ -1,18 +1,23 @@
 //! One instance as the monitor knows it: its place, the generation of its connections, and the
 //! connection that the monitor keeps to it. The pools of all handles share it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::dialer::Dialer;
 use crate::config::HostPort;
+use crate::engine::pulse::Pulse;
 use crate::engine::reporter::{GenerationEnd, Reporter};
 use crate::engine::{Backend, Condition};
 use crate::error::Result;
 use crate::id::{Generation, InstanceId};
 use crate::time::{self, Instant};
 use crate::topology::monitor::News;
+use crate::topology::observation::{Fault, Observation};
+use crate::topology::silence::Usual;
 
 /// One instance, as the monitor reaches it.
 pub(crate) struct Station<E: Backend> {
@@ -20,6 +25,7 @@ pub(crate) struct Station<E: Backend> {
     place: HostPort,
     dialer: Dialer,
     news: News,
+    pulse: Arc<Pulse>,
     life: Mutex<Life<E>>,
     /// The monitor has ended: nothing is kept any more.
     closed: CancellationToken,
@@ -33,6 +39,7 @@ struct Life<E: Backend> {
     standing: Option<Standing<E>>,
     /// No pool has opened a connection in this generation yet.
     unused: bool,
+    usual: Usual,
 }
 
 struct Standing<E: Backend> {
@@ -50,6 +57,7 @@ impl<E: Backend> Station<E> {
         generation: Generation,
         dialer: Dialer,
         news: News,
+        begun: Arc<Notify>,
         closed: CancellationToken,
     ) -> Result<Self> {
         Ok(Self {
@@ -57,11 +65,13 @@ impl<E: Backend> Station<E> {
             id,
             dialer,
             news,
+            pulse: Arc::new(Pulse::new(begun)),
             life: Mutex::new(Life {
                 generation,
                 end: GenerationEnd::default(),
                 standing: None,
                 unused: true,
+                usual: Usual::default(),
             }),
             closed,
         })
@@ -81,6 +91,26 @@ impl<E: Backend> Station<E> {
 
     pub(super) fn news(&self) -> &News {
         &self.news
+    }
+
+    pub(super) fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
+    }
+
+    pub(super) fn usual(&self) -> Usual {
+        self.life().usual
+    }
+
+    /// The instance answered a trivial question that was asked then.
+    pub(super) fn answered_after(&self, asked_at: Instant) {
+        let took = time::now().saturating_duration_since(asked_at);
+        self.life().usual.round_trip.measured(took);
+    }
+
+    /// The instance let us in and answered, by a connection begun then.
+    pub(super) fn let_in_after(&self, begun_at: Instant) {
+        let took = time::now().saturating_duration_since(begun_at);
+        self.life().usual.login.measured(took);
     }
 
     pub(super) fn generation(&self) -> Generation {
@@ -115,8 +145,31 @@ impl<E: Backend> Station<E> {
             life.generation,
             self.news.clone(),
             end.clone(),
+            Arc::clone(&self.pulse),
         );
         (life.generation, end, reporter)
+    }
+
+    /// Tells the monitor of an error that says something about the instance.
+    pub(super) fn trouble(&self, generation: Generation, fault: Fault) {
+        self.news.send(Observation::Trouble {
+            instance: self.id.clone(),
+            generation,
+            fault,
+        });
+    }
+
+    pub(super) fn probe_timeout(&self) -> Duration {
+        self.dialer.config().timing.probe_timeout
+    }
+
+    /// Whether there is a standing connection that nobody has used for so long.
+    pub(super) fn is_idle_for(&self, period: Duration) -> bool {
+        let now = time::now();
+        self.life()
+            .standing
+            .as_ref()
+            .is_some_and(|standing| now.saturating_duration_since(standing.used_at) >= period)
     }
 
     /// The standing connection, for a probe. It is put back by [`keep`](Self::keep).
@@ -165,6 +218,10 @@ impl<E: Backend> Station<E> {
                 && now.saturating_duration_since(standing.used_at) <= fresh
         };
         let standing = life.standing.take_if(sound)?;
+        drop(life);
+        self.news.send(Observation::TakenOver {
+            instance: self.id.clone(),
+        });
         Some((standing.client, standing.end))
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::dialer::Dialer;
 use super::roster::Roster;
 use super::set::PoolSet;
+use super::upkeep;
 use crate::config::{Config, PoolLimits};
 use crate::engine::reporter::Reporter;
 use crate::engine::{Backend, Condition, Dial, Failure, Survey};
@@ -54,8 +55,11 @@ impl Backend for OneServer {
         })
     }
 
-    async fn ping(_: &mut Client) -> Result<(), Failure> {
-        Ok(())
+    async fn ping(client: &mut Client) -> Result<(), Failure> {
+        if Self::condition(client) == Condition::Clean {
+            return Ok(());
+        }
+        Err(Failure::timed_out("it is broken"))
     }
 
     fn condition(client: &Client) -> Condition {
@@ -80,7 +84,7 @@ impl Backend for OneServer {
 }
 
 struct Bench {
-    roster: Roster<OneServer>,
+    roster: Arc<Roster<OneServer>>,
     pools: Arc<PoolSet<OneServer>>,
     _tasks: TaskSet,
 }
@@ -94,7 +98,7 @@ impl Bench {
         let dialer = Dialer::new(Arc::clone(&config), tasks.spawner()).unwrap();
         let cadence = Cadence::new(1, config.timing.probe_interval, Rng::from_entropy());
         let (_monitor, news, _published) = Monitor::new(cadence, EventSender::new());
-        let roster = Roster::new(dialer.clone(), news);
+        let roster = Arc::new(Roster::new(dialer.clone(), news));
         let pools = Arc::new(PoolSet::new(dialer));
         roster.attach(&pools);
         roster.carry_out(&topology(&["8", "9"]), &[]);
@@ -245,4 +249,19 @@ async fn all_idle_connections_of_a_pool_and_no_more_are_taken_at_once() {
     held.pop();
     let again = bench.pools.checkout_at_once(&nine, deadline).await.unwrap();
     assert!(again.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_monitors_idle_connections_are_kept_alive_and_broken_ones_found() {
+    let bench = Bench::new();
+    bench.probe("9").await;
+    let upkeep = upkeep::run(Arc::clone(&bench.roster), Rng::seeded(1));
+    tokio::pin!(upkeep);
+    let minute = Duration::from_secs(60);
+    let _ = tokio::time::timeout(minute, &mut upkeep).await;
+    let client = bench.standing("9").expect("it answers");
+    client.is_broken.store(true, Ordering::Relaxed);
+    bench.keep_standing("9", client);
+    let _ = tokio::time::timeout(minute, &mut upkeep).await;
+    assert!(bench.standing("9").is_none(), "it does not answer");
 }

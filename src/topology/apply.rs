@@ -92,6 +92,12 @@ pub(crate) fn apply(current: &Topology, news: &Observation, now: Instant) -> Ste
                 change.trouble(instance, *fault);
             }
         }
+        // So that there is another one before it is needed.
+        Observation::TakenOver { instance } => {
+            if change.next.instance(instance).is_some() {
+                change.effects.push(Effect::Ask(instance.clone()));
+            }
+        }
         Observation::Tick => {}
     }
     change.forget_the_gone();
@@ -258,6 +264,7 @@ impl Change {
             Fault::Crashed
             | Fault::Lost
             | Fault::Refused
+            | Fault::Silent
             | Fault::Starting
             | Fault::Terminated
             | Fault::Unresolved => self.goes_down(id, fault),
@@ -280,7 +287,7 @@ impl Change {
             | Fault::TimedOut => {
                 self.suspect(id, fault);
             }
-            Fault::Refused => self.goes_down(id, fault),
+            Fault::Refused | Fault::Silent => self.goes_down(id, fault),
             Fault::Full | Fault::LoginRefused | Fault::Other | Fault::Unresolved => {}
         }
     }

@@ -3,9 +3,14 @@
 //! | state | who is asked | how often |
 //! |---|---|---|
 //! | steady | the writer | every `probe_interval` |
-//! | an instance is not up, or its role is unknown | that instance | as [`ALERT_PHASES`] say, since then |
-//! | no confirmed writer (alert) | every known instance, in parallel | as [`ALERT_PHASES`] say, since the alert began |
-//! | no instance known, or none up | the seeds | as in alert, [`SEED_INTERVAL`] apart once instances are known |
+//! | an instance is not up, or its role is unknown | that instance | *as in an alert* |
+//! | alert: no confirmed writer | every known instance, in parallel | *as in an alert* |
+//! | no instance known, or none up | the seeds | *as in an alert*; [`SEED_INTERVAL`] apart once instances are known |
+//!
+//! *As in an alert*: one that answers is asked as [`QUESTION_PHASES`] say, since the trouble
+//! began; one that does not is tried as [`ATTEMPT_PHASES`] say, since it stopped answering. An
+//! engine that is starting (57P03) after it was not running at all has made progress, so it is
+//! tried as if it had stopped a second ago.
 //!
 //! At most one question to one target is under way at a time. Neither trouble that comes and goes
 //! ([`URGENT_SPACING`]) nor hints ([`HINT_SPACING`]) can make questions to one target a storm.
@@ -13,8 +18,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::observation::Fault;
 use super::snapshot::{Health, Instance, Phase, Role, Topology};
-use crate::config::timing::{ALERT_PHASES, ALERT_PROBES_FIRST_SECOND_MAX};
+use crate::config::timing::{
+    ATTEMPT_PHASES, ATTEMPTS_FIRST_SECOND_MAX, AlertPhase, QUESTION_PHASES,
+};
 use crate::id::InstanceId;
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -24,12 +32,10 @@ const SEED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The least between a question and one for a trouble that has just begun: an instance that
 /// falls in and out of trouble is asked no more often than one that stays in it.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a compile-time constant of two digits"
-)]
-const URGENT_SPACING: Duration =
-    Duration::from_millis(1_000 / ALERT_PROBES_FIRST_SECOND_MAX as u64);
+const URGENT_SPACING: Duration = Duration::from_millis(1_000 / ATTEMPTS_FIRST_SECOND_MAX as u64);
+
+/// What the budget of tries is counted in.
+const FIRST_SECOND: Duration = Duration::from_secs(1);
 
 /// The least between a question and one for a hint: in an alert every other instance's table may
 /// hold the same hint, right or wrong.
@@ -37,6 +43,12 @@ const HINT_SPACING: Duration = Duration::from_millis(50);
 
 /// So that a thousand processes which lost the same writer do not ask in step.
 const JITTER_PERCENT: u32 = 20;
+
+/// How long a target must have been away before a new trouble renews its budget of tries.
+const RENEWAL_AGE: Duration = Duration::from_secs(5);
+
+/// Intervals from this on are promises to the database: they only get longer.
+const PROMISED_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Nor, later, those which confirmed the same new writer at the same moment.
 const STEADY_JITTER_PERCENT: u32 = 10;
@@ -70,6 +82,25 @@ struct Entry {
     hinted_at: Option<Instant>,
     last_begun: Option<Instant>,
     under_way: bool,
+    /// Set while it does not answer.
+    tries: Option<Tries>,
+}
+
+/// A target that does not answer.
+#[derive(Debug, Clone, Copy)]
+struct Tries {
+    since: Instant,
+    /// How many there were in the first second.
+    first_second: u32,
+    /// It has said that its engine is starting.
+    starting: bool,
+}
+
+/// What came of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reply {
+    Answered,
+    Failed(Fault),
 }
 
 /// Why a target is asked regularly.
@@ -157,24 +188,49 @@ impl Cadence {
     /// A question was answered, or given up: when to ask again.
     ///
     /// `asked_at` is when the question was begun; the interval counts from there.
-    pub(crate) fn done(&mut self, target: &Target, asked_at: Instant, now: Instant) {
+    pub(crate) fn done(&mut self, target: &Target, asked_at: Instant, now: Instant, reply: Reply) {
         let Some(entry) = self.entries.get_mut(target) else {
             return;
         };
         entry.under_way = false;
-        entry.next = asked_at
-            + match (entry.need, target) {
-                // "At most one question per interval" is a promise: it only gets longer.
-                (Need::Nothing | Need::Steady, _) => self.rng.jitter(
-                    self.steady_interval * (100 + STEADY_JITTER_PERCENT) / 100,
-                    STEADY_JITTER_PERCENT - 1,
-                ),
-                (Need::Urgent(_), Target::Seed(_)) if self.instances_known => SEED_INTERVAL,
-                (Need::Urgent(since), _) => {
-                    let interval = alert_interval(now.saturating_duration_since(since));
-                    self.rng.jitter(interval, JITTER_PERCENT)
-                }
-            };
+        entry.note(asked_at, now, reply);
+        let since = match (entry.need, target) {
+            // "At most one question per interval" is a promise: it only gets longer.
+            (Need::Nothing | Need::Steady, _) => {
+                entry.next = asked_at
+                    + self.rng.jitter(
+                        self.steady_interval * (100 + STEADY_JITTER_PERCENT) / 100,
+                        STEADY_JITTER_PERCENT - 1,
+                    );
+                return;
+            }
+            (Need::Urgent(_), Target::Seed(_)) if self.instances_known => {
+                entry.next = asked_at + SEED_INTERVAL;
+                return;
+            }
+            (Need::Urgent(since), _) => since,
+        };
+        let interval = match entry.tries {
+            Some(tries) => interval(&ATTEMPT_PHASES, now.saturating_duration_since(tries.since)),
+            None => interval(&QUESTION_PHASES, now.saturating_duration_since(since)),
+        };
+        let interval = if interval >= PROMISED_INTERVAL {
+            self.rng.jitter(interval * 11 / 10, JITTER_PERCENT / 2 - 1)
+        } else {
+            self.rng.jitter(interval, JITTER_PERCENT)
+        };
+        // Counted from when it was due, as timers are late by up to a millisecond.
+        let begun = if interval >= PROMISED_INTERVAL {
+            asked_at
+        } else {
+            entry.next.min(asked_at)
+        };
+        entry.next = (begun + interval).max(now);
+        if let Some(tries) = entry.tries
+            && tries.first_second >= ATTEMPTS_FIRST_SECOND_MAX
+        {
+            entry.next = entry.next.max(tries.since + FIRST_SECOND);
+        }
     }
 
     /// When the next question is due; `None` while all are under way or there is nobody to ask.
@@ -189,6 +245,7 @@ impl Cadence {
             hinted_at: None,
             last_begun: None,
             under_way: false,
+            tries: None,
         })
     }
 
@@ -203,6 +260,13 @@ impl Cadence {
         match (was, need) {
             (_, Need::Urgent(_)) if is_last_resort => entry.next = now + SEED_INTERVAL,
             (_, Need::Urgent(_)) => {
+                // A new trouble is reason enough to try again those that have long been away.
+                if let Some(tries) = &mut entry.tries
+                    && now.saturating_duration_since(tries.since) > RENEWAL_AGE
+                {
+                    tries.since = now;
+                    tries.first_second = 0;
+                }
                 let earliest = entry.last_begun.map(|begun| begun + URGENT_SPACING);
                 entry.next = earliest.map_or(now, |earliest| earliest.max(now));
             }
@@ -217,12 +281,36 @@ impl Cadence {
 }
 
 impl Entry {
+    /// Counts the tries of a target that does not answer.
+    fn note(&mut self, asked_at: Instant, now: Instant, reply: Reply) {
+        let Reply::Failed(fault) = reply else {
+            self.tries = None;
+            return;
+        };
+        let tries = self.tries.get_or_insert(Tries {
+            since: asked_at,
+            first_second: 0,
+            starting: false,
+        });
+        let starting = fault == Fault::Starting;
+        if starting && !tries.starting && tries.first_second > 0 {
+            let earliest = now.checked_sub(FIRST_SECOND).unwrap_or(now);
+            tries.since = tries.since.max(earliest);
+        }
+        tries.starting |= starting;
+        if now.saturating_duration_since(tries.since) < FIRST_SECOND {
+            tries.first_second += 1;
+        }
+    }
+
     fn due_at(&self) -> Option<Instant> {
         if self.under_way {
             return None;
         }
         let regular = (self.need != Need::Nothing).then_some(self.next);
-        let hinted = self.hinted_at.map(|hinted_at| {
+        // One that does not answer is tried as often as it may be, hint or no hint.
+        let answers = self.need == Need::Nothing || self.tries.is_none();
+        let hinted = self.hinted_at.filter(|_| answers).map(|hinted_at| {
             let earliest = self.last_begun.map(|begun| begun + HINT_SPACING);
             earliest.map_or(hinted_at, |earliest| earliest.max(hinted_at))
         });
@@ -242,9 +330,9 @@ fn is_unsettled(instance: &Instance) -> bool {
     }
 }
 
-/// How far apart two questions to one instance are, `age` after the trouble began.
-fn alert_interval(age: Duration) -> Duration {
-    let phase = ALERT_PHASES
+/// How far apart two questions are, `age` after the first phase began.
+fn interval(phases: &[AlertPhase], age: Duration) -> Duration {
+    let phase = phases
         .iter()
         .find(|phase| phase.until.is_none_or(|until| age < until));
     phase.map_or(SEED_INTERVAL, |phase| phase.interval)

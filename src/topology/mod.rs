@@ -20,6 +20,7 @@ pub(crate) mod monitor;
 pub(crate) mod observation;
 #[cfg(test)]
 mod properties;
+pub(crate) mod silence;
 pub(crate) mod snapshot;
 mod table;
 

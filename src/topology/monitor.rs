@@ -11,7 +11,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, watch};
 
 use super::apply::{Effect, Step, apply};
-use super::cadence::{Cadence, Target};
+use super::cadence::{Cadence, Reply, Target};
 use super::observation::{Fault, Observation, Report};
 use super::snapshot::Topology;
 use crate::error::ErrorKind;
@@ -134,7 +134,7 @@ impl Monitor {
                     self.take_in(&*prober, &observation);
                 }
                 Some((target, asked_at, answer)) = probes.next(), if !probes.is_empty() => {
-                    self.cadence.done(&target, asked_at, time::now());
+                    self.cadence.done(&target, asked_at, time::now(), reply(&target, &answer));
                     self.take_in_answer(&*prober, &target, asked_at, answer);
                 }
                 () = time::sleep_until(self.cadence.next_due()) => {
@@ -199,5 +199,16 @@ impl Monitor {
             *published = Arc::new(next);
             news
         });
+    }
+}
+
+/// Whether the target that was asked answered: not so where its name led to another instance.
+fn reply(target: &Target, answer: &Result<Report, ProbeFailure>) -> Reply {
+    match (answer, target) {
+        (Ok(report), Target::Instance(asked)) if report.identity != *asked => {
+            Reply::Failed(Fault::Other)
+        }
+        (Ok(_), _) => Reply::Answered,
+        (Err(failure), _) => Reply::Failed(failure.fault),
     }
 }

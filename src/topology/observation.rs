@@ -22,6 +22,8 @@ pub(crate) enum Observation {
         generation: Generation,
         fault: Fault,
     },
+    /// A pool has taken over the connection that the monitor kept to an instance.
+    TakenOver { instance: InstanceId },
     /// Time has passed; lets decisions that wait for it be made.
     Tick,
 }
@@ -73,6 +75,8 @@ pub(crate) enum Fault {
     Refused,
     /// The connection was reset or closed without a word.
     Lost,
+    /// It owes answers and sent nothing, on any connection: not even on a new one.
+    Silent,
     /// No answer within the time given.
     TimedOut,
     /// The host name has no address.
@@ -94,6 +98,7 @@ impl Fault {
             Self::ReadOnly
             | Self::Terminated
             | Self::Lost
+            | Self::Silent
             | Self::TimedOut
             | Self::Unresolved
             | Self::Full
@@ -111,6 +116,7 @@ impl Fault {
             Self::Starting => "it is starting or stopping",
             Self::Refused => "nothing listens on its port",
             Self::Lost => "a connection was lost",
+            Self::Silent => "it fell silent: it owed answers and gave none, nor let anybody in",
             Self::TimedOut => "it did not answer in time",
             Self::Unresolved => "its name has no address",
             Self::Full => "it takes no more connections",

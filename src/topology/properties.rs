@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestRunner};
 
 use super::apply::{Effect, apply};
-use super::cadence::{Cadence, Target};
+use super::cadence::{Cadence, Reply, Target};
 use super::membership::INSTANCES_MAX;
 use super::observation::{Fault, Observation, Report, Row};
 use super::snapshot::{Health, Phase, Role, Topology};
@@ -420,7 +420,11 @@ impl Truth {
             cadence.follow(&topology, now);
             for target in cadence.take_due(now) {
                 let observation = self.answer(&target, now);
-                cadence.done(&target, now, now);
+                let reply = match &observation {
+                    Observation::Report(_) => Reply::Answered,
+                    _ => Reply::Failed(Fault::Other),
+                };
+                cadence.done(&target, now, now, reply);
                 let step = apply(&topology, &observation, now);
                 topology = step.next;
                 for effect in step.effects {

@@ -17,4 +17,5 @@ mod outcomes_mysql;
 mod outcomes_postgres;
 mod routing;
 mod sharing;
+mod silence;
 mod timelines;

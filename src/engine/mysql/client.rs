@@ -5,10 +5,11 @@ use mysql_async::consts::StatusFlags;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error as Native, TxOpts};
 
-use super::phase::{self, Phase};
+use super::phase::{self, Phase, Trace};
 use super::transaction::Transaction;
 use super::watch::{LastWord, Watch};
 use crate::engine::Condition;
+use crate::engine::record::{Met, Record};
 use crate::engine::reporter::Reporter;
 
 /// A `mysql_async` connection that cannot give one call's answer to another.
@@ -43,6 +44,8 @@ pub struct Client {
     pub(super) watch: Watch,
     /// What login left `autocommit` at; the next user is to find it so again.
     autocommit: bool,
+    /// A [`Transaction`] is using it.
+    pub(super) is_lent_to_transaction: bool,
 }
 
 impl Client {
@@ -51,6 +54,7 @@ impl Client {
             native,
             watch: Watch::new(reporter),
             autocommit: true,
+            is_lent_to_transaction: false,
         };
         // The last packet of a login, or of the settings after it, is an OK with the status.
         client.autocommit = client.says(StatusFlags::SERVER_STATUS_AUTOCOMMIT);
@@ -91,7 +95,7 @@ impl Client {
     ///
     /// As any call.
     pub async fn reset(&mut self) -> Result<bool, mysql_async::Error> {
-        let Self { native, watch, .. } = self;
+        let (native, watch) = self.for_session();
         watch.call(Phase::Committing, native.reset()).await
     }
 
@@ -141,9 +145,47 @@ impl Client {
         })
     }
 
-    /// The phase of a statement with this text.
-    pub(super) fn phase_of(&self, text: &[u8]) -> Phase {
-        phase::of_text(self.in_transaction(), text)
+    pub(super) fn record(&self) -> Record {
+        let is_over = self.watch.is_over() || self.native.is_disconnected();
+        Record {
+            // Only rows that are read one by one end without an explanation.
+            failed: self
+                .watch
+                .failure()
+                .or(is_over.then_some(Met::UNEXPLAINED_LOSS)),
+            left_traces: self.watch.left_traces(self.in_transaction()),
+        }
+    }
+
+    /// Prepares for a statement with this text: its phase, and what the call takes.
+    pub(super) fn for_text(&mut self, text: &[u8]) -> (Phase, &mut Conn, &mut Watch) {
+        let in_transaction = self.in_transaction();
+        let trace = phase::trace_of_text(in_transaction, text);
+        self.watch.expect(trace, in_transaction);
+        let phase = phase::of_text(in_transaction, text);
+        (phase, &mut self.native, &mut self.watch)
+    }
+
+    /// Prepares for a call that runs no statement.
+    pub(super) fn for_session(&mut self) -> (&mut Conn, &mut Watch) {
+        let in_transaction = self.in_transaction();
+        self.watch.expect(Trace::Nothing, in_transaction);
+        (&mut self.native, &mut self.watch)
+    }
+
+    /// Prepares for the run of a prepared statement, whose text is not known here.
+    ///
+    /// Within a [`Transaction`] it is taken for one that stays there, as that type demands.
+    pub(super) fn for_prepared(&mut self) -> (Phase, &mut Conn, &mut Watch) {
+        let in_transaction = self.in_transaction();
+        self.watch
+            .expect(Trace::UnlessInTransaction, in_transaction);
+        let phase = if in_transaction && self.is_lent_to_transaction {
+            Phase::InTransaction
+        } else {
+            Phase::Committing
+        };
+        (phase, &mut self.native, &mut self.watch)
     }
 
     /// Closes the socket now, whatever is under way.

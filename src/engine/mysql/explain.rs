@@ -1,11 +1,13 @@
 //! From `mysql_async` errors to ours: what happened, and whether the statement may have run.
 
+use std::error::Error as _;
 use std::io;
 
-use mysql_async::{Error as Native, IoError, ServerError};
+use mysql_async::{DriverError, Error as Native, IoError, ServerError};
 
 use super::faults::fault_of_number;
 use crate::engine::faults::kind_of_answer;
+use crate::engine::record::Met;
 use crate::engine::{Failure, socket};
 use crate::error::{Error, ErrorKind, Outcome, ServerCode};
 use crate::topology::observation::Fault;
@@ -17,12 +19,20 @@ pub(super) fn fault(error: &Native) -> Fault {
         Native::Io(IoError::Io(error)) => socket::fault_of(error),
         Native::Io(IoError::Tls(_)) => Fault::Other,
         Native::Driver(error) => match error {
-            mysql_async::DriverError::ConnectionClosed
-            | mysql_async::DriverError::UnexpectedPacket { .. }
-            | mysql_async::DriverError::PacketOutOfOrder => Fault::Lost,
+            DriverError::ConnectionClosed
+            | DriverError::UnexpectedPacket { .. }
+            | DriverError::PacketOutOfOrder => Fault::Lost,
             _ => Fault::Other,
         },
-        Native::Other(_) | Native::Url(_) => Fault::Other,
+        // The watched calls carry the explanation, and the native error within it.
+        Native::Other(other) => other
+            .downcast_ref::<Error>()
+            .and_then(|explained| explained.source()?.downcast_ref::<Native>())
+            .map_or(Fault::Other, |native| match native {
+                Native::Other(_) => Fault::Other,
+                native => fault(native),
+            }),
+        Native::Url(_) => Fault::Other,
     }
 }
 
@@ -59,6 +69,12 @@ impl From<Native> for Error {
             Native::Io(_) => Error::new(ErrorKind::ConnectionLost, error.to_string())
                 .with_outcome(Outcome::Unknown)
                 .with_source(error),
+            // Found out before anything of the statement was sent.
+            Native::Driver(DriverError::StmtParamsMismatch { .. })
+            | Native::Driver(DriverError::StmtParamsNumberExceedsLimit { .. })
+            | Native::Driver(DriverError::Params(_)) => {
+                Error::new(ErrorKind::Usage, error.to_string()).with_source(error)
+            }
             // A parameter or a row of the wrong type: nothing says whether it was sent.
             Native::Driver(_) => Error::new(ErrorKind::Usage, error.to_string())
                 .with_outcome(Outcome::Unknown)
@@ -68,18 +84,62 @@ impl From<Native> for Error {
     }
 }
 
+/// The way back, for closures whose errors are `mysql_async`'s: nothing is lost by it.
+impl From<Error> for Native {
+    fn from(error: Error) -> Self {
+        Self::Other(Box::new(error))
+    }
+}
+
 /// ER_ERROR_DURING_COMMIT: how far the COMMIT came, the answer does not say.
 const ERROR_DURING_COMMIT: u16 = 1180;
 
 fn of_server(answer: ServerError) -> Error {
     let (kind, advice) = kind_of_answer(fault_of_number(answer.code, &answer.state));
-    // 1053: the server was going down; at which point of the statement it does not say.
-    let outcome = match kind {
-        ErrorKind::ConnectionLost => Outcome::Unknown,
-        _ if answer.code == ERROR_DURING_COMMIT => Outcome::Unknown,
-        _ => Outcome::Rejected,
-    };
+    let outcome = outcome_of_answer(kind, answer.code);
     answered(kind, format!("{}{advice}", answer.message), answer).with_outcome(outcome)
+}
+
+fn outcome_of_answer(kind: ErrorKind, number: u16) -> Outcome {
+    // 1053: the server was going down; at which point of the statement it does not say.
+    match kind {
+        ErrorKind::ConnectionLost => Outcome::Unknown,
+        _ if number == ERROR_DURING_COMMIT => Outcome::Unknown,
+        _ => Outcome::Rejected,
+    }
+}
+
+/// The server answered in the midst of a transaction: without its COMMIT nothing of it stays.
+pub(super) fn refused(answer: ServerError) -> Error {
+    of_server(answer).with_outcome(Outcome::Rejected)
+}
+
+/// An error as it decides about another attempt.
+pub(super) fn met(error: &Native) -> Met {
+    match error {
+        Native::Server(answer) => {
+            let (kind, _) = kind_of_answer(fault_of_number(answer.code, &answer.state));
+            Met {
+                kind,
+                outcome: outcome_of_answer(kind, answer.code),
+                code: Some(ServerCode::MySql(answer.code)),
+            }
+        }
+        Native::Other(other) => match other.downcast_ref::<Error>() {
+            Some(explained) => Met::from(explained),
+            None => Met {
+                kind: ErrorKind::Usage,
+                outcome: Outcome::Unknown,
+                code: None,
+            },
+        },
+        Native::Io(_) => Met::UNEXPLAINED_LOSS,
+        Native::Driver(_) | Native::Url(_) => Met {
+            kind: ErrorKind::Usage,
+            outcome: Outcome::Unknown,
+            code: None,
+        },
+    }
 }
 
 /// The server refused one part of a call; those before it may be committed.

@@ -27,9 +27,12 @@ pub use client::Client;
 pub(crate) use queryable::forward_queryable;
 pub use transaction::Transaction;
 
+use mysql_async::TxOpts;
 use mysql_async::prelude::Queryable;
 
+use super::record::Record;
 use super::{Backend, Condition, Dial, Engine, Failure, Survey};
+use crate::error::Error;
 use crate::id::{EngineKind, Generation, InstanceId};
 
 /// The engine of Aurora MySQL.
@@ -42,6 +45,25 @@ impl Backend for MySql {
     const KIND: EngineKind = EngineKind::MySql;
 
     type Client = Client;
+
+    type Transaction<'a> = Transaction<'a>;
+
+    async fn begin(client: &mut Client) -> Result<Transaction<'_>, Error> {
+        let begun = client.start_transaction(TxOpts::default()).await;
+        begun.map_err(Error::from)
+    }
+
+    async fn commit(transaction: Self::Transaction<'_>) -> Result<(), Error> {
+        transaction.commit().await.map_err(Error::from)
+    }
+
+    fn begin_record(client: &mut Client) {
+        client.watch.begin_record();
+    }
+
+    fn record(client: &Client) -> Record {
+        client.record()
+    }
 
     async fn connect(dial: Dial) -> Result<Client, Failure> {
         connect::connect(dial).await

@@ -15,8 +15,8 @@ use super::transaction::Transaction;
 
 impl Queryable for Client {
     fn ping(&mut self) -> BoxFuture<'_, Result<(), Native>> {
-        let Self { native, watch, .. } = self;
-        watch.call(Phase::Committing, native.ping()).boxed()
+        let (native, watch) = self.for_session();
+        watch.call(Phase::Preparing, native.ping()).boxed()
     }
 
     fn query_iter<'a, Q>(
@@ -26,8 +26,7 @@ impl Queryable for Client {
     where
         Q: AsQuery + 'a,
     {
-        let phase = self.phase_of(&query.as_query());
-        let Self { native, watch, .. } = self;
+        let (phase, native, watch) = self.for_text(&query.as_query());
         async move {
             let rows = watch.call(phase, native.query_iter(query)).await;
             watch.leave_rows();
@@ -41,10 +40,10 @@ impl Queryable for Client {
         Q: AsQuery + 'a,
     {
         let status = self.status();
-        let Self { native, watch, .. } = self;
+        let (native, watch) = self.for_session();
         async move {
             let call = native.prep(query);
-            let statement = watch.call(Phase::InTransaction, call).await?;
+            let statement = watch.call(Phase::Preparing, call).await?;
             watch.keep(status);
             Ok(statement)
         }
@@ -53,10 +52,10 @@ impl Queryable for Client {
 
     fn close(&mut self, statement: Statement) -> BoxFuture<'_, Result<(), Native>> {
         let status = self.status();
-        let Self { native, watch, .. } = self;
+        let (native, watch) = self.for_session();
         async move {
             let call = native.close(statement);
-            watch.call(Phase::InTransaction, call).await?;
+            watch.call(Phase::Preparing, call).await?;
             watch.keep(status);
             Ok(())
         }
@@ -73,10 +72,10 @@ impl Queryable for Client {
         P: Into<Params>,
     {
         let params = params.into();
-        let Self { native, watch, .. } = self;
         async move {
+            let (phase, native, watch) = self.for_prepared();
             let call = native.exec_iter(statement, params);
-            let rows = watch.call(Phase::Committing, call).await;
+            let rows = watch.call(phase, call).await;
             watch.leave_rows();
             rows
         }
@@ -88,8 +87,7 @@ impl Queryable for Client {
         Q: AsQuery + 'a,
         T: FromRow + Send + 'static,
     {
-        let phase = self.phase_of(&query.as_query());
-        let Self { native, watch, .. } = self;
+        let (phase, native, watch) = self.for_text(&query.as_query());
         watch.call(phase, native.query(query)).boxed()
     }
 
@@ -98,8 +96,7 @@ impl Queryable for Client {
         Q: AsQuery + 'a,
         T: FromRow + Send + 'static,
     {
-        let phase = self.phase_of(&query.as_query());
-        let Self { native, watch, .. } = self;
+        let (phase, native, watch) = self.for_text(&query.as_query());
         watch.call(phase, native.query_first(query)).boxed()
     }
 
@@ -115,8 +112,7 @@ impl Queryable for Client {
         F: FnMut(U, T) -> U + Send + 'a,
         U: Send + 'a,
     {
-        let phase = self.phase_of(&query.as_query());
-        let Self { native, watch, .. } = self;
+        let (phase, native, watch) = self.for_text(&query.as_query());
         watch.call(phase, native.query_fold(query, init, f)).boxed()
     }
 
@@ -124,8 +120,7 @@ impl Queryable for Client {
     where
         Q: AsQuery + 'a,
     {
-        let phase = self.phase_of(&query.as_query());
-        let Self { native, watch, .. } = self;
+        let (phase, native, watch) = self.for_text(&query.as_query());
         watch.call(phase, native.query_drop(query)).boxed()
     }
 
@@ -140,13 +135,13 @@ impl Queryable for Client {
         I::IntoIter: Send,
         P: Into<Params> + Send,
     {
-        let status = self.status();
-        let Self { native, watch, .. } = self;
         async move {
+            let status = self.status();
+            let (phase, native, watch) = self.for_prepared();
             let mut rows = 0_usize;
             let params = params.into_iter().inspect(|_| rows += 1);
             let call = native.exec_batch(statement, params);
-            let answer = watch.call(Phase::Committing, call).await;
+            let answer = watch.call(phase, call).await;
             match answer {
                 Ok(()) => {
                     if rows == 0 {
@@ -172,10 +167,8 @@ impl Queryable for Client {
         P: Into<Params> + Send + 'b,
         T: FromRow + Send + 'static,
     {
-        let Self { native, watch, .. } = self;
-        watch
-            .call(Phase::Committing, native.exec(statement, params))
-            .boxed()
+        let (phase, native, watch) = self.for_prepared();
+        watch.call(phase, native.exec(statement, params)).boxed()
     }
 
     fn exec_first<'a: 'b, 'b, T, S, P>(
@@ -188,9 +181,9 @@ impl Queryable for Client {
         P: Into<Params> + Send + 'b,
         T: FromRow + Send + 'static,
     {
-        let Self { native, watch, .. } = self;
+        let (phase, native, watch) = self.for_prepared();
         watch
-            .call(Phase::Committing, native.exec_first(statement, params))
+            .call(phase, native.exec_first(statement, params))
             .boxed()
     }
 
@@ -208,12 +201,9 @@ impl Queryable for Client {
         F: FnMut(U, T) -> U + Send + 'a,
         U: Send + 'a,
     {
-        let Self { native, watch, .. } = self;
+        let (phase, native, watch) = self.for_prepared();
         watch
-            .call(
-                Phase::Committing,
-                native.exec_fold(statement, params, init, f),
-            )
+            .call(phase, native.exec_fold(statement, params, init, f))
             .boxed()
     }
 
@@ -226,9 +216,9 @@ impl Queryable for Client {
         S: StatementLike + 'b,
         P: Into<Params> + Send + 'b,
     {
-        let Self { native, watch, .. } = self;
+        let (phase, native, watch) = self.for_prepared();
         watch
-            .call(Phase::Committing, native.exec_drop(statement, params))
+            .call(phase, native.exec_drop(statement, params))
             .boxed()
     }
 }

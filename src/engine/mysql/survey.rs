@@ -6,7 +6,7 @@ use mysql_async::{FromRowError, Row as NativeRow};
 use super::phase::Phase;
 use super::{Client, explain};
 use crate::engine::{Failure, Survey};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, ServerCode};
 use crate::id::InstanceId;
 use crate::topology::observation::{Fault, Row};
 
@@ -38,12 +38,12 @@ pub(super) async fn survey(client: &mut Client) -> Result<Survey, Failure> {
         .call(Phase::InTransaction, asked)
         .await
         .map_err(|error| {
-            let not_aurora = matches!(
-                &error,
-                mysql_async::Error::Server(answer) if NOT_AURORA.contains(&answer.code)
-            );
             let mut failure = explain::failure(error);
-            if not_aurora {
+            let code = failure.error.code();
+            if NOT_AURORA
+                .iter()
+                .any(|number| code == Some(ServerCode::MySql(*number)))
+            {
                 failure.error = Error::new(
                     ErrorKind::NotAurora,
                     "the server has no @@aurora_server_id or replica_host_status: it is not an \

@@ -9,6 +9,11 @@ use super::client::Client;
 /// [`rollback`](Self::rollback).
 ///
 /// Dropped without either it is rolled back before anybody else gets the connection.
+///
+/// When the connection is lost in a call other than `commit`, the outcome is
+/// [`Rejected`](crate::Outcome::Rejected): nothing of the transaction stays. End it by these methods
+/// and not by SQL, and send what commits by itself (`CREATE TABLE` and the like: MySQL manual,
+/// section 15.3.3) as text and not by `exec`: in a prepared statement the outcomes could not see it.
 pub struct Transaction<'a> {
     client: &'a mut Client,
 }
@@ -30,6 +35,7 @@ impl<'a> Transaction<'a> {
         }
         let statement = format!("START TRANSACTION {}", modes.join(", "));
         client.query_drop(statement).await?;
+        client.is_lent_to_transaction = true;
         Ok(Self { client })
     }
 
@@ -55,6 +61,12 @@ impl<'a> Transaction<'a> {
     /// The loss of the connection; the transaction is rolled back all the same.
     pub async fn rollback(self) -> Result<(), mysql_async::Error> {
         self.client.query_drop("ROLLBACK").await
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        self.client.is_lent_to_transaction = false;
     }
 }
 

@@ -4,8 +4,9 @@ use mysql_async::Error as Native;
 use mysql_async::consts::StatusFlags;
 
 use super::explain;
-use super::phase::Phase;
+use super::phase::{Phase, Trace};
 use crate::engine::faults::condemns;
+use crate::engine::record::Met;
 use crate::engine::reporter::Reporter;
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::topology::observation::Fault;
@@ -18,6 +19,12 @@ pub(super) struct Watch {
     /// It met an error that says it must not be used again.
     condemned: bool,
     last_word: LastWord,
+    /// How the last call failed, if it did.
+    failed: Option<Met>,
+    /// What the last call may have left behind, which the state after it tells.
+    last: Trace,
+    /// Something may have been left behind before it.
+    left_traces: bool,
 }
 
 /// Where the server's last word on the session's state is found.
@@ -40,7 +47,39 @@ impl Watch {
             in_flight: false,
             condemned: false,
             last_word: LastWord::Native,
+            failed: None,
+            last: Trace::Nothing,
+            left_traces: false,
         }
+    }
+
+    /// Forgets what was done on the connection so far.
+    pub(super) fn begin_record(&mut self) {
+        self.failed = None;
+        self.last = Trace::Nothing;
+        self.left_traces = false;
+    }
+
+    pub(super) fn failure(&self) -> Option<Met> {
+        self.failed
+    }
+
+    /// Whether something may have been left behind, given the server's last word on whether a
+    /// transaction is open.
+    pub(super) fn left_traces(&self, in_transaction: bool) -> bool {
+        let by_last = match self.last {
+            Trace::Nothing => false,
+            Trace::UnlessInTransaction => !in_transaction,
+            Trace::Something => true,
+        };
+        // What became of a call that was dropped half-way is not known.
+        self.left_traces || by_last || self.in_flight
+    }
+
+    /// A call that may leave this behind is to be made.
+    pub(super) fn expect(&mut self, trace: Trace, in_transaction: bool) {
+        self.left_traces = self.left_traces(in_transaction);
+        self.last = trace;
     }
 
     /// Whether no further call would be let through.
@@ -61,6 +100,7 @@ impl Watch {
     ) -> Result<T, Native> {
         self.refuse_if_over()?;
         self.in_flight = true;
+        let _awaited = self.reporter.pulse().awaiting();
         let end = self.reporter.generation_end().clone();
         let answer = tokio::select! {
             biased;
@@ -68,15 +108,25 @@ impl Watch {
                 self.condemned = true;
                 Err(explain::ended(end.cause().unwrap_or("its instance changed")))
             }
-            answer = call => answer,
+            answer = call => {
+                self.reporter.pulse().beat();
+                answer
+            }
         };
         self.in_flight = false;
         match answer {
             Ok(value) => {
                 self.last_word = LastWord::Native;
+                self.failed = None;
                 Ok(value)
             }
-            Err(error) => Err(self.note(phase, error)),
+            Err(error) => {
+                let error = self.note(phase, error);
+                self.failed = Some(explain::met(&error));
+                // A refusal leaves nothing behind, and for the rest the outcome speaks.
+                self.last = Trace::Nothing;
+                Err(error)
+            }
         }
     }
 
@@ -96,14 +146,17 @@ impl Watch {
     }
 
     /// The error of a call whose earlier parts may have been applied.
-    pub(super) fn explain_parts(&self, error: Native) -> Native {
+    pub(super) fn explain_parts(&mut self, error: Native) -> Native {
         match error {
-            Native::Server(answer) => self.carried(explain::after_parts(answer)),
+            Native::Server(answer) => {
+                self.left_traces = true;
+                self.carried(explain::after_parts(answer))
+            }
             error => error,
         }
     }
 
-    fn refuse_if_over(&self) -> Result<(), Native> {
+    fn refuse_if_over(&mut self) -> Result<(), Native> {
         let cause = if self.in_flight {
             "an earlier call on it was cancelled"
         } else if let Some(cause) = self.reporter.generation_end().cause() {
@@ -117,6 +170,7 @@ impl Watch {
             ErrorKind::ConnectionLost,
             format!("the connection is over ({cause}) and nothing was sent: take a new one"),
         );
+        self.failed = Some(Met::from(&error));
         Err(self.carried(error))
     }
 
@@ -132,9 +186,12 @@ impl Watch {
             self.condemned = true;
         }
         if !lost {
-            return match phase {
-                Phase::Script => self.explain_parts(error),
-                Phase::Committing | Phase::InTransaction => error,
+            return match (phase, error) {
+                (Phase::Script, error) => self.explain_parts(error),
+                (Phase::InTransaction | Phase::Preparing, Native::Server(answer)) => {
+                    self.carried(explain::refused(answer))
+                }
+                (_, error) => error,
             };
         }
         let (outcome, fate) = match phase {
@@ -143,6 +200,7 @@ impl Watch {
                 "whether the statement was applied is unknown",
             ),
             Phase::InTransaction => (Outcome::Rejected, "the transaction is rolled back"),
+            Phase::Preparing => (Outcome::NotSent, "the statement was not run"),
         };
         let explained = Error::new(
             ErrorKind::ConnectionLost,

@@ -13,6 +13,7 @@ use tokio_postgres::{
 use super::explain::{self, Phase};
 use super::link::Link;
 use super::transaction::Transaction;
+use crate::engine::record::{Met, Record};
 use crate::engine::{Condition, Failure};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 
@@ -57,6 +58,18 @@ impl Client {
             Condition::Unclean
         } else {
             Condition::Clean
+        }
+    }
+
+    pub(super) fn record(&self) -> Record {
+        let trace = self.link.trace();
+        let failed = trace.failure();
+        let is_over = self.condition() == Condition::Broken;
+        // Only a call on the bare native client ends without an explanation.
+        let unexplained = failed.is_none() && trace.is_unanswered() && !self.link.in_transaction();
+        Record {
+            failed: failed.or(is_over.then_some(Met::UNEXPLAINED_LOSS)),
+            left_traces: trace.is_left() || unexplained,
         }
     }
 
@@ -295,19 +308,46 @@ pub(super) async fn watch<T>(
     call: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T> {
     if link.is_condemned() || link.reporter().generation_end().has_ended() {
-        return Err(already_over(link));
+        let refused = already_over(link);
+        link.trace().failed(Met::from(&refused));
+        return Err(refused);
     }
-    let guard = CondemnIfDropped(link);
+    let sent_before = link.trace().commands_sent();
+    let guard = CondemnIfDropped(link, phase);
     let answer = call.await;
     std::mem::forget(guard);
-    answer.map_err(|error| explain::explain(error, link, phase))
+    match answer {
+        Ok(value) => {
+            link.trace().succeeded();
+            Ok(value)
+        }
+        Err(error) => {
+            // Of a call that only prepared its statement, nothing was run.
+            let phase = match phase {
+                Phase::Committing | Phase::Script
+                    if link.trace().commands_sent() == sent_before =>
+                {
+                    Phase::Preparing
+                }
+                phase => phase,
+            };
+            let explained = explain::explain(error, link, phase);
+            link.trace().failed(Met::from(&explained));
+            Err(explained)
+        }
+    }
 }
 
-struct CondemnIfDropped<'a>(&'a Link);
+struct CondemnIfDropped<'a>(&'a Link, Phase);
 
 impl Drop for CondemnIfDropped<'_> {
     fn drop(&mut self) {
-        self.0.condemn();
+        let Self(link, phase) = self;
+        link.condemn();
+        match phase {
+            Phase::InTransaction | Phase::Preparing => {}
+            Phase::Committing | Phase::Script => link.trace().leave(),
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) enum Phase {
     Committing,
     /// A statement inside an open transaction: without its COMMIT nothing of it stays.
     InTransaction,
+    /// It had only been prepared: nothing of it was run.
+    Preparing,
     /// Several statements, of which some may be committed: any error leaves it unknown.
     Script,
 }
@@ -96,7 +98,7 @@ pub(super) fn outcome_of_answer(code: &str, ends_session: bool, phase: Phase) ->
     // 40003 is statement_completion_unknown; poolers send class 08 without ending the session.
     let unclear = ends_session || code == "40003" || condemns_outcome(fault_of_sqlstate(code));
     match phase {
-        Phase::InTransaction => Outcome::Rejected,
+        Phase::InTransaction | Phase::Preparing => Outcome::Rejected,
         Phase::Script => Outcome::Unknown,
         Phase::Committing if unclear => Outcome::Unknown,
         Phase::Committing => Outcome::Rejected,
@@ -140,7 +142,10 @@ fn of_client(error: &tokio_postgres::Error, link: &Link, phase: Phase) -> Error 
             .source()
             .is_some_and(|source| source.is::<io::Error>());
     if !broke {
-        return Error::new(ErrorKind::Usage, text).with_outcome(Outcome::Unknown);
+        return Error::new(ErrorKind::Usage, text).with_outcome(match phase {
+            Phase::Preparing => Outcome::NotSent,
+            Phase::Committing | Phase::InTransaction | Phase::Script => Outcome::Unknown,
+        });
     }
     let cause = link
         .end()
@@ -151,6 +156,7 @@ fn of_client(error: &tokio_postgres::Error, link: &Link, phase: Phase) -> Error 
             "whether the statement was applied is unknown",
         ),
         Phase::InTransaction => (Outcome::Rejected, "the transaction is rolled back"),
+        Phase::Preparing => (Outcome::NotSent, "the statement was not run"),
     };
     Error::new(
         ErrorKind::ConnectionLost,

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use super::faults::fault_of_sqlstate;
+use super::trace::Trace;
 use crate::engine::faults::condemns;
 use crate::engine::reporter::Reporter;
 use crate::topology::observation::Fault;
@@ -15,6 +16,7 @@ use crate::topology::observation::Fault;
 #[derive(Debug)]
 pub(super) struct Link {
     reporter: Reporter,
+    trace: Trace,
     /// The status byte of the last `ReadyForQuery` (PostgreSQL protocol, section 55.7): `I`, `T`
     /// or `E`.
     status: AtomicU8,
@@ -37,6 +39,7 @@ impl Link {
     pub(super) fn new(reporter: Reporter) -> Self {
         Self {
             reporter,
+            trace: Trace::default(),
             status: AtomicU8::new(b'I'),
             unanswered: AtomicU32::new(0),
             synced_last: AtomicBool::new(false),
@@ -52,16 +55,24 @@ impl Link {
         &self.reporter
     }
 
+    /// What the connection's user may have left behind.
+    pub(super) fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
     /// The server is ready for a query, in this transaction status.
     pub(super) fn ready(&self, status: u8) {
         self.status.store(status, Ordering::Release);
         self.answered();
+        self.trace
+            .ready(self.in_transaction(), !self.awaits_answers());
     }
 
     /// A request that the server answers with a `ReadyForQuery` is on its way.
     pub(super) fn asked(&self, by_sync: bool) {
         self.synced_last.store(by_sync, Ordering::Release);
         self.unanswered.fetch_add(1, Ordering::AcqRel);
+        self.reporter.pulse().begin();
     }
 
     /// The server takes data now. It ignores the `Sync` that came with the command; another one
@@ -74,6 +85,7 @@ impl Link {
 
     /// A command was completed with this tag.
     pub(super) fn completed(&self, tag: &[u8]) {
+        self.trace.completed(tag, self.in_transaction());
         self.rolled_back
             .store(tag.starts_with(b"ROLLBACK"), Ordering::Release);
     }
@@ -89,11 +101,25 @@ impl Link {
     }
 
     fn answered(&self) {
-        let one_less = |count: u32| Some(count.saturating_sub(1));
-        // Never fails: the closure always gives a number.
-        let _ = self
+        let one_less = |count: u32| count.checked_sub(1);
+        let counted = self
             .unanswered
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);
+        // None was awaited after the login's own `ReadyForQuery`.
+        if counted.is_ok() {
+            self.reporter.pulse().end(1);
+        }
+    }
+
+    /// Something has come from the server.
+    pub(super) fn heard(&self) {
+        self.reporter.pulse().beat();
+    }
+
+    /// No answer is awaited any more.
+    fn give_up_answers(&self) {
+        let count = self.unanswered.swap(0, Ordering::AcqRel);
+        self.reporter.pulse().end(count);
     }
 
     pub(super) fn in_transaction(&self) -> bool {
@@ -125,6 +151,7 @@ impl Link {
     /// The connection is over. The first cause stands.
     pub(super) fn ended(&self, cause: String) {
         self.condemn();
+        self.give_up_answers();
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         end.get_or_insert(cause);
     }
@@ -159,5 +186,11 @@ impl Link {
 
     pub(super) async fn abandoned(&self) {
         self.abandoned.cancelled().await;
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.give_up_answers();
     }
 }

@@ -5,6 +5,7 @@
 //! - [`connect`]: sockets, TLS, login, and the task that drives the protocol.
 //! - [`link`]: what is known of one connection's state, shared between those.
 //! - [`tracker`]: reads the server's messages as they pass, for the link.
+//! - [`trace`]: what its statements may have left behind, by the same messages.
 //! - [`faults`]: what a SQLSTATE means.
 //! - [`survey`]: the questions about the cluster.
 
@@ -14,13 +15,16 @@ mod explain;
 pub(crate) mod faults;
 mod link;
 mod survey;
+mod trace;
 mod tracker;
 mod transaction;
 
 pub use client::Client;
 pub use transaction::Transaction;
 
+use super::record::Record;
 use super::{Backend, Condition, Dial, Engine, Failure, Survey};
+use crate::error::Error;
 use crate::id::{EngineKind, Generation, InstanceId};
 
 /// The engine of Aurora PostgreSQL.
@@ -33,6 +37,24 @@ impl Backend for Postgres {
     const KIND: EngineKind = EngineKind::Postgres;
 
     type Client = Client;
+
+    type Transaction<'a> = Transaction<'a>;
+
+    async fn begin(client: &mut Client) -> Result<Transaction<'_>, Error> {
+        client.transaction().await
+    }
+
+    async fn commit(transaction: Self::Transaction<'_>) -> Result<(), Error> {
+        transaction.commit().await
+    }
+
+    fn begin_record(client: &mut Client) {
+        client.link().trace().begin();
+    }
+
+    fn record(client: &Client) -> Record {
+        client.record()
+    }
 
     async fn connect(dial: Dial) -> Result<Client, Failure> {
         connect::connect(dial).await

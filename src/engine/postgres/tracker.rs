@@ -53,7 +53,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tracked<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        self.incoming.feed(&buf.filled()[before..]);
+        let incoming = &mut self.incoming;
+        incoming.messages.0.heard();
+        incoming.feed(&buf.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
@@ -150,7 +152,7 @@ impl Messages for Incoming {
     }
 }
 
-/// To the server: the requests that it answers with a `ReadyForQuery`.
+/// To the server: commands to be run, and the requests that it answers with a `ReadyForQuery`.
 #[derive(Debug)]
 struct Outgoing(Arc<Link>);
 
@@ -162,7 +164,11 @@ impl Messages for Outgoing {
     fn passed(&self, kind: u8, _: &[u8]) {
         match kind {
             b'S' => self.0.asked(true),
-            b'Q' | b'F' => self.0.asked(false),
+            b'Q' | b'F' => {
+                self.0.trace().sends_command();
+                self.0.asked(false);
+            }
+            b'E' => self.0.trace().sends_command(),
             _ => {}
         }
     }

@@ -104,6 +104,7 @@ pub(super) fn condemns(fault: Fault) -> bool {
         | Fault::Starting
         | Fault::Refused
         | Fault::Lost
+        | Fault::Silent
         | Fault::TimedOut => true,
         Fault::Unresolved | Fault::Full | Fault::LoginRefused | Fault::Other => false,
     }

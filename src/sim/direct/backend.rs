@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::record::Record;
 use crate::engine::reporter::Reporter;
 use crate::engine::{Backend, Condition, Dial, Engine, Failure, Survey};
 use crate::error::{Error, ErrorKind, Outcome};
@@ -21,6 +22,7 @@ use super::machine::{Knock, Session};
 use super::names;
 use super::shell::{Commit, Shared};
 use super::traffic::Attempt;
+use super::transaction::Transaction;
 use super::trip::Statement;
 
 /// The engine of a [`DirectCluster`](super::DirectCluster): `Cluster::<Direct>`.
@@ -36,6 +38,25 @@ impl Backend for Direct {
     const KIND: EngineKind = EngineKind::Postgres;
 
     type Client = Client;
+
+    type Transaction<'a> = Transaction<'a>;
+
+    async fn begin(client: &mut Client) -> Result<Transaction<'_>, Error> {
+        client.begin().await?;
+        Ok(Transaction::new(client))
+    }
+
+    async fn commit(transaction: Self::Transaction<'_>) -> Result<(), Error> {
+        transaction.commit().await
+    }
+
+    fn begin_record(client: &mut Client) {
+        client.record = Record::default();
+    }
+
+    fn record(client: &Client) -> Record {
+        client.record()
+    }
 
     // Each look-up is asked anew: a call costs nothing that would have to be remembered.
     fn resolve(
@@ -144,6 +165,7 @@ async fn log_in(
         transaction: None,
         under_way: false,
         is_broken: false,
+        record: Record::default(),
     };
     let micros = u64::try_from(client.shared.now_micros()).unwrap_or_default();
     let gate = Arc::clone(&client.session.gate);

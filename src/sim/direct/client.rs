@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
 
+use crate::engine::record::{Met, Record};
 use crate::engine::reporter::Reporter;
 use crate::engine::{Condition, Failure};
 use crate::error::{Error, ErrorKind, Outcome, Result};
@@ -28,20 +29,21 @@ pub struct Client {
     pub(super) shared: Arc<Shared>,
     pub(super) session: Session,
     pub(super) reporter: Reporter,
-    pub(super) transaction: Option<Transaction>,
+    pub(super) transaction: Option<Pending>,
     /// A call is under way, or was dropped.
     pub(super) under_way: bool,
     pub(super) is_broken: bool,
     pub(super) attempt: Attempt,
     /// Its place among the connections of the instance.
     pub(super) _place: Place,
+    pub(super) record: Record,
     /// Ends the task that watches the connection.
     pub(super) _open: DropGuard,
 }
 
 /// An open transaction.
 #[derive(Debug, Default)]
-pub(super) struct Transaction {
+pub(super) struct Pending {
     keys: Vec<u64>,
     /// A statement in it failed, so that it can only be rolled back.
     has_failed: bool,
@@ -110,7 +112,7 @@ impl Client {
         self.transaction = None;
         let statement = Statement::new("begin", StatementKind::Begin, Outcome::Rejected);
         self.ask(statement, |_, _| Ok(())).await?;
-        self.transaction = Some(Transaction::default());
+        self.transaction = Some(Pending::default());
         Ok(())
     }
 
@@ -157,6 +159,17 @@ impl Client {
         answer.map_err(|failure| failure.error)
     }
 
+    pub(super) fn record(&self) -> Record {
+        let is_over = self.condition() == Condition::Broken;
+        Record {
+            failed: self
+                .record
+                .failed
+                .or(is_over.then_some(Met::UNEXPLAINED_LOSS)),
+            left_traces: self.record.left_traces || self.under_way,
+        }
+    }
+
     pub(super) fn condition(&self) -> Condition {
         let ended = self.session.ending.borrow().is_some()
             || self.session.ending.has_changed().is_err()
@@ -185,10 +198,16 @@ impl Client {
             self.shared.cross();
         }
         self.under_way = true;
+        let awaited = self.reporter.pulse().awaiting();
         let answer = self.round_trip(statement, run).await;
+        drop(awaited);
+        self.reporter.pulse().beat();
         self.under_way = false;
         match answer {
             Ok(answer) => {
+                self.record.failed = None;
+                // What a read finds is forgotten with its answer.
+                self.record.left_traces |= statement.leaves_traces();
                 let instance = &self.session.instance;
                 let what = statement.what;
                 self.shared.note(format_args!("{instance}: {what}: done"));
@@ -213,7 +232,9 @@ impl Client {
         let instance = &self.session.instance;
         self.shared
             .note(format_args!("{instance}: {what}: {upset:?}"));
-        upset.failure(if_lost, instance)
+        let failure = upset.failure(if_lost, instance);
+        self.record.failed = Some(Met::from(&failure.error));
+        failure
     }
 }
 

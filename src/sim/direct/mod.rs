@@ -43,6 +43,7 @@
 //! | `backend` | the driver's engine over it |
 //! | `client`, `trip` | one connection, and its statements' way to the instance and back |
 //! | `answer` | what went wrong with a call |
+//! | `transaction` | a transaction on it |
 //! | `names` | how a host name leads to a cluster |
 //! | `trace` | what happened, line by line |
 //! | `replay` | a future run so that its seed decides everything |
@@ -67,6 +68,7 @@ mod replay;
 mod shell;
 mod trace;
 mod traffic;
+mod transaction;
 mod trip;
 
 #[cfg(test)]
@@ -88,6 +90,7 @@ pub use failover::{FailoverReport, Writes, virtual_failover};
 pub use ledger::DirectWrite;
 pub use replay::replay;
 pub use traffic::{DirectAnswer, DirectConnect};
+pub use transaction::Transaction;
 
 use shell::Shared;
 

@@ -38,6 +38,11 @@ impl Statement {
         }
     }
 
+    /// Whether something stays of it by itself once it was answered.
+    pub(super) fn leaves_traces(&self) -> bool {
+        matches!(self.what, "write" | "commit")
+    }
+
     /// The login, which is no statement.
     pub(super) fn login() -> Self {
         Self {

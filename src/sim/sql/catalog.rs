@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::shape::{self, Constraint};
 use super::types::{self, Generation, Type};
 use crate::sim::volume::LEDGER_TABLE;
 
@@ -88,6 +89,28 @@ pub(super) fn table(connection: &Connection, name: &str) -> rusqlite::Result<Opt
         temporary,
         columns: columns.collect::<rusqlite::Result<_>>()?,
     }))
+}
+
+/// The text of a table's `CREATE TABLE`.
+pub(super) fn text(
+    connection: &Connection,
+    table: &str,
+    temporary: bool,
+) -> rusqlite::Result<String> {
+    let schema = if temporary { "temp" } else { "main" };
+    let sql = format!("SELECT sql FROM {schema}.sqlite_master WHERE type = 'table' AND name = ?1");
+    connection
+        .prepare_cached(&sql)?
+        .query_row([table], |row| row.get(0))
+}
+
+/// The checks and foreign keys of a table.
+pub(super) fn constraints(
+    connection: &Connection,
+    table: &Table,
+) -> rusqlite::Result<Vec<Constraint>> {
+    let text = text(connection, &table.name, table.temporary)?;
+    Ok(shape::constraints(&text))
 }
 
 /// The unique indexes of a table, the primary key's among them.

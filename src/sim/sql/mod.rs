@@ -7,6 +7,7 @@
 //!
 //! Not here: bytes on the wire (`front`), roles and faults (`world`), the file (`volume`).
 
+mod adapt;
 pub(crate) mod array;
 mod catalog;
 mod compile;
@@ -25,6 +26,7 @@ mod pattern;
 mod plan;
 mod relations;
 mod session;
+mod shape;
 mod statement;
 #[cfg(test)]
 mod tests;

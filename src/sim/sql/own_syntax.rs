@@ -12,6 +12,9 @@ pub(super) enum Statement {
     StartWithSnapshot { read_only: Option<bool> },
     /// MySQL: `ALTER SYSTEM CRASH ...`, `ALTER SYSTEM SIMULATE ...`.
     Inject(Injection),
+    /// MySQL: `ALTER TABLE name` with an option that no client can see the effect of, such as
+    /// `ENGINE = InnoDB`.
+    TableOption { table: String },
     /// MySQL: `SHOW VOLUME STATUS`.
     ShowVolumeStatus,
     /// PostgreSQL: `FETCH name`, the next row.
@@ -30,6 +33,7 @@ pub(super) fn parse(engine: EngineKind, words: &[&TokenWithSpan]) -> Option<Stat
     if words.len() > 24 {
         return None;
     }
+    let written: Vec<String> = words.iter().map(|it| it.token.to_string()).collect();
     let words: Vec<String> = words.iter().map(|token| word(&token.token)).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     if engine == EngineKind::MySql
@@ -57,6 +61,19 @@ pub(super) fn parse(engine: EngineKind, words: &[&TokenWithSpan]) -> Option<Stat
             };
             Some(Statement::StartWithSnapshot { read_only })
         }
+        (
+            EngineKind::MySql,
+            [
+                "ALTER",
+                "TABLE",
+                _,
+                "ENGINE" | "COMMENT" | "ROW_FORMAT" | "DEFAULT" | "CHARACTER" | "CHARSET"
+                | "COLLATE" | "CONVERT" | "FORCE" | "DISABLE" | "ENABLE",
+                ..,
+            ],
+        ) => Some(Statement::TableOption {
+            table: written[2].trim_matches('`').to_owned(),
+        }),
         (EngineKind::MySql, ["SHOW", "VOLUME", "STATUS"]) => Some(Statement::ShowVolumeStatus),
         (EngineKind::Postgres, ["FETCH", name]) => Some(Statement::FetchNext(unquoted(name))),
         (EngineKind::Postgres, ["VACUUM", ..]) => Some(Statement::Vacuum),

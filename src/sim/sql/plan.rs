@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::SqlType;
 use super::context::Isolation;
 use super::injection::Injection;
+use super::shape::Edit;
 use super::types::Type;
 use super::value::Column;
 
@@ -145,10 +146,29 @@ pub(super) struct GeneratedColumn {
 /// A change of the schema.
 #[derive(Debug, Default)]
 pub(super) struct Definition {
-    pub(super) statements: Vec<String>,
+    pub(super) steps: Vec<Step>,
     pub(super) forget_counters: Vec<String>,
     /// The tag of `CREATE TABLE ... AS`: `SELECT n`.
     pub(super) tag_is_count: bool,
+}
+
+/// One step of a change of the schema.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// A statement of SQLite.
+    Sql(String),
+    /// Changes of a table that SQLite's `ALTER TABLE` does not know.
+    Reshape {
+        table: String,
+        temporary: bool,
+        edits: Vec<Edit>,
+    },
+}
+
+impl From<String> for Step {
+    fn from(sql: String) -> Self {
+        Self::Sql(sql)
+    }
 }
 
 /// Where a cursor goes.

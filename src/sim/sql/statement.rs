@@ -9,7 +9,7 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::compile::only_query;
 use super::plan::Plan;
-use super::{SqlError, SqlType, nesting, own_syntax};
+use super::{SqlError, SqlType, adapt, nesting, own_syntax};
 use crate::id::EngineKind;
 
 /// Longer scripts are refused before they are looked at: MySQL's default `max_allowed_packet`.
@@ -223,7 +223,9 @@ impl Source<'_> {
     }
 
     fn parse_standard(&self, tokens: &[TokenWithSpan]) -> Result<ast::Statement, SqlError> {
-        let mut parser = Parser::new(self.dialect).with_tokens_with_locations(tokens.to_vec());
+        let mut tokens = tokens.to_vec();
+        adapt::adapt(self.engine, &mut tokens);
+        let mut parser = Parser::new(self.dialect).with_tokens_with_locations(tokens);
         let parsed = parser.parse_statement().map_err(|error| match error {
             ParserError::RecursionLimitExceeded => nesting::too_deep(self.engine),
             ParserError::ParserError(message) | ParserError::TokenizerError(message) => {

@@ -1,14 +1,15 @@
 //! `CREATE TABLE`.
 
 use sqlparser::ast::{
-    ColumnDef, ColumnOption, CreateTable, Expr, ForeignKeyConstraint, GeneratedAs, Ident,
-    IndexColumn, ReferentialAction, TableConstraint,
+    self, ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, Expr, ForeignKeyConstraint,
+    GeneratedAs, Ident, IndexColumn, ReferentialAction, TableConstraint,
 };
 use sqlparser::tokenizer::Token;
 
 use super::super::SqlError;
 use super::super::catalog::{self, Table};
 use super::super::plan::{Action, Definition};
+use super::super::shape::{self, ColumnShape, Shape};
 use super::super::types::{self, Generation, Type};
 use super::coerce::Coercion;
 use super::scope::{Relation, RelationColumn, Scope};
@@ -21,12 +22,11 @@ pub(super) struct Blueprint {
     name: String,
     temporary: bool,
     columns: Vec<RelationColumn>,
-    column_texts: Vec<String>,
-    constraints: Vec<String>,
+    pub(super) shape: Shape,
     /// `CREATE INDEX` statements that follow.
-    indexes: Vec<String>,
-    key: Vec<String>,
+    pub(super) indexes: Vec<String>,
     checks: usize,
+    foreign_keys: usize,
 }
 
 impl Compiler<'_> {
@@ -67,7 +67,7 @@ impl Compiler<'_> {
             self.table_constraint(constraint, &mut blueprint)?;
         }
         let definition = Definition {
-            statements: blueprint.statements(),
+            steps: blueprint.statements().into_iter().map(Into::into).collect(),
             forget_counters: vec![name],
             ..Definition::default()
         };
@@ -120,17 +120,13 @@ impl Compiler<'_> {
         }
         for column in &output {
             let Output { name, of, .. } = column;
-            let text = format!(
-                "{} {}",
-                quote_name(name),
-                types::declaration(*of, Generation::None)
-            );
-            blueprint.column_texts.push(text);
+            let column = ColumnShape::new(name, types::declaration(*of, Generation::None));
+            blueprint.shape.columns.push(column);
         }
         let mut statements = blueprint.statements();
         statements.push(format!("INSERT INTO {} {sql}", quote_name(&blueprint.name)));
         let definition = Definition {
-            statements,
+            steps: statements.into_iter().map(Into::into).collect(),
             forget_counters: vec![blueprint.name],
             tag_is_count: true,
         };
@@ -149,81 +145,93 @@ impl Compiler<'_> {
             blueprint.columns.push(RelationColumn { name, of });
         }
         for column in columns {
-            let text = self.column_text(column, blueprint)?;
-            blueprint.column_texts.push(text);
+            let column = self.column_shape(column, blueprint)?;
+            blueprint.shape.columns.push(column);
         }
         Ok(())
     }
 
-    /// One column as SQLite is to declare it.
-    fn column_text(
+    /// One column as SQLite is to declare it; what else it brings goes to the blueprint.
+    pub(super) fn column_shape(
         &mut self,
         column: &ColumnDef,
         blueprint: &mut Blueprint,
-    ) -> Result<String, SqlError> {
+    ) -> Result<ColumnShape, SqlError> {
         let name = self.fold(&column.name);
         let (of, mut generation) = types::from_sql(self.engine, &column.data_type)?;
-        let mut not_null = generation != Generation::None;
-        let mut rest = String::new();
+        let mut shape = ColumnShape::new(name.clone(), "");
+        shape.not_null = generation != Generation::None;
         for option in &column.options {
             match &option.option {
                 ColumnOption::Null => {}
-                ColumnOption::NotNull => not_null = true,
-                ColumnOption::Default(expr) => {
-                    if let Some(default) = self.default_text(expr, of)? {
-                        rest.push_str(&format!(" DEFAULT ({default})"));
-                    }
-                }
-                ColumnOption::PrimaryKey(_) => blueprint.key.push(name.clone()),
-                ColumnOption::Unique(_) => {
-                    let index = option.name.as_ref().map(|it| self.fold(it));
-                    self.unique_index(index, std::slice::from_ref(&name), blueprint);
-                }
-                ColumnOption::ForeignKey(reference) => {
-                    let text = self.references(reference)?;
-                    rest.push_str(&format!(" {text}"));
-                }
-                ColumnOption::Check(check) => {
-                    let constraint = option.name.as_ref().or(check.name.as_ref());
-                    let text = self.check_text(constraint, Some(&name), &check.expr, blueprint)?;
-                    blueprint.constraints.push(text);
-                }
+                ColumnOption::NotNull => shape.not_null = true,
+                ColumnOption::Default(expr) => shape.default = self.default_text(expr, of)?,
                 ColumnOption::Generated {
                     generated_as,
                     generation_expr: None,
                     ..
                 } => {
-                    not_null = true;
+                    shape.not_null = true;
                     generation = match generated_as {
                         GeneratedAs::Always => Generation::Always,
                         _ => Generation::ByDefault,
                     };
                 }
                 ColumnOption::DialectSpecific(tokens) if is_auto_increment(tokens) => {
-                    not_null = true;
+                    shape.not_null = true;
                     generation = Generation::ByDefault;
                 }
                 ColumnOption::OnUpdate(_) => generation = Generation::OnUpdate,
-                ColumnOption::Comment(_)
-                | ColumnOption::CharacterSet(_)
-                | ColumnOption::Collation(_) => {}
-                other => return Err(self.unsupported(format!("the column option {other}"))),
+                _ => self.column_constraint(&name, option, blueprint)?,
             }
         }
-        let declared = types::declaration(of, generation);
-        let collation = self.column_collation(of);
-        let not_null = if not_null { " NOT NULL" } else { "" };
-        Ok(format!(
-            "{} {declared}{collation}{not_null}{rest}",
-            quote_name(&name)
-        ))
+        shape.declared = types::declaration(of, generation);
+        let collation = self.column_collation(of).strip_prefix(" COLLATE ");
+        shape.collation = collation.map(str::to_owned);
+        Ok(shape)
     }
 
-    fn column_collation(&self, of: Type) -> &'static str {
+    /// An option of a column that is a constraint, or has no effect.
+    fn column_constraint(
+        &mut self,
+        column: &str,
+        option: &ColumnOptionDef,
+        blueprint: &mut Blueprint,
+    ) -> Result<(), SqlError> {
+        match &option.option {
+            ColumnOption::PrimaryKey(_) => blueprint.shape.key.push(column.to_owned()),
+            ColumnOption::Unique(_) => {
+                let index = option.name.as_ref().map(|it| self.fold(it));
+                self.unique_index(index, &[column.to_owned()], blueprint);
+            }
+            ColumnOption::ForeignKey(reference) => {
+                let name = option.name.as_ref().or(reference.name.as_ref());
+                let columns = [column.to_owned()];
+                let text = self.foreign_key(name, &columns, reference, blueprint)?;
+                blueprint.shape.constraints.push(text);
+            }
+            ColumnOption::Check(check) => {
+                let name = option.name.as_ref().or(check.name.as_ref());
+                let text = self.check_text(name, Some(column), &check.expr, blueprint)?;
+                blueprint.shape.constraints.push(text);
+            }
+            ColumnOption::Comment(_)
+            | ColumnOption::CharacterSet(_)
+            | ColumnOption::Collation(_) => {}
+            other => return Err(self.unsupported(format!("the column option {other}"))),
+        }
+        Ok(())
+    }
+
+    pub(super) fn column_collation(&self, of: Type) -> &'static str {
         self.collation(of.kind)
     }
 
-    fn default_text(&mut self, expr: &Expr, of: Type) -> Result<Option<String>, SqlError> {
+    pub(super) fn default_text(
+        &mut self,
+        expr: &Expr,
+        of: Type,
+    ) -> Result<Option<String>, SqlError> {
         if let Expr::Value(value) = expr
             && matches!(value.value, sqlparser::ast::Value::Null)
         {
@@ -242,26 +250,88 @@ impl Compiler<'_> {
         }
     }
 
-    fn references(&mut self, reference: &ForeignKeyConstraint) -> Result<String, SqlError> {
+    fn references(
+        &self,
+        reference: &ForeignKeyConstraint,
+        blueprint: &Blueprint,
+    ) -> Result<String, SqlError> {
         let (schema, parent) = self.split_name(&reference.foreign_table)?;
         if !self.is_user_schema(schema.as_deref()) {
             return Err(self.unknown_schema(schema.as_deref().unwrap_or_default()));
         }
-        let columns = self.name_list(&reference.referred_columns);
-        let columns = if columns.is_empty() {
-            columns
-        } else {
-            format!(" ({columns})")
-        };
+        self.check_parent(&parent, blueprint)?;
+        let mut columns = self.name_list(&reference.referred_columns);
+        if columns.is_empty() {
+            columns = shape::name_list(&self.referred_key(&parent, blueprint)?);
+        }
+        if !columns.is_empty() {
+            columns = format!(" ({columns})");
+        }
         let action = |event: &str, action: &Option<ReferentialAction>| match action {
             Some(action) => format!(" ON {event} {action}"),
             None => String::new(),
         };
+        let deferred = reference
+            .characteristics
+            .as_ref()
+            .is_some_and(|it| matches!(it.initially, Some(ast::DeferrableInitial::Deferred)));
+        let deferred = if deferred {
+            " DEFERRABLE INITIALLY DEFERRED"
+        } else {
+            ""
+        };
         Ok(format!(
-            "REFERENCES {}{columns}{}{}",
+            "REFERENCES {}{columns}{}{}{deferred}",
             quote_name(&parent),
             action("DELETE", &reference.on_delete),
             action("UPDATE", &reference.on_update)
+        ))
+    }
+
+    /// The primary key of the table that a foreign key refers to, which must be there.
+    fn referred_key(&self, parent: &str, blueprint: &Blueprint) -> Result<Vec<String>, SqlError> {
+        let table = catalog::table(self.connection, parent).map_err(|it| self.internal(&it))?;
+        match table {
+            Some(table) => Ok(table.key().iter().map(|it| it.name.clone()).collect()),
+            None => Ok(blueprint.shape.key.clone()),
+        }
+    }
+
+    fn check_parent(&self, parent: &str, blueprint: &Blueprint) -> Result<(), SqlError> {
+        // MySQL takes dumps, whose tables come in any order, with the checks switched off.
+        let checks = self.is_postgres()
+            || self.context.variable("foreign_key_checks").as_deref() != Some("0");
+        let known = blueprint.name == parent || self.is_relation(parent)?;
+        match (known || !checks, self.is_postgres()) {
+            (true, _) => Ok(()),
+            (false, true) => Err(self.unknown_table(None, parent)),
+            (false, false) => {
+                let message = format!("Failed to open the referenced table '{parent}'");
+                Err(SqlError::new("HY000", 1824, message))
+            }
+        }
+    }
+
+    /// A foreign key of a table, under the name that the client or the database gives it.
+    pub(super) fn foreign_key(
+        &mut self,
+        name: Option<&Ident>,
+        columns: &[String],
+        reference: &ForeignKeyConstraint,
+        blueprint: &mut Blueprint,
+    ) -> Result<String, SqlError> {
+        blueprint.foreign_keys += 1;
+        let table = &blueprint.name;
+        let name = match (name, self.is_postgres()) {
+            (Some(name), _) => self.fold(name),
+            (None, true) => format!("{table}_{}_fkey", columns.join("_")),
+            (None, false) => format!("{table}_ibfk_{}", blueprint.foreign_keys),
+        };
+        let references = self.references(reference, blueprint)?;
+        Ok(format!(
+            "CONSTRAINT {} FOREIGN KEY ({}) {references}",
+            quote_name(&name),
+            shape::name_list(columns)
         ))
     }
 
@@ -273,7 +343,7 @@ impl Compiler<'_> {
         names.join(", ")
     }
 
-    fn check_text(
+    pub(super) fn check_text(
         &mut self,
         name: Option<&Ident>,
         column: Option<&str>,
@@ -297,20 +367,21 @@ impl Compiler<'_> {
         let condition = self.condition(expr, "CHECK");
         self.scopes.pop();
         Ok(format!(
-            "CONSTRAINT {} CHECK ({})",
+            "CONSTRAINT {} CHECK ({}) {}",
             quote_name(&name),
-            condition?
+            condition?,
+            shape::comment(&expr.to_string())
         ))
     }
 
-    fn table_constraint(
+    pub(super) fn table_constraint(
         &mut self,
         constraint: &TableConstraint,
         blueprint: &mut Blueprint,
     ) -> Result<(), SqlError> {
         match constraint {
             TableConstraint::PrimaryKey(key) => {
-                blueprint.key = self.index_columns(&key.columns)?;
+                blueprint.shape.key = self.index_columns(&key.columns)?;
             }
             TableConstraint::Unique(unique) => {
                 let columns = self.index_columns(&unique.columns)?;
@@ -319,18 +390,13 @@ impl Compiler<'_> {
                 self.unique_index(name, &columns, blueprint);
             }
             TableConstraint::ForeignKey(foreign) => {
-                let columns = self.name_list(&foreign.columns);
-                let references = self.references(foreign)?;
-                let name = match &foreign.name {
-                    Some(name) => format!("CONSTRAINT {} ", quote_name(&self.fold(name))),
-                    None => String::new(),
-                };
-                let text = format!("{name}FOREIGN KEY ({columns}) {references}");
-                blueprint.constraints.push(text);
+                let columns: Vec<String> = foreign.columns.iter().map(|it| self.fold(it)).collect();
+                let text = self.foreign_key(foreign.name.as_ref(), &columns, foreign, blueprint)?;
+                blueprint.shape.constraints.push(text);
             }
             TableConstraint::Check(check) => {
                 let text = self.check_text(check.name.as_ref(), None, &check.expr, blueprint)?;
-                blueprint.constraints.push(text);
+                blueprint.shape.constraints.push(text);
             }
             TableConstraint::Index(index) => {
                 let columns = self.index_columns(&index.columns)?;
@@ -369,81 +435,60 @@ impl Compiler<'_> {
             false => columns.first().cloned().unwrap_or_default(),
         });
         let name = self.index_name(&blueprint.name, &name);
-        let text = index_text("UNIQUE INDEX", &name, &blueprint.name, columns);
+        let text = unique_text(&name, &blueprint.name, columns);
         blueprint.indexes.push(text);
     }
 
-    /// `ALTER TABLE ... ADD COLUMN` in SQLite's words.
-    pub(super) fn added_column(
-        &mut self,
-        table: &Table,
-        column: &ColumnDef,
-    ) -> Result<Vec<String>, SqlError> {
-        let mut blueprint = Blueprint {
-            name: table.name.clone(),
-            ..Blueprint::default()
-        };
+    /// A table that is there, for columns and constraints to be added to it.
+    pub(super) fn blueprint_of(&self, table: &Table) -> Result<Blueprint, SqlError> {
+        let constraints = catalog::constraints(self.connection, table);
+        let constraints = constraints.map_err(|it| self.internal(&it))?;
         let known = table.columns.iter().map(|column| RelationColumn {
             name: column.name.clone(),
             of: column.of,
         });
-        blueprint.columns.extend(known);
-        let (of, generation) = types::from_sql(self.engine, &column.data_type)?;
-        if generation != Generation::None {
-            return Err(self.unsupported("adding a column with a counter"));
-        }
-        let name = self.fold(&column.name);
-        blueprint.columns.push(RelationColumn { name, of });
-        let text = self.column_text(column, &mut blueprint)?;
-        if !blueprint.key.is_empty() {
-            return Err(self.unsupported("adding a primary key"));
-        }
-        let mut statement = format!("ALTER TABLE {} ADD COLUMN {text}", quote_name(&table.name));
-        for constraint in &blueprint.constraints {
-            statement.push_str(&format!(" {constraint}"));
-        }
-        let mut statements = vec![statement];
-        statements.append(&mut blueprint.indexes);
-        Ok(statements)
+        Ok(Blueprint {
+            name: table.name.clone(),
+            columns: known.collect(),
+            checks: constraints.iter().filter(|it| it.check.is_some()).count(),
+            foreign_keys: constraints.iter().filter(|it| it.foreign.is_some()).count(),
+            ..Blueprint::default()
+        })
     }
 }
 
 impl Blueprint {
+    pub(super) fn add_column(&mut self, name: String, of: Type) {
+        self.columns.push(RelationColumn { name, of });
+    }
+
     fn statements(&self) -> Vec<String> {
-        let mut parts = self.column_texts.clone();
-        if !self.key.is_empty() {
-            let list: Vec<String> = self.key.iter().map(|name| quote_name(name)).collect();
-            parts.push(format!("PRIMARY KEY ({})", list.join(", ")));
-            for name in &list {
-                let prefix = format!("{name} ");
-                let column = parts.iter_mut().find(|text| text.starts_with(&prefix));
-                // SQLite lets key columns be NULL unless told otherwise.
-                if let Some(column) = column.filter(|text| !text.contains(" NOT NULL")) {
-                    column.push_str(" NOT NULL");
-                }
-            }
-        }
-        parts.extend(self.constraints.iter().cloned());
         let temporary = if self.temporary { "TEMPORARY " } else { "" };
         let table = quote_name(&self.name);
-        let mut statements = vec![format!(
-            "CREATE {temporary}TABLE {table} ({})",
-            parts.join(", ")
-        )];
+        let text = self.shape.text();
+        let mut statements = vec![format!("CREATE {temporary}TABLE {table} ({text})")];
         statements.extend(self.indexes.iter().cloned());
         statements
     }
 }
 
 pub(super) fn index_text(what: &str, name: &str, table: &str, columns: &[String]) -> String {
-    let list: Vec<String> = columns.iter().map(|name| quote_name(name)).collect();
+    let (name, table) = (quote_name(name), quote_name(table));
     format!(
-        "CREATE {what} {} ON {} ({})",
-        quote_name(name),
-        quote_name(table),
-        list.join(", ")
+        "CREATE {what} {name} ON {table} ({})",
+        shape::name_list(columns)
     )
 }
+
+/// The index behind a `UNIQUE` constraint, which is told from others by a remark.
+pub(super) fn unique_text(name: &str, table: &str, columns: &[String]) -> String {
+    let (name, table) = (quote_name(name), quote_name(table));
+    let columns = shape::name_list(columns);
+    format!("CREATE UNIQUE INDEX {name} ON {table} ({columns} {UNIQUE_CONSTRAINT})")
+}
+
+/// SQLite keeps it in the text of the index.
+pub(in crate::sim::sql) const UNIQUE_CONSTRAINT: &str = "/*constraint*/";
 
 fn is_auto_increment(tokens: &[Token]) -> bool {
     matches!(tokens, [Token::Word(word)] if word.value.eq_ignore_ascii_case("auto_increment"))

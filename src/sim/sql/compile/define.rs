@@ -1,12 +1,9 @@
-//! Indexes, `ALTER TABLE`, `DROP`, renames.
+//! Indexes, `DROP`, renames.
 
-use sqlparser::ast::{
-    AlterTable, AlterTableOperation, ColumnDef, CreateIndex, Ident, ObjectName, ObjectType,
-    RenameTable, RenameTableNameKind, Statement, TableConstraint,
-};
+use sqlparser::ast::{CreateIndex, ObjectName, ObjectType, RenameTable, Statement};
 
 use super::super::SqlError;
-use super::super::catalog::{self, Table};
+use super::super::catalog;
 use super::super::plan::{Action, Definition};
 use super::create::index_text;
 use super::typed::quote_name;
@@ -54,7 +51,7 @@ impl Compiler<'_> {
         Ok(definition("CREATE INDEX", vec![sql]))
     }
 
-    fn index_exists(&self, name: &str) -> Result<bool, SqlError> {
+    pub(super) fn index_exists(&self, name: &str) -> Result<bool, SqlError> {
         let found = self.connection.query_row(
             "SELECT count(*) FROM (SELECT name, type FROM main.sqlite_master
              UNION ALL SELECT name, type FROM temp.sqlite_master)
@@ -65,135 +62,6 @@ impl Compiler<'_> {
         found
             .map(|count| count > 0)
             .map_err(|error| self.internal(&error))
-    }
-
-    pub(super) fn alter_table(&mut self, alter: &AlterTable) -> Result<Draft, SqlError> {
-        let table = match self.user_table(&alter.name) {
-            Err(_) if alter.if_exists => return Ok(definition("ALTER TABLE", Vec::new())),
-            other => other?,
-        };
-        self.defines(table.temporary);
-        let mut statements = Vec::new();
-        let mut name = table.name.clone();
-        for operation in &alter.operations {
-            statements.extend(self.alteration(&table, &mut name, operation)?);
-        }
-        Ok(definition("ALTER TABLE", statements))
-    }
-
-    fn alteration(
-        &mut self,
-        table: &Table,
-        name: &mut String,
-        operation: &AlterTableOperation,
-    ) -> Result<Vec<String>, SqlError> {
-        let quoted = quote_name(name);
-        match operation {
-            AlterTableOperation::AddColumn {
-                if_not_exists,
-                column_def,
-                column_position: None,
-                ..
-            } => self.add_column(table, column_def, *if_not_exists),
-            AlterTableOperation::DropColumn {
-                column_names,
-                if_exists,
-                ..
-            } => self.drop_columns(table, column_names, *if_exists),
-            AlterTableOperation::RenameColumn {
-                old_column_name,
-                new_column_name,
-            } => {
-                let old = self.fold(old_column_name);
-                let old = quote_name(&self.column_of(table, &old)?.name);
-                let new = quote_name(&self.fold(new_column_name));
-                Ok(vec![format!(
-                    "ALTER TABLE {quoted} RENAME COLUMN {old} TO {new}"
-                )])
-            }
-            AlterTableOperation::RenameTable { table_name } => {
-                let (RenameTableNameKind::As(new) | RenameTableNameKind::To(new)) = table_name;
-                let (_, new) = self.split_name(new)?;
-                *name = new;
-                let new = quote_name(name);
-                Ok(vec![format!("ALTER TABLE {quoted} RENAME TO {new}")])
-            }
-            AlterTableOperation::AddConstraint { constraint, .. } => {
-                self.added_constraint(name, constraint)
-            }
-            AlterTableOperation::DropConstraint { name: index, .. }
-            | AlterTableOperation::DropIndex { name: index } => {
-                let index = self.index_name(name, &self.fold(index));
-                match self.index_exists(&index)? {
-                    true => Ok(vec![format!("DROP INDEX {}", quote_name(&index))]),
-                    false => Err(self.unsupported(format!("ALTER TABLE ... {operation}"))),
-                }
-            }
-            other => Err(self.unsupported(format!("ALTER TABLE ... {other}"))),
-        }
-    }
-
-    fn add_column(
-        &mut self,
-        table: &Table,
-        definition: &ColumnDef,
-        if_not_exists: bool,
-    ) -> Result<Vec<String>, SqlError> {
-        let column = self.fold(&definition.name);
-        if table.column(&column).is_none() {
-            return self.added_column(table, definition);
-        }
-        if if_not_exists {
-            return Ok(Vec::new());
-        }
-        let name = &table.name;
-        let message = match self.is_postgres() {
-            true => format!("column \"{column}\" of relation \"{name}\" already exists"),
-            false => format!("Duplicate column name '{column}'"),
-        };
-        Err(SqlError::of(self.engine, "42701", (1060, "42S21"), message))
-    }
-
-    fn drop_columns(
-        &mut self,
-        table: &Table,
-        names: &[Ident],
-        if_exists: bool,
-    ) -> Result<Vec<String>, SqlError> {
-        let mut statements = Vec::new();
-        for name in names {
-            let name = self.fold(name);
-            if table.column(&name).is_none() && if_exists {
-                continue;
-            }
-            let column = quote_name(&self.column_of(table, &name)?.name);
-            let table = quote_name(&table.name);
-            statements.push(format!("ALTER TABLE {table} DROP COLUMN {column}"));
-        }
-        Ok(statements)
-    }
-
-    fn added_constraint(
-        &mut self,
-        table: &str,
-        constraint: &TableConstraint,
-    ) -> Result<Vec<String>, SqlError> {
-        let (what, name, columns) = match constraint {
-            TableConstraint::Unique(unique) => {
-                let name = unique.name.as_ref().or(unique.index_name.as_ref());
-                ("UNIQUE INDEX", name, &unique.columns)
-            }
-            TableConstraint::Index(index) => ("INDEX", index.name.as_ref(), &index.columns),
-            other => return Err(self.unsupported(format!("ALTER TABLE ... ADD {other}"))),
-        };
-        let columns = self.index_columns(columns)?;
-        let name = match (name, self.is_postgres()) {
-            (Some(name), _) => self.fold(name),
-            (None, true) => format!("{table}_{}_key", columns.join("_")),
-            (None, false) => columns.join("_"),
-        };
-        let name = self.index_name(table, &name);
-        Ok(vec![index_text(what, &name, table, &columns)])
     }
 
     pub(super) fn rename_tables(&mut self, renames: &[RenameTable]) -> Result<Draft, SqlError> {
@@ -243,9 +111,8 @@ impl Compiler<'_> {
             match table {
                 Some(table) => {
                     all_temporary &= table.temporary;
-                    found
-                        .statements
-                        .push(format!("DROP TABLE {}", quote_name(&table.name)));
+                    let sql = format!("DROP TABLE {}", quote_name(&table.name));
+                    found.steps.push(sql.into());
                     found.forget_counters.push(table.name);
                 }
                 None if if_exists => all_temporary = false,
@@ -258,7 +125,7 @@ impl Compiler<'_> {
                 }
             }
         }
-        self.defines(all_temporary && !found.statements.is_empty());
+        self.defines(all_temporary && !found.steps.is_empty());
         Ok(Draft::act("DROP TABLE", Action::Define(found)))
     }
 
@@ -292,7 +159,7 @@ impl Compiler<'_> {
 
 fn definition(verb: &'static str, statements: Vec<String>) -> Draft {
     let definition = Definition {
-        statements,
+        steps: statements.into_iter().map(Into::into).collect(),
         ..Definition::default()
     };
     Draft::act(verb, Action::Define(definition))

@@ -9,6 +9,7 @@
 
 mod acknowledge;
 mod aggregate;
+mod alter;
 mod array;
 mod catalog_call;
 mod change;
@@ -55,6 +56,7 @@ use super::{SqlError, SqlType, own_syntax};
 use crate::id::EngineKind;
 use scope::{RelationColumn, Scope};
 
+pub(super) use create::UNIQUE_CONSTRAINT;
 pub(super) use cursor::PreparedBySql;
 pub(super) use typed::quote_name;
 pub(super) use view::only_query;
@@ -237,6 +239,11 @@ impl<'a> Compiler<'a> {
             ),
             own_syntax::Statement::Inject(injection) => {
                 Draft::act("ALTER SYSTEM", Action::Inject(injection.clone()))
+            }
+            own_syntax::Statement::TableOption { table } => {
+                let name = ObjectName::from(vec![Ident::new(table)]);
+                self.user_table(&name)?;
+                Draft::act("ALTER TABLE", Action::Nothing)
             }
             own_syntax::Statement::ShowVolumeStatus => volume_status(),
             own_syntax::Statement::FetchNext(name) => {

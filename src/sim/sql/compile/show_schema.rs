@@ -237,10 +237,6 @@ const CREATE_LINES: &str = "
         || (SELECT group_concat('`' || name || '`') FROM pragma_index_info(l.name)) || ')'
     FROM (SELECT * FROM pragma_index_list($table) ORDER BY origin <> 'pk', seq DESC) l
     UNION ALL
-    SELECT '  CONSTRAINT `' || $table || '_ibfk_' || (f.id + 1) || '` FOREIGN KEY ('
-        || group_concat('`' || f.\"from\" || '`', ', ') || ') REFERENCES `' || f.\"table\" || '` ('
-        || group_concat('`' || coalesce(f.\"to\", (SELECT name FROM pragma_table_info(f.\"table\")
-            WHERE pk = f.seq + 1)) || '`', ', ') || ')'
-        || iif(f.on_delete = 'NO ACTION', '', ' ON DELETE ' || f.on_delete)
-        || iif(f.on_update = 'NO ACTION', '', ' ON UPDATE ' || f.on_update)
-    FROM pragma_foreign_key_list($table) f GROUP BY f.id";
+    SELECT '  CONSTRAINT `' || (c.value ->> 'name') || '` ' || (c.value ->> 'definition')
+    FROM sqlite_master t, json_each(sim_constraints(t.sql)) c
+    WHERE t.type = 'table' AND t.name = $table";

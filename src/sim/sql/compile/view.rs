@@ -67,7 +67,7 @@ impl Compiler<'_> {
             quote_text(&text)
         ));
         let definition = Definition {
-            statements,
+            steps: statements.into_iter().map(Into::into).collect(),
             ..Definition::default()
         };
         Ok(Draft::act("CREATE VIEW", Action::Define(definition)))
@@ -95,7 +95,7 @@ impl Compiler<'_> {
             }
         }
         let definition = Definition {
-            statements,
+            steps: statements.into_iter().map(Into::into).collect(),
             ..Definition::default()
         };
         Ok(Draft::act("DROP VIEW", Action::Define(definition)))
@@ -163,7 +163,7 @@ impl Compiler<'_> {
         text.optional().map_err(|error| self.internal(&error))
     }
 
-    fn is_relation(&self, name: &str) -> Result<bool, SqlError> {
+    pub(super) fn is_relation(&self, name: &str) -> Result<bool, SqlError> {
         let table = catalog::table(self.connection, name).map_err(|it| self.internal(&it))?;
         Ok(table.is_some() || catalog::is_reserved(name))
     }

@@ -3,6 +3,7 @@
 //! All their names start with `sim_`; the compiler lets no client call them by name.
 
 mod catalog;
+mod constraint;
 mod injection;
 mod json;
 mod locks;
@@ -34,6 +35,7 @@ pub(super) fn register(connection: &Connection, context: &Arc<Context>) -> rusql
     json::register(&registry)?;
     injection::register(&registry)?;
     catalog::register(&registry)?;
+    constraint::register(&registry)?;
     schema::register(&registry)?;
     text::register(&registry)?;
     time::register(&registry)?;

@@ -51,6 +51,7 @@ pub(super) const TABLE: &[SystemRelation] = &[
     mysql_schema::TABLE_CONSTRAINTS,
     mysql_schema::KEY_COLUMN_USAGE,
     mysql_schema::REFERENTIAL_CONSTRAINTS,
+    mysql_schema::CHECK_CONSTRAINTS,
     mysql_schema::VIEWS,
     mysql_schema::ENGINES,
     mysql_schema::COLLATIONS,

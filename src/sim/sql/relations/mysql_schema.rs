@@ -104,9 +104,9 @@ pub(super) const TABLE_CONSTRAINTS: SystemRelation = table(
      FROM sqlite_master t, pragma_index_list(t.name) l
      WHERE t.type = 'table' AND sim_is_visible(t.name) AND l.\"unique\"
      UNION ALL
-     SELECT DISTINCT 'def', sim_info('database'), t.name || '_ibfk_' || (f.id + 1),
-         sim_info('database'), t.name, 'FOREIGN KEY', 'YES'
-     FROM sqlite_master t, pragma_foreign_key_list(t.name) f
+     SELECT 'def', sim_info('database'), c.value ->> 'name', sim_info('database'), t.name,
+         iif(c.value ->> 'kind' = 'f', 'FOREIGN KEY', 'CHECK'), 'YES'
+     FROM sqlite_master t, json_each(sim_constraints(t.sql)) c
      WHERE t.type = 'table' AND sim_is_visible(t.name)",
 );
 
@@ -131,12 +131,25 @@ pub(super) const KEY_COLUMN_USAGE: SystemRelation = table(
      FROM sqlite_master t, pragma_index_list(t.name) l, pragma_index_info(l.name) i
      WHERE t.type = 'table' AND sim_is_visible(t.name) AND l.\"unique\"
      UNION ALL
-     SELECT 'def', sim_info('database'), t.name || '_ibfk_' || (f.id + 1), 'def',
-         sim_info('database'), t.name, f.\"from\", f.seq + 1, f.seq + 1, sim_info('database'),
-         f.\"table\", coalesce(f.\"to\",
-             (SELECT name FROM pragma_table_info(f.\"table\") WHERE pk = f.seq + 1))
-     FROM sqlite_master t, pragma_foreign_key_list(t.name) f
+     SELECT 'def', sim_info('database'), c.value ->> 'name', 'def', sim_info('database'), t.name,
+         k.value, k.key + 1, k.key + 1, sim_info('database'), c.value ->> 'table',
+         c.value -> 'referred' ->> k.key
+     FROM sqlite_master t, json_each(sim_constraints(t.sql)) c, json_each(c.value -> 'columns') k
      WHERE t.type = 'table' AND sim_is_visible(t.name)",
+);
+
+/// Checks, by the database: MySQL's names of them belong to it.
+pub(super) const CHECK_CONSTRAINTS: SystemRelation = table(
+    "check_constraints",
+    &[
+        column("CONSTRAINT_CATALOG", Varchar),
+        column("CONSTRAINT_SCHEMA", Varchar),
+        column("CONSTRAINT_NAME", Varchar),
+        column("CHECK_CLAUSE", Text),
+    ],
+    "SELECT 'def', sim_info('database'), c.value ->> 'name', '(' || (c.value ->> 'check') || ')'
+     FROM sqlite_master t, json_each(sim_constraints(t.sql)) c
+     WHERE t.type = 'table' AND sim_is_visible(t.name) AND c.value ->> 'kind' = 'c'",
 );
 
 pub(super) const REFERENTIAL_CONSTRAINTS: SystemRelation = table(
@@ -154,10 +167,11 @@ pub(super) const REFERENTIAL_CONSTRAINTS: SystemRelation = table(
         column("TABLE_NAME", Varchar),
         column("REFERENCED_TABLE_NAME", Varchar),
     ],
-    "SELECT DISTINCT 'def', sim_info('database'), t.name || '_ibfk_' || (f.id + 1), 'def',
-         sim_info('database'), 'PRIMARY', 'NONE', f.on_update, f.on_delete, t.name, f.\"table\"
-     FROM sqlite_master t, pragma_foreign_key_list(t.name) f
-     WHERE t.type = 'table' AND sim_is_visible(t.name)",
+    "SELECT 'def', sim_info('database'), c.value ->> 'name', 'def', sim_info('database'),
+         'PRIMARY', 'NONE', c.value ->> 'on_update', c.value ->> 'on_delete', t.name,
+         c.value ->> 'table'
+     FROM sqlite_master t, json_each(sim_constraints(t.sql)) c
+     WHERE t.type = 'table' AND sim_is_visible(t.name) AND c.value ->> 'kind' = 'f'",
 );
 
 pub(super) const VIEWS: SystemRelation = table(

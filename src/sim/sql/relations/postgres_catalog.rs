@@ -5,7 +5,7 @@
 //! given in their text form.
 
 use super::{Source, SystemColumn, SystemRelation, column};
-use crate::sim::sql::SqlType::{self, Bool, Float4, Int2, Int4, Oid, Text};
+use crate::sim::sql::SqlType::{self, Bool, Float4, Int2, Int2Array, Int4, Oid, Text};
 
 const fn table(
     name: &'static str,
@@ -139,7 +139,7 @@ pub(super) const INDEX: SystemRelation = table(
      WHERE t.type = 'table' AND sim_is_visible(t.name)",
 );
 
-/// Primary keys, unique and foreign keys. `CHECK`s are kept by SQLite as text only.
+/// Primary keys, unique indexes, foreign keys and checks.
 pub(super) const CONSTRAINT: SystemRelation = table(
     "pg_constraint",
     &[
@@ -157,29 +157,44 @@ pub(super) const CONSTRAINT: SystemRelation = table(
         column("confrelid", Oid),
         column("conislocal", Bool),
         column("definition", Text),
+        column("confupdtype", Text),
+        column("confdeltype", Text),
+        column("confmatchtype", Text),
+        column("coninhcount", Int4),
+        column("connoinherit", Bool),
+        column("conkey", Int2Array),
+        column("confkey", Int2Array),
+        column("conbin", Text),
     ],
     "SELECT 1000000 + i.rowid, sim_index_name(i.name, t.name, l.origin,
              (SELECT group_concat(name, '_') FROM pragma_index_info(i.name))),
          2200, iif(l.origin = 'pk', 'p', 'u'), 0, 0, 1, 16384 + t.rowid, 0, 16384 + i.rowid,
          0, 0, 1, iif(l.origin = 'pk', 'PRIMARY KEY (', 'UNIQUE (') ||
              (SELECT group_concat(sim_quote_ident(name), ', ') FROM pragma_index_info(i.name))
-             || ')'
+             || ')', ' ', ' ', ' ', 0, 1,
+         (SELECT json_group_array(cid + 1) FROM pragma_index_info(i.name)), NULL, NULL
      FROM sqlite_master t, pragma_index_list(t.name) l
      JOIN sqlite_master i ON i.type = 'index' AND i.name = l.name
-     WHERE t.type = 'table' AND sim_is_visible(t.name) AND l.origin IN ('pk', 'u')
-     UNION ALL
-     SELECT 2000000 + t.rowid * 100 + f.id, t.name || '_' || group_concat(f.\"from\", '_') || '_fkey',
-         2200, 'f', 0, 0, 1, 16384 + t.rowid, 0, 0, 0, 16384 + r.rowid, 1,
-         'FOREIGN KEY (' || group_concat(sim_quote_ident(f.\"from\"), ', ') || ') REFERENCES '
-             || sim_quote_ident(f.\"table\") || '('
-             || group_concat(sim_quote_ident(coalesce(f.\"to\",
-                 (SELECT name FROM pragma_table_info(r.name) WHERE pk = f.seq + 1))), ', ') || ')'
-             || iif(f.on_update = 'NO ACTION', '', ' ON UPDATE ' || f.on_update)
-             || iif(f.on_delete = 'NO ACTION', '', ' ON DELETE ' || f.on_delete)
-     FROM sqlite_master t, pragma_foreign_key_list(t.name) f
-     JOIN sqlite_master r ON r.type = 'table' AND r.name = f.\"table\"
      WHERE t.type = 'table' AND sim_is_visible(t.name)
-     GROUP BY t.rowid, f.id",
+         AND (l.origin IN ('pk', 'u') OR sim_is_constraint(i.sql))
+     UNION ALL
+     SELECT 2000000 + t.rowid * 100 + c.key, c.value ->> 'name', 2200, c.value ->> 'kind',
+         c.value ->> 'deferred', c.value ->> 'deferred', 1, 16384 + t.rowid, 0, 0, 0,
+         coalesce((SELECT 16384 + r.rowid FROM sqlite_master r
+             WHERE r.type = 'table' AND r.name = c.value ->> 'table'), 0), 1,
+         c.value ->> 'definition',
+         CASE c.value ->> 'on_update' WHEN 'NO ACTION' THEN 'a' WHEN 'RESTRICT' THEN 'r'
+             WHEN 'CASCADE' THEN 'c' WHEN 'SET NULL' THEN 'n' WHEN 'SET DEFAULT' THEN 'd' ELSE ' ' END,
+         CASE c.value ->> 'on_delete' WHEN 'NO ACTION' THEN 'a' WHEN 'RESTRICT' THEN 'r'
+             WHEN 'CASCADE' THEN 'c' WHEN 'SET NULL' THEN 'n' WHEN 'SET DEFAULT' THEN 'd' ELSE ' ' END,
+         iif(c.value ->> 'kind' = 'f', 's', ' '), 0, 1,
+         (SELECT json_group_array(p.cid + 1) FROM json_each(c.value -> 'columns') k
+             JOIN pragma_table_info(t.name) p ON p.name = k.value),
+         (SELECT json_group_array(p.cid + 1) FROM json_each(c.value -> 'referred') k
+             JOIN pragma_table_info(c.value ->> 'table') p ON p.name = k.value),
+         c.value ->> 'check'
+     FROM sqlite_master t, json_each(sim_constraints(t.sql)) c
+     WHERE t.type = 'table' AND sim_is_visible(t.name)",
 );
 
 pub(super) const TYPE: SystemRelation = table(

@@ -4,6 +4,7 @@ mod cursors;
 mod failure;
 mod named_locks;
 mod replication;
+mod reshape;
 mod rows;
 mod run;
 mod settings;

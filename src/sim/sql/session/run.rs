@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::compile::quote_name;
-use super::super::plan::{Action, Change, Definition, GeneratedColumn, Plan};
+use super::super::plan::{Action, Change, Definition, GeneratedColumn, Plan, Step};
 use super::super::statement::Statement;
 use super::super::value::{CommandTag, Done, Reply};
 use super::super::{SqlError, Value, convert};
@@ -247,16 +247,16 @@ impl Session {
             self.commit()?;
         }
         let mut affected = 0;
-        if !definition.statements.is_empty() {
+        if !definition.steps.is_empty() {
             self.prepare_to_write(plan.traits.only_temporary, false)
                 .await?;
             self.transaction.defined = true;
-            for sql in &definition.statements {
-                self.connection
-                    .execute_batch(sql)
-                    .map_err(|error| self.translate(error, plan.verb))?;
+            self.mark_statement()?;
+            for step in &definition.steps {
+                self.run_step(step, plan.verb)?;
                 affected = self.connection.changes();
             }
+            self.unmark_statement()?;
             self.volume.schema_changed();
             for table in &definition.forget_counters {
                 self.volume.sequences().forget_table(table);
@@ -277,6 +277,20 @@ impl Session {
             last_insert_id: 0,
         };
         Ok(done(&tag, outcome))
+    }
+
+    fn run_step(&mut self, step: &Step, verb: &str) -> Result<(), SqlError> {
+        match step {
+            Step::Sql(sql) => {
+                let ran = self.connection.execute_batch(sql);
+                ran.map_err(|error| self.translate(error, verb))
+            }
+            Step::Reshape {
+                table,
+                temporary,
+                edits,
+            } => self.reshape(table, *temporary, edits),
+        }
     }
 
     /// Waits for as long as the statement's functions asked for.

@@ -1,0 +1,58 @@
+//! Words of a statement that the parser knows by other words.
+
+use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
+
+use crate::id::EngineKind;
+
+/// Puts the parser's words in the place of the client's, which mean the same.
+pub(super) fn adapt(engine: EngineKind, tokens: &mut [TokenWithSpan]) {
+    if engine == EngineKind::Postgres {
+        return;
+    }
+    let words: Vec<usize> = (0..tokens.len())
+        .filter(|at| !matches!(tokens[*at].token, Token::Whitespace(_)))
+        .collect();
+    let is = |tokens: &[TokenWithSpan], at: Option<&usize>, wanted: &str| {
+        at.is_some_and(|at| is_word(&tokens[*at].token, wanted))
+    };
+    let alters = is(tokens, words.first(), "ALTER");
+    let sets = is(tokens, words.first(), "SET");
+    for (place, at) in words.iter().enumerate() {
+        let next = |ahead: usize| words.get(place + ahead);
+        if alters && is(tokens, Some(at), "DROP") && is(tokens, next(1), "CHECK") {
+            replace(tokens, next(1), "CONSTRAINT");
+        }
+        // `LOCK IN SHARE MODE` is the old name of `FOR SHARE`.
+        let lock = ["LOCK", "IN", "SHARE", "MODE"].iter().enumerate();
+        if place > 0
+            && lock
+                .into_iter()
+                .all(|(ahead, word)| is(tokens, next(ahead), word))
+        {
+            replace(tokens, Some(at), "FOR");
+            replace(tokens, next(1), "SHARE");
+            blank(tokens, next(2));
+            blank(tokens, next(3));
+        }
+        if sets && tokens[*at].token == Token::Assignment {
+            tokens[*at].token = Token::Eq;
+        }
+    }
+}
+
+fn is_word(token: &Token, wanted: &str) -> bool {
+    matches!(token, Token::Word(word)
+        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
+}
+
+fn replace(tokens: &mut [TokenWithSpan], at: Option<&usize>, word: &str) {
+    if let Some(at) = at {
+        tokens[*at].token = Token::make_word(word, None);
+    }
+}
+
+fn blank(tokens: &mut [TokenWithSpan], at: Option<&usize>) {
+    if let Some(at) = at {
+        tokens[*at].token = Token::Whitespace(Whitespace::Space);
+    }
+}
