@@ -14,7 +14,7 @@ use super::history::History;
 use super::plan::{DnsOutage, Fault, PlannedFault, StatementTrouble, Target, View};
 
 /// The director of one trial.
-pub struct Director<'a> {
+pub(crate) struct Director<'a> {
     world: &'a DirectCluster,
     history: &'a History,
     /// What ends, by when it does; the number keeps two of the same moment apart.
@@ -33,7 +33,7 @@ enum End {
 }
 
 impl<'a> Director<'a> {
-    pub fn new(world: &'a DirectCluster, history: &'a History) -> Self {
+    pub(crate) fn new(world: &'a DirectCluster, history: &'a History) -> Self {
         Self {
             world,
             history,
@@ -43,7 +43,7 @@ impl<'a> Director<'a> {
     }
 
     /// Lets every fault of the plan strike, and end, until `length` is over.
-    pub async fn play(&mut self, faults: &[PlannedFault], length: Duration) {
+    pub(crate) async fn play(&mut self, faults: &[PlannedFault], length: Duration) {
         let mut faults = faults.iter().peekable();
         loop {
             let next = faults
@@ -74,7 +74,7 @@ impl<'a> Director<'a> {
     }
 
     /// Mends all that is still broken.
-    pub fn mend(&mut self) {
+    pub(crate) fn mend(&mut self) {
         for (_, end) in std::mem::take(&mut self.ends) {
             self.end(end);
         }

@@ -35,7 +35,7 @@ const KINDS: [(&str, u32); 20] = [
 ];
 
 /// The plan of a seed.
-pub fn plan(seed: u64) -> Plan {
+pub(crate) fn plan(seed: u64) -> Plan {
     // Far from the generators that the trial itself makes of the seed.
     let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5eed);
     let cluster = cluster(&mut rng);

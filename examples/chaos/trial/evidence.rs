@@ -11,25 +11,25 @@ use super::plan::Plan;
 
 /// What a trial left behind: what the callers saw, and what the cluster knows.
 #[derive(Debug)]
-pub struct Evidence {
-    pub plan: Plan,
+pub(crate) struct Evidence {
+    pub(crate) plan: Plan,
     /// When the last fault was over and the cluster was whole again; `None` if it never was.
-    pub whole_at: Option<Duration>,
+    pub(crate) whole_at: Option<Duration>,
     /// Whether every caller came to its end.
-    pub callers_ended: bool,
-    pub fates: BTreeMap<u64, Fate>,
-    pub hand_outs: Vec<HandOut>,
-    pub calls: Vec<Call>,
-    pub epochs: Vec<(usize, u64)>,
-    pub pauses: Vec<(Duration, Duration)>,
-    pub ledger: Vec<DirectWrite>,
-    pub connects: Vec<DirectConnect>,
+    pub(crate) callers_ended: bool,
+    pub(crate) fates: BTreeMap<u64, Fate>,
+    pub(crate) hand_outs: Vec<HandOut>,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) epochs: Vec<(usize, u64)>,
+    pub(crate) pauses: Vec<(Duration, Duration)>,
+    pub(crate) ledger: Vec<DirectWrite>,
+    pub(crate) connects: Vec<DirectConnect>,
     /// When there was no writer.
-    pub outages: Vec<(Duration, Duration)>,
-    pub answers_crossed: u64,
-    pub closed: Vec<CloseReport>,
+    pub(crate) outages: Vec<(Duration, Duration)>,
+    pub(crate) answers_crossed: u64,
+    pub(crate) closed: Vec<CloseReport>,
     /// Tasks of the driver that were still alive after everything was closed and dropped.
-    pub tasks_left: usize,
-    pub cancelled: u64,
-    pub faults: BTreeMap<&'static str, u64>,
+    pub(crate) tasks_left: usize,
+    pub(crate) cancelled: u64,
+    pub(crate) faults: BTreeMap<&'static str, u64>,
 }

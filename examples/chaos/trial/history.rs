@@ -9,7 +9,7 @@ use aurora_driver::{Cluster, Connection, Error, ErrorKind, Health, InstanceId, O
 
 /// What its writer knows of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     Acknowledged,
     /// It was told so, or it gave the call up.
     Unknown,
@@ -20,7 +20,7 @@ pub enum Fate {
 
 /// How far the trial is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// Anything may happen.
     Faults,
     /// No fault is in force any more; the cluster and the driver have their time to recover.
@@ -35,60 +35,60 @@ pub enum Phase {
 
 /// What a connection was wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Intent {
+pub(crate) enum Intent {
     Write,
     Read,
 }
 
 /// A connection at the moment at which a caller got it.
 #[derive(Debug, Clone)]
-pub struct HandOut {
-    pub at: Duration,
-    pub intent: Intent,
-    pub instance: InstanceId,
-    pub generation: u64,
+pub(crate) struct HandOut {
+    pub(crate) at: Duration,
+    pub(crate) intent: Intent,
+    pub(crate) instance: InstanceId,
+    pub(crate) generation: u64,
     /// The generation of that instance in the picture at that moment.
-    pub known_generation: Option<u64>,
-    pub is_outdated: bool,
-    pub is_in_transaction: bool,
+    pub(crate) known_generation: Option<u64>,
+    pub(crate) is_outdated: bool,
+    pub(crate) is_in_transaction: bool,
     /// Who is the writer in that picture.
-    pub writer: Option<InstanceId>,
+    pub(crate) writer: Option<InstanceId>,
     /// The instances that reads may go to in that picture, with their lag.
-    pub readers: Vec<(InstanceId, Option<Duration>)>,
+    pub(crate) readers: Vec<(InstanceId, Option<Duration>)>,
 }
 
 /// One call of a caller, a checkout or a statement.
 #[derive(Debug, Clone)]
-pub struct Call {
-    pub what: &'static str,
-    pub handle: usize,
-    pub began: Duration,
-    pub ended: Duration,
-    pub began_in: Phase,
-    pub ended_in: Phase,
-    pub error: Option<(ErrorKind, Outcome, String)>,
+pub(crate) struct Call {
+    pub(crate) what: &'static str,
+    pub(crate) handle: usize,
+    pub(crate) began: Duration,
+    pub(crate) ended: Duration,
+    pub(crate) began_in: Phase,
+    pub(crate) ended_in: Phase,
+    pub(crate) error: Option<(ErrorKind, Outcome, String)>,
 }
 
 /// The diary of one trial.
 #[derive(Debug)]
-pub struct History {
+pub(crate) struct History {
     started: tokio::time::Instant,
     phase: Cell<Phase>,
     next_key: Cell<u64>,
-    pub fates: RefCell<BTreeMap<u64, Fate>>,
-    pub hand_outs: RefCell<Vec<HandOut>>,
-    pub calls: RefCell<Vec<Call>>,
+    pub(crate) fates: RefCell<BTreeMap<u64, Fate>>,
+    pub(crate) hand_outs: RefCell<Vec<HandOut>>,
+    pub(crate) calls: RefCell<Vec<Call>>,
     /// The epochs that each handle has shown, in order.
-    pub epochs: RefCell<Vec<(usize, u64)>>,
+    pub(crate) epochs: RefCell<Vec<(usize, u64)>>,
     /// When the process stood still.
-    pub pauses: RefCell<Vec<(Duration, Duration)>>,
+    pub(crate) pauses: RefCell<Vec<(Duration, Duration)>>,
     /// How often each kind of fault struck.
-    pub faults: RefCell<BTreeMap<&'static str, u64>>,
-    pub cancelled: Cell<u64>,
+    pub(crate) faults: RefCell<BTreeMap<&'static str, u64>>,
+    pub(crate) cancelled: Cell<u64>,
 }
 
 impl History {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             started: tokio::time::Instant::now(),
             phase: Cell::new(Phase::Faults),
@@ -103,31 +103,31 @@ impl History {
         }
     }
 
-    pub fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.started.elapsed()
     }
 
-    pub fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         self.phase.get()
     }
 
-    pub fn enter(&self, phase: Phase) {
+    pub(crate) fn enter(&self, phase: Phase) {
         self.phase.set(phase);
     }
 
     /// A key that nobody has written yet. Until its writer says more its fate is unknown.
-    pub fn new_key(&self) -> u64 {
+    pub(crate) fn new_key(&self) -> u64 {
         let key = self.next_key.get();
         self.next_key.set(key + 1);
         key
     }
 
-    pub fn fate(&self, key: u64, fate: Fate) {
+    pub(crate) fn fate(&self, key: u64, fate: Fate) {
         self.fates.borrow_mut().insert(key, fate);
     }
 
     /// What an answer says of the keys that the call was to write.
-    pub fn answered(&self, keys: &[u64], answer: &Result<(), Error>) {
+    pub(crate) fn answered(&self, keys: &[u64], answer: &Result<(), Error>) {
         let fate = match answer {
             Ok(()) => Fate::Acknowledged,
             Err(error) => match error.outcome() {
@@ -142,7 +142,7 @@ impl History {
         }
     }
 
-    pub fn handed_out(
+    pub(crate) fn handed_out(
         &self,
         intent: Intent,
         cluster: &Cluster<Direct>,
@@ -167,7 +167,7 @@ impl History {
         });
     }
 
-    pub fn saw_epoch(&self, handle: usize, epoch: u64) {
+    pub(crate) fn saw_epoch(&self, handle: usize, epoch: u64) {
         let mut epochs = self.epochs.borrow_mut();
         let last = epochs.iter().rev().find(|(other, _)| *other == handle);
         if last.is_none_or(|(_, last)| *last != epoch) {
@@ -176,7 +176,7 @@ impl History {
     }
 
     /// Writes a call down, with what came of it.
-    pub async fn call<T>(
+    pub(crate) async fn call<T>(
         &self,
         what: &'static str,
         handle: usize,

@@ -12,16 +12,16 @@ use super::run::RECOVERY_LIMIT;
 
 /// An invariant that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    pub invariant: &'static str,
+pub(crate) struct Violation {
+    pub(crate) invariant: &'static str,
     /// The first thing that breaks it.
-    pub what: String,
+    pub(crate) what: String,
 }
 
 type Check = fn(&Evidence) -> Result<(), String>;
 
 /// All invariants, by name.
-pub const INVARIANTS: [(&str, Check); 17] = [
+pub(crate) const INVARIANTS: [(&str, Check); 17] = [
     ("an acknowledged write is applied", acknowledged_is_applied),
     ("nothing is applied twice", nothing_is_applied_twice),
     (
@@ -69,7 +69,7 @@ pub const INVARIANTS: [(&str, Check); 17] = [
 ];
 
 /// The invariants that did not hold.
-pub fn violations(evidence: &Evidence) -> Vec<Violation> {
+pub(crate) fn violations(evidence: &Evidence) -> Vec<Violation> {
     let broken = INVARIANTS.iter().filter_map(|(invariant, check)| {
         let what = check(evidence).err()?;
         Some(Violation { invariant, what })

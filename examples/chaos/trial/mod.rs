@@ -15,12 +15,12 @@
 //!
 //! The example and the tests both take it in by its path.
 
-pub mod director;
-pub mod draw;
-pub mod evidence;
-pub mod history;
-pub mod invariants;
-pub mod plan;
-pub mod run;
-pub mod shrink;
-pub mod workload;
+pub(crate) mod director;
+pub(crate) mod draw;
+pub(crate) mod evidence;
+pub(crate) mod history;
+pub(crate) mod invariants;
+pub(crate) mod plan;
+pub(crate) mod run;
+pub(crate) mod shrink;
+pub(crate) mod workload;

@@ -10,38 +10,38 @@ use serde::{Deserialize, Serialize};
 /// All that decides a trial, together with the seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Decides what the plan leaves open: latencies, jitter, choices of the callers.
-    pub seed: u64,
-    pub cluster: ClusterPlan,
-    pub driver: DriverPlan,
-    pub load: LoadPlan,
+    pub(crate) seed: u64,
+    pub(crate) cluster: ClusterPlan,
+    pub(crate) driver: DriverPlan,
+    pub(crate) load: LoadPlan,
     /// How long the faults last.
-    pub length_ms: u64,
-    pub faults: Vec<PlannedFault>,
+    pub(crate) length_ms: u64,
+    pub(crate) faults: Vec<PlannedFault>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ClusterPlan {
-    pub readers: usize,
-    pub pace: Pace,
+pub(crate) struct ClusterPlan {
+    pub(crate) readers: usize,
+    pub(crate) pace: Pace,
     /// What the timeline's lengths are multiplied with.
-    pub scale: f64,
-    pub login_cost_ms: u64,
-    pub login_rate: Option<u32>,
+    pub(crate) scale: f64,
+    pub(crate) login_cost_ms: u64,
+    pub(crate) login_rate: Option<u32>,
     /// What the instances' copies of the topology table get wrong all the time.
-    pub no_writer_ms: u64,
-    pub propagation_spread_ms: u64,
-    pub foreign_rows: bool,
-    pub garbage_writer_lag: bool,
-    pub survivable_readers: bool,
-    pub fenced_hold_ms: u64,
+    pub(crate) no_writer_ms: u64,
+    pub(crate) propagation_spread_ms: u64,
+    pub(crate) foreign_rows: bool,
+    pub(crate) garbage_writer_lag: bool,
+    pub(crate) survivable_readers: bool,
+    pub(crate) fenced_hold_ms: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Pace {
+pub(crate) enum Pace {
     Fast,
     AuroraPostgres,
     AuroraMysql,
@@ -49,51 +49,51 @@ pub enum Pace {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DriverPlan {
+pub(crate) struct DriverPlan {
     /// Handles opened separately.
-    pub handles: usize,
+    pub(crate) handles: usize,
     /// Whether they share one monitor.
-    pub share_monitor: bool,
-    pub pool_max: usize,
-    pub pool_min_idle: usize,
-    pub max_connecting: usize,
-    pub max_waiting: usize,
-    pub max_reader_lag_ms: Option<u64>,
-    pub checkout_timeout_ms: u64,
-    pub failover_timeout_ms: u64,
-    pub max_lifetime_ms: u64,
-    pub validation_period_ms: u64,
+    pub(crate) share_monitor: bool,
+    pub(crate) pool_max: usize,
+    pub(crate) pool_min_idle: usize,
+    pub(crate) max_connecting: usize,
+    pub(crate) max_waiting: usize,
+    pub(crate) max_reader_lag_ms: Option<u64>,
+    pub(crate) checkout_timeout_ms: u64,
+    pub(crate) failover_timeout_ms: u64,
+    pub(crate) max_lifetime_ms: u64,
+    pub(crate) validation_period_ms: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LoadPlan {
+pub(crate) struct LoadPlan {
     /// Callers that write single keys.
-    pub writers: usize,
+    pub(crate) writers: usize,
     /// Callers that write some keys in a transaction.
-    pub transactions: usize,
-    pub readers: usize,
+    pub(crate) transactions: usize,
+    pub(crate) readers: usize,
     /// Callers that keep a connection for long.
-    pub holders: usize,
+    pub(crate) holders: usize,
     /// Callers that give up half-way, at any moment.
-    pub cancellers: usize,
+    pub(crate) cancellers: usize,
     /// Callers that sleep, and then all write at once.
-    pub crowd: usize,
+    pub(crate) crowd: usize,
     /// About how long a caller rests between two calls.
-    pub rest_ms: u64,
+    pub(crate) rest_ms: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PlannedFault {
-    pub at_ms: u64,
-    pub fault: Fault,
+pub(crate) struct PlannedFault {
+    pub(crate) at_ms: u64,
+    pub(crate) fault: Fault,
 }
 
 /// Which instance, looked up when the fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Target {
+pub(crate) enum Target {
     Writer,
     /// The reader of this number, counted around.
     Reader(usize),
@@ -101,7 +101,7 @@ pub enum Target {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "do")]
-pub enum Fault {
+pub(crate) enum Fault {
     Crash {
         target: Target,
     },
@@ -180,7 +180,7 @@ pub enum Fault {
 /// What an instance's answers get wrong about the topology.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum View {
+pub(crate) enum View {
     SecondWriter(usize),
     NoWriter,
     OneRow,
@@ -194,7 +194,7 @@ pub enum View {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum DnsOutage {
+pub(crate) enum DnsOutage {
     Silent,
     SlowMs(u64),
     ServFail,
@@ -203,7 +203,7 @@ pub enum DnsOutage {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum StatementTrouble {
+pub(crate) enum StatementTrouble {
     /// An error before the statement runs.
     Error,
     /// A reset before it runs.
@@ -218,14 +218,14 @@ pub enum StatementTrouble {
 }
 
 impl ClusterPlan {
-    pub fn engine(&self) -> EngineKind {
+    pub(crate) fn engine(&self) -> EngineKind {
         match self.pace {
             Pace::Fast | Pace::AuroraPostgres => EngineKind::Postgres,
             Pace::AuroraMysql => EngineKind::MySql,
         }
     }
 
-    pub fn timeline(&self) -> Timeline {
+    pub(crate) fn timeline(&self) -> Timeline {
         let timeline = match self.pace {
             Pace::Fast => Timeline::fast(),
             Pace::AuroraPostgres => Timeline::aurora_postgres(),
@@ -252,7 +252,7 @@ impl ClusterPlan {
 
 impl Fault {
     /// The name under which it is counted.
-    pub fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Crash { .. } => "crash",
             Self::CrashInPlace { .. } => "crash in place",

@@ -20,7 +20,7 @@ const WORLD_PATIENCE: Duration = Duration::from_secs(300);
 const WORLD_LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How long the driver has, once the cluster is whole again, before every call must succeed.
-pub const RECOVERY_LIMIT: Duration = Duration::from_secs(3);
+pub(crate) const RECOVERY_LIMIT: Duration = Duration::from_secs(3);
 
 /// How long every call must succeed then.
 const HEALTHY_PERIOD: Duration = Duration::from_millis(1_500);
@@ -30,15 +30,15 @@ const END_PERIOD: Duration = Duration::from_secs(60);
 
 /// What came of a trial.
 #[derive(Debug)]
-pub struct Verdict {
-    pub evidence: Evidence,
-    pub violations: Vec<Violation>,
+pub(crate) struct Verdict {
+    pub(crate) evidence: Evidence,
+    pub(crate) violations: Vec<Violation>,
     /// All that happened, if it was asked for.
-    pub trace: String,
+    pub(crate) trace: String,
 }
 
 /// Runs a trial in a runtime of its own. Without a trace it takes less time, and runs the same.
-pub fn trial(plan: &Plan, is_traced: bool) -> Verdict {
+pub(crate) fn trial(plan: &Plan, is_traced: bool) -> Verdict {
     replay(paused(), plan.seed, async {
         let mut world = DirectCluster::builder(plan.seed)
             .engine(plan.cluster.engine())
@@ -63,7 +63,7 @@ pub fn trial(plan: &Plan, is_traced: bool) -> Verdict {
 }
 
 /// A runtime in which time passes at once.
-pub fn paused() -> Runtime {
+pub(crate) fn paused() -> Runtime {
     let mut builder = Builder::new_current_thread();
     let built = builder.enable_time().start_paused(true).build();
     built.expect("a runtime without sockets")

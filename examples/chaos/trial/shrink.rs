@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::run::trial;
 
 /// The plan without all that the violation does not need.
-pub fn shrink(plan: &Plan, violation: &Violation) -> Plan {
+pub(crate) fn shrink(plan: &Plan, violation: &Violation) -> Plan {
     let still_broken = |plan: &Plan| {
         let found = trial(plan, false).violations;
         found.iter().any(|it| it.invariant == violation.invariant)

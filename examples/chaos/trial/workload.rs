@@ -18,7 +18,7 @@ const CROWD_REST_MS: u64 = 700;
 
 /// What a caller does all day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trade {
+pub(crate) enum Trade {
     Write,
     Transact,
     Read,
@@ -28,7 +28,7 @@ pub enum Trade {
 }
 
 /// One caller.
-pub struct Caller<'a> {
+pub(crate) struct Caller<'a> {
     trade: Trade,
     handle: usize,
     cluster: &'a Cluster<Direct>,
@@ -38,7 +38,7 @@ pub struct Caller<'a> {
 }
 
 /// All callers of a plan, dealt out to the handles in turn.
-pub fn callers<'a>(
+pub(crate) fn callers<'a>(
     load: &LoadPlan,
     seed: u64,
     clusters: &'a [Cluster<Direct>],
@@ -74,7 +74,7 @@ pub fn callers<'a>(
 
 impl Caller<'_> {
     /// Calls and rests until the trial is over.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         while self.history.phase() < Phase::Over {
             let rest = match self.trade {
                 Trade::Crowd => CROWD_REST_MS,
@@ -230,7 +230,7 @@ impl Caller<'_> {
 const LAST_CALLS: usize = 8;
 
 /// One caller alone, to whom nothing must be refused.
-pub async fn alone(handle: usize, cluster: &Cluster<Direct>, history: &History) {
+pub(crate) async fn alone(handle: usize, cluster: &Cluster<Direct>, history: &History) {
     let mut caller = Caller {
         trade: Trade::Write,
         handle,

@@ -65,13 +65,16 @@ impl Upset {
                 "the login was refused",
             ),
             Fault::Other => (ErrorKind::Server, None, "the server refused it"),
-            Fault::Crashed | Fault::Lost | Fault::Refused | Fault::TimedOut | Fault::Unresolved => {
-                (
-                    ErrorKind::ConnectionLost,
-                    None,
-                    "the connection is over; take a new one",
-                )
-            }
+            Fault::Crashed
+            | Fault::Lost
+            | Fault::Refused
+            | Fault::Silent
+            | Fault::TimedOut
+            | Fault::Unresolved => (
+                ErrorKind::ConnectionLost,
+                None,
+                "the connection is over; take a new one",
+            ),
         };
         let code = match self {
             Self::Refused(error) => Some(error.sqlstate),
