@@ -55,8 +55,9 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Transaction<'_>, Error>> + Send;
 
     /// Commits it.
-    fn commit(transaction: Self::Transaction<'_>)
-    -> impl Future<Output = Result<(), Error>> + Send;
+    fn commit(
+        transaction: Self::Transaction<'_>,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Forgets what was done on the connection so far.
     fn begin_record(client: &mut Self::Client);

@@ -149,10 +149,7 @@ impl Client {
         let is_over = self.watch.is_over() || self.native.is_disconnected();
         Record {
             // Only rows that are read one by one end without an explanation.
-            failed: self
-                .watch
-                .failure()
-                .or(is_over.then_some(Met::UNEXPLAINED_LOSS)),
+            failed: self.watch.failure().or(is_over.then_some(Met::UNEXPLAINED_LOSS)),
             left_traces: self.watch.left_traces(self.in_transaction()),
         }
     }

@@ -168,7 +168,9 @@ impl Queryable for Client {
         T: FromRow + Send + 'static,
     {
         let (phase, native, watch) = self.for_prepared();
-        watch.call(phase, native.exec(statement, params)).boxed()
+        watch
+            .call(phase, native.exec(statement, params))
+            .boxed()
     }
 
     fn exec_first<'a: 'b, 'b, T, S, P>(

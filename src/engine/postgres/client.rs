@@ -66,7 +66,8 @@ impl Client {
         let failed = trace.failure();
         let is_over = self.condition() == Condition::Broken;
         // Only a call on the bare native client ends without an explanation.
-        let unexplained = failed.is_none() && trace.is_unanswered() && !self.link.in_transaction();
+        let unexplained =
+            failed.is_none() && trace.is_unanswered() && !self.link.in_transaction();
         Record {
             failed: failed.or(is_over.then_some(Met::UNEXPLAINED_LOSS)),
             left_traces: trace.is_left() || unexplained,
