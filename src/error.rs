@@ -152,6 +152,11 @@ impl Error {
         self
     }
 
+    /// The message alone, without the instance and the code that `Display` adds.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// What happened.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -28,7 +28,9 @@ impl Budget {
     pub(super) fn deposit(&self) {
         let add = |tokens: u32| (tokens < CAPACITY).then(|| CAPACITY.min(tokens + DEPOSIT));
         // An error says that it is full.
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        let _ = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
     /// Whether a repetition may be made; it is paid for then.

@@ -1,6 +1,8 @@
 //! Getting a connection, with patience: who gives one, and how long to wait for it.
 //!
-//! Whom to ask is decided in `routing`, and a pool's own queue is the pool's.
+//! Whom to ask is decided in `routing`; callers wait for the writer in the [`Line`](super::line),
+//! for a reader in the queues of the readers' pools. Where an idle connection is at hand nobody
+//! waits, no clock is set and no lock is shared with other instances.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,12 +11,14 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 
+use super::line::Turn;
 use super::{Cluster, closed};
 use crate::engine::{Engine, Failure};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
+use crate::pool::instance::InstancePool;
 use crate::pool::lease::{Connection, Lease};
-use crate::routing;
+use crate::pool::routes::Routes;
 use crate::time::{self, Instant};
 use crate::topology::Topology;
 use crate::topology::observation::Fault;
@@ -28,7 +32,7 @@ impl<E: Engine> Cluster<E> {
     ///
     /// During a failover the call waits for the new writer, for at most the `failover_timeout`;
     /// with the wait for a free connection it takes at most the `checkout_timeout` (both 30 s by
-    /// default). It never gives a connection to an instance that is known to be demoted or in
+    /// default). Callers are served in the order of their arrival. It never gives a connection to an instance that is known to be demoted or in
     /// doubt.
     ///
     /// # Errors
@@ -41,9 +45,12 @@ impl<E: Engine> Cluster<E> {
     ///
     /// # Cancellation
     ///
-    /// Safe: the place in the queue is given up, a connect under way is ended.
+    /// Safe: the place in the queue is given up, a connect under way goes on for the next caller.
     pub async fn writer(&self) -> Result<Connection<E>> {
-        self.writer_by(self.checkout_deadline()).await
+        match self.writer_at_once() {
+            Some(lease) => Ok(Connection::new(lease)),
+            None => self.wait_for_writer(self.checkout_deadline()).await,
+        }
     }
 
     /// By when a call that begins now has its connection.
@@ -53,45 +60,60 @@ impl<E: Engine> Cluster<E> {
 
     /// A connection to the writer, by a deadline that may be shared with other work.
     pub(super) async fn writer_by(&self, deadline: Instant) -> Result<Connection<E>> {
-        let timing = &self.inner.config.timing;
-        let mut topology = self.inner.published.topology.clone();
-        // Since when this call has been without a writer to wait at.
-        let mut absent_since = None;
+        match self.writer_at_once() {
+            Some(lease) => Ok(Connection::new(lease)),
+            None => self.wait_for_writer(deadline).await,
+        }
+    }
+
+    /// An idle connection to the writer, unless somebody waits for one.
+    fn writer_at_once(&self) -> Option<Lease<E>> {
+        let inner = &*self.inner;
+        if inner.closed.load(Ordering::Acquire) || !inner.line.is_empty() {
+            return None;
+        }
+        inner.pools.routes().writer()?.checkout_idle()
+    }
+
+    async fn wait_for_writer(&self, deadline: Instant) -> Result<Connection<E>> {
+        self.refuse_if_closed()?;
+        let inner = &self.inner;
+        let arrived = time::now();
+        let turn = self.turn_in_line(arrived, deadline).await?;
+        let mut topology = inner.published.topology.clone();
         loop {
             self.refuse_if_closed()?;
-            let current = Arc::clone(&topology.borrow_and_update());
-            let Some(writer) = current.writer().map(|writer| writer.id().clone()) else {
-                let since = *absent_since.get_or_insert_with(time::now);
-                let give_up = deadline.min(since + timing.failover_timeout);
+            topology.borrow_and_update();
+            let writer = inner.pools.routes().writer().cloned();
+            let Some(pool) = writer else {
+                let give_up = deadline.min(self.patience_for_a_writer(arrived));
                 match tokio::time::timeout_at(give_up, topology.changed()).await {
                     Ok(Ok(())) => continue,
                     Ok(Err(_)) => return Err(closed()),
-                    Err(_) => return Err(self.no_writer(give_up - since)),
+                    Err(_)
+                        if time::remaining(self.patience_for_a_writer(arrived))
+                            > Duration::ZERO
+                            && time::remaining(deadline) > Duration::ZERO =>
+                    {
+                        continue;
+                    }
+                    Err(_) => return Err(self.no_writer(give_up - arrived)),
                 }
             };
-            absent_since = None;
-            let still_writer = |topology: &Topology| {
-                topology
-                    .writer()
-                    .is_some_and(|instance| *instance.id() == writer)
-            };
-            let replaced = async {
-                let changed = topology.wait_for(|topology| !still_writer(topology));
-                changed.await.map(drop)
-            };
+            let still_writer = || inner.pools.routes().writes_to(&pool);
             let answer = tokio::select! {
                 biased;
-                answer = self.inner.pools.checkout(&writer, deadline) => answer,
+                answer = pool.checkout(turn.behind(), deadline) => answer,
                 // Waiting in the queue of an instance that is no longer the writer is in vain.
-                replaced = replaced => match replaced {
-                    Ok(()) => continue,
+                replaced = topology.wait_for(|_| !still_writer()) => match replaced {
+                    Ok(_) => continue,
                     Err(_) => return Err(closed()),
                 },
             };
             match answer {
                 Ok(lease) => {
                     self.refuse_if_closed()?;
-                    if still_writer(&topology.borrow()) && !lease.is_outdated() {
+                    if still_writer() && !lease.is_outdated() {
                         return Ok(Connection::new(lease));
                     }
                 }
@@ -100,9 +122,76 @@ impl<E: Engine> Cluster<E> {
         }
     }
 
+    /// Until when a call that came then waits for a writer while there is none.
+    fn patience_for_a_writer(&self, arrived: Instant) -> Instant {
+        let lost_at = self
+            .inner
+            .published
+            .topology
+            .borrow()
+            .without_writer_since();
+        let since = lost_at.map_or(arrived, |lost_at| lost_at.max(arrived));
+        since + self.inner.config.timing.failover_timeout
+    }
+
+    /// Waits for this call's turn at the writer.
+    async fn turn_in_line(&self, arrived: Instant, deadline: Instant) -> Result<Turn<'_>> {
+        let inner = &self.inner;
+        let limits = &inner.config.pool;
+        let writer = inner.pools.routes().writer().cloned();
+        // Those for whom there is room in the pool do not count as waiting.
+        let in_use = writer.as_ref().map_or(0, |pool| pool.in_use());
+        let places = limits.max.saturating_add(limits.max_waiting);
+        let Some(place) = inner.line.join(places.saturating_sub(in_use)) else {
+            return Err(Error::new(
+                ErrorKind::Overloaded,
+                format!(
+                    "{} callers wait already for one of the {} connections to the writer: raise \
+                     pool_max or pool_max_waiting, or send less",
+                    limits.max_waiting, limits.max
+                ),
+            ));
+        };
+        let others = inner.line.length().saturating_sub(1);
+        if let Some(pool) = writer.filter(|_| others > 0) {
+            pool.expect(others);
+        }
+        tokio::select! {
+            biased;
+            turn = place.turn() => turn.ok_or_else(closed),
+            error = self.end_of_patience(arrived, deadline) => Err(error),
+        }
+    }
+
+    /// Waits until a call that stands in the row has waited for too long. It looks when its time
+    /// may have come, and not whenever there is news: thousands may stand there.
+    async fn end_of_patience(&self, arrived: Instant, deadline: Instant) -> Error {
+        loop {
+            let look_again = match self.inner.pools.routes().writer() {
+                Some(_) => time::now() + self.inner.config.timing.failover_timeout,
+                None => self.patience_for_a_writer(arrived),
+            };
+            time::sleep_until(Some(look_again.min(deadline))).await;
+            let writer = self.inner.pools.routes().writer().cloned();
+            match writer {
+                Some(pool) if time::remaining(deadline) == Duration::ZERO => {
+                    return pool.all_in_use().error;
+                }
+                Some(_) => {}
+                None => {
+                    let patience = deadline.min(self.patience_for_a_writer(arrived));
+                    if time::remaining(patience) == Duration::ZERO {
+                        return self.no_writer(patience - arrived);
+                    }
+                }
+            }
+        }
+    }
+
     /// A connection to a reader.
     ///
-    /// Readers take turns, those with fewer connections in use first; when the connections to
+    /// Readers take turns, those with fewer connections in use first; one that is new, or was away,
+    /// gets its share little by little ([`Timing::slow_start`](crate::config::Timing::slow_start)). When the connections to
     /// all of them are in use, the first to become free is taken. With no reader up it is a
     /// connection to the writer, as Aurora's own reader endpoint would give; with neither the
     /// call waits, for at most the `checkout_timeout`.
@@ -116,7 +205,14 @@ impl<E: Engine> Cluster<E> {
     ///
     /// Safe, as [`writer`](Self::writer).
     pub async fn reader(&self) -> Result<Connection<E>> {
-        self.reader_by(self.checkout_deadline(), &[]).await
+        let turn = self.inner.turn.fetch_add(1, Ordering::Relaxed);
+        match self.reader_at_once(turn) {
+            Some(lease) => Ok(Connection::new(lease)),
+            None => {
+                self.wait_for_reader(self.checkout_deadline(), &[], turn)
+                    .await
+            }
+        }
     }
 
     /// A connection to a reader, by a deadline that may be shared with other work, and to one of
@@ -126,24 +222,45 @@ impl<E: Engine> Cluster<E> {
         deadline: Instant,
         avoided: &[InstanceId],
     ) -> Result<Connection<E>> {
+        let turn = self.inner.turn.fetch_add(1, Ordering::Relaxed);
+        if avoided.is_empty()
+            && let Some(lease) = self.reader_at_once(turn)
+        {
+            return Ok(Connection::new(lease));
+        }
+        self.wait_for_reader(deadline, avoided, turn).await
+    }
+
+    /// An idle connection to the reader whose turn it is.
+    fn reader_at_once(&self, turn: usize) -> Option<Lease<E>> {
+        let inner = &*self.inner;
+        if inner.closed.load(Ordering::Acquire) {
+            return None;
+        }
+        inner.pools.routes().best_reader(turn)?.checkout_idle()
+    }
+
+    async fn wait_for_reader(
+        &self,
+        deadline: Instant,
+        avoided: &[InstanceId],
+        turn: usize,
+    ) -> Result<Connection<E>> {
         let inner = &self.inner;
         let began = time::now();
         let mut topology = inner.published.topology.clone();
         loop {
             self.refuse_if_closed()?;
-            let current = Arc::clone(&topology.borrow_and_update());
-            let turn = inner.turn.fetch_add(1, Ordering::Relaxed);
-            let mut candidates =
-                routing::for_read(&current, inner.config.max_reader_lag, turn, |instance| {
-                    inner.pools.in_use(instance)
-                });
+            topology.borrow_and_update();
+            let routes = Arc::clone(&inner.pools.routes());
+            let mut candidates = routes.readers(turn);
             // A stable sort: the rest stays in the order of preference.
-            candidates.sort_by_key(|candidate| avoided.contains(candidate));
-            if candidates.is_empty() {
+            candidates.sort_by_key(|candidate| avoided.contains(candidate.id()));
+            if candidates.is_empty() && routes.writer().is_none() {
                 match tokio::time::timeout_at(deadline, topology.changed()).await {
                     Ok(Ok(())) => continue,
                     Ok(Err(_)) => return Err(closed()),
-                    Err(_) => return Err(self.no_reader(deadline - began)),
+                    Err(_) => return Err(self.no_reader(time::now() - began)),
                 }
             }
             let answer = match self.first_that_has_room(&candidates, deadline).await {
@@ -151,8 +268,8 @@ impl<E: Engine> Cluster<E> {
                 Room::Failed(failure) => Err(failure),
                 Room::Full(full) => tokio::select! {
                     biased;
-                    answer = self.first_that_gives(&full, deadline) => answer,
-                    changed = self.other_candidates(&candidates, topology.clone()) => {
+                    answer = self.first_that_gives(&full, &routes, deadline) => answer?,
+                    changed = self.other_candidates(&routes, topology.clone()) => {
                         changed?;
                         continue;
                     }
@@ -161,7 +278,7 @@ impl<E: Engine> Cluster<E> {
             match answer {
                 Ok(lease) => {
                     self.refuse_if_closed()?;
-                    let serves = self.eligible(&topology.borrow()).contains(lease.instance());
+                    let serves = inner.pools.routes().reads_from(lease.instance());
                     if serves && !lease.is_outdated() {
                         return Ok(Connection::new(lease));
                     }
@@ -171,33 +288,29 @@ impl<E: Engine> Cluster<E> {
         }
     }
 
-    /// The instances that a read may go to, in the order of their names.
-    fn eligible(&self, topology: &Topology) -> Vec<InstanceId> {
-        routing::for_read(topology, self.inner.config.max_reader_lag, 0, |_| 0)
-    }
-
     /// Waits until reads may go to other instances than these.
     async fn other_candidates(
         &self,
-        candidates: &[InstanceId],
+        known: &Routes<E>,
         mut topology: watch::Receiver<Arc<Topology>>,
     ) -> Result<()> {
-        let mut known = candidates.to_vec();
-        known.sort();
-        let others = |topology: &Arc<Topology>| self.eligible(topology) != known;
+        let others = |_: &Arc<Topology>| !self.inner.pools.routes().leads_like(known);
         let changed = topology.wait_for(others).await;
         changed.map(drop).map_err(|_| closed())
     }
 
     /// Asks the candidates in turn, without waiting for other callers.
-    async fn first_that_has_room(&self, candidates: &[InstanceId], deadline: Instant) -> Room<E> {
+    async fn first_that_has_room(
+        &self,
+        candidates: &[Arc<InstancePool<E>>],
+        deadline: Instant,
+    ) -> Room<E> {
         let mut full = Vec::new();
         let mut last = None;
         for candidate in candidates {
-            let pools = &self.inner.pools;
-            match pools.checkout_at_once(candidate, deadline).await {
+            match candidate.checkout_at_once(deadline).await {
                 Ok(Some(lease)) => return Room::Given(lease),
-                Ok(None) => full.push(candidate.clone()),
+                Ok(None) => full.push(Arc::clone(candidate)),
                 Err(failure) => last = Some(failure),
             }
         }
@@ -208,24 +321,32 @@ impl<E: Engine> Cluster<E> {
     }
 
     /// Waits in the queues of all candidates at once; the last failure if none gives a
-    /// connection. There is at least one candidate.
+    /// connection. Without a candidate it waits for the writer, in the row of those who do.
     async fn first_that_gives(
         &self,
-        candidates: &[InstanceId],
+        candidates: &[Arc<InstancePool<E>>],
+        routes: &Routes<E>,
         deadline: Instant,
-    ) -> Result<Lease<E>, Failure> {
+    ) -> Result<Result<Lease<E>, Failure>> {
+        if let Some(writer) = routes.writer().filter(|_| candidates.is_empty()) {
+            if let Some(lease) = self.writer_at_once() {
+                return Ok(Ok(lease));
+            }
+            let turn = self.turn_in_line(time::now(), deadline).await?;
+            return Ok(writer.checkout(turn.behind(), deadline).await);
+        }
         let mut queues: FuturesUnordered<_> = candidates
             .iter()
-            .map(|candidate| self.inner.pools.checkout(candidate, deadline))
+            .map(|candidate| candidate.checkout(0, deadline))
             .collect();
         let mut last = Failure::timed_out("no reader is left to wait for");
         while let Some(answer) = queues.next().await {
             match answer {
-                Ok(lease) => return Ok(lease),
+                Ok(lease) => return Ok(Ok(lease)),
                 Err(failure) => last = failure,
             }
         }
-        Err(last)
+        Ok(Err(last))
     }
 }
 
@@ -233,7 +354,7 @@ impl<E: Engine> Cluster<E> {
 enum Room<E: Engine> {
     Given(Lease<E>),
     /// The connections of these are all in use.
-    Full(Vec<InstanceId>),
+    Full(Vec<Arc<InstancePool<E>>>),
     Failed(Failure),
 }
 

@@ -74,9 +74,7 @@ impl<E: Engine> Cluster<E> {
     {
         let mut attempts = Attempts::begin(self, Intent::Read);
         loop {
-            let mut connection = self
-                .reader_by(attempts.deadline, &attempts.avoided)
-                .await?;
+            let mut connection = self.reader_by(attempts.deadline, &attempts.avoided).await?;
             E::begin_record(&mut connection);
             match work(&mut connection).await {
                 Ok(value) => return Ok(value),
@@ -288,7 +286,9 @@ impl<'a, E: Engine> Attempts<'a, E> {
         self.made += 1;
         let instance = connection.instance().clone();
         let life = (instance.clone(), connection.generation());
-        let read_only = record.failed.is_some_and(|met| met.kind == ErrorKind::ReadOnly);
+        let read_only = record
+            .failed
+            .is_some_and(|met| met.kind == ErrorKind::ReadOnly);
         let refused_before = read_only && self.refused_by.as_ref() == Some(&life);
         self.refused_by = read_only.then_some(life);
         let verdict = retry::judge(&Attempt {

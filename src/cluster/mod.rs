@@ -8,6 +8,7 @@ mod budget;
 mod checkout;
 mod closures;
 mod hub;
+mod line;
 mod retry;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::topology::monitor::{Failures, ProbeFailure, Published};
 use crate::topology::{Health, Phase, Topology};
 use budget::Budget;
 use hub::Hub;
+use line::Line;
 
 /// How long [`Cluster::connect`] waits for the last of the instances to be asked, once the writer
 /// is known.
@@ -89,6 +91,8 @@ struct Inner<E: Engine> {
     /// Whether the hub was left.
     left: AtomicBool,
     turn: AtomicUsize,
+    /// Who waits for the writer.
+    line: Line,
     budget: Budget,
 }
 
@@ -192,6 +196,7 @@ impl<E: Engine> Cluster<E> {
                 listeners_end: CancellationToken::new(),
                 left: AtomicBool::new(false),
                 turn: AtomicUsize::new(0),
+                line: Line::new(),
                 budget: Budget::new(),
             }),
         })
@@ -268,6 +273,7 @@ impl<E: Engine> Cluster<E> {
     pub async fn close(&self, within: Duration) -> CloseReport {
         let inner = &self.inner;
         inner.closed.store(true, Ordering::Release);
+        inner.line.close();
         let deadline = time::now() + within.min(LONGEST_WAIT);
         let connections_in_use = inner.pools.close(deadline).await;
         let last_call = deadline.max(time::now() + LAST_CALL_PERIOD);

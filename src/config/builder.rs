@@ -118,6 +118,18 @@ impl ConfigBuilder {
         self
     }
 
+    /// See [`PoolLimits::max_connecting`].
+    pub fn pool_max_connecting(mut self, max: usize) -> Self {
+        self.pool.max_connecting = max;
+        self
+    }
+
+    /// See [`PoolLimits::max_waiting`].
+    pub fn pool_max_waiting(mut self, max: usize) -> Self {
+        self.pool.max_waiting = max;
+        self
+    }
+
     /// See [`PoolLimits::min_idle`].
     pub fn pool_min_idle(mut self, min_idle: usize) -> Self {
         self.pool.min_idle = min_idle;

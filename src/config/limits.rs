@@ -12,21 +12,27 @@ pub struct PoolLimits {
     /// Raise it when checkouts wait while the instance has cores to spare; the sum over all
     /// your processes must stay below the instance's `max_connections`.
     pub max: usize,
-    /// Idle connections kept ready per instance. Default: 0.
+    /// Idle connections kept ready per instance, beside those in use and up to `max`. Default: 0.
     ///
+    /// They are opened one by one in the background, for readers as for the writer; a new reader
+    /// gets them as its share of the reads grows ([`Timing::slow_start`](super::Timing::slow_start)).
     /// Raise it where the first requests after a pause must not pay for connecting, or where a
     /// promoted reader should have connections at once.
     pub min_idle: usize,
     /// The most connects to one instance that are under way at a time. Default: 8.
     ///
-    /// It keeps a restarted instance from being met by the whole pool at once. Raise it only for
+    /// It keeps a restarted instance from being met by the whole pool at once. While connects
+    /// fail it is one at a time, with a delay that doubles up to 1 s; when the server has no room
+    /// for more connections it narrows, and widens again as logins succeed. Raise it only for
     /// large pools on large instances.
     pub max_connecting: usize,
     /// The most callers that may wait for one instance's pool while all its connections are in
-    /// use or being opened. Default: 1024; the next one gets
+    /// use or being opened. Default: 10 000; the next one gets
     /// [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded) at once. With 0 nobody waits.
     ///
-    /// A read waits at all readers at once, and is refused only when all of them refuse it.
+    /// Callers of [`writer`](crate::Cluster::writer) wait in one row, which a failover does not
+    /// disturb, and are served in the order of their arrival. A read waits at all readers at once,
+    /// and is refused only when all of them refuse it.
     ///
     /// Lower it where a request that cannot be served soon is better refused.
     pub max_waiting: usize,
@@ -38,8 +44,10 @@ pub(crate) const DEFAULT_POOL_MAX: usize = 10;
 /// A login costs Aurora some milliseconds of one core; eight at a time fill a default pool in
 /// two rounds and still leave a small instance able to answer queries.
 pub(crate) const DEFAULT_MAX_CONNECTING: usize = 8;
-/// Enough for a burst during a failover, few enough that their memory does not matter.
-pub(crate) const DEFAULT_MAX_WAITING: usize = 1024;
+/// A process that serves a thousand requests a second and waits ten seconds through a failover
+/// has so many waiting; ten connections that take a millisecond each have served them a second
+/// later. A waiting call of `writer()` is two and a half kilobytes, so they cost some 25 MB.
+pub(crate) const DEFAULT_MAX_WAITING: usize = 10_000;
 /// Aurora MySQL allows no instance a higher `max_connections`.
 const MAX_POOL_MAX: usize = 16_000;
 

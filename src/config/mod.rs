@@ -120,8 +120,9 @@ impl Config {
     /// | `instance_pattern` | how an identifier becomes a host name: `?.db.internal` (write `?` as it is or as `%3F`) |
     /// | `application_name` | what the server's session list shows |
     /// | `pool_max`, `pool_min_idle` | connections per instance |
+    /// | `pool_max_connecting`, `pool_max_waiting` | logins under way, and callers waiting, per instance; see [`PoolLimits`] |
     /// | `max_reader_lag` | duration; readers further behind get no reads |
-    /// | `connect_timeout`, `checkout_timeout`, `failover_timeout`, `probe_interval`, `probe_timeout`, `idle_timeout`, `max_lifetime` | durations; see [`Timing`] |
+    /// | `connect_timeout`, `checkout_timeout`, `failover_timeout`, `probe_interval`, `probe_timeout`, `idle_timeout`, `max_lifetime`, `slow_start` | durations; see [`Timing`] |
     /// | `set.NAME` | a session setting |
     ///
     /// Durations are a whole number and a unit: `500ms`, `30s`, `2m`, `1h`.

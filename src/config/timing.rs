@@ -47,6 +47,12 @@ pub struct Timing {
     /// Beyond that a round trip proves it alive first. Shorten it where something on the way
     /// drops idle connections silently.
     pub validation_period: Duration,
+    /// How long a reader that is new, or was away, is given less than its share of the reads: a
+    /// tenth at first, then evenly more. Default: 10 s; 0 for its full share at once.
+    ///
+    /// Its caches are cold and its connections few. Where the other readers have no connection
+    /// free it takes what comes all the same.
+    pub slow_start: Duration,
     /// The longest that a DNS answer is believed, whatever its own time to live says. Default:
     /// 5 s, which is what Aurora's zones say.
     pub dns_max_ttl: Duration,
@@ -77,6 +83,9 @@ pub(crate) const MAX_LIFETIME_JITTER_PERCENT: u32 = 10;
 /// A dead peer is found by keepalives and probes within seconds; this only guards against
 /// silence that neither saw.
 pub(crate) const DEFAULT_VALIDATION_PERIOD: Duration = Duration::from_secs(30);
+/// A reader's buffer cache fills within seconds under load; shorter, and its first reads queue
+/// behind its disk while its peers idle.
+pub(crate) const DEFAULT_SLOW_START_PERIOD: Duration = Duration::from_secs(10);
 /// Aurora's own records say 5 s; a resolver on the way that says a minute is not believed.
 pub(crate) const DEFAULT_DNS_MAX_TTL: Duration = Duration::from_secs(5);
 
@@ -220,6 +229,7 @@ impl Default for Timing {
             idle_timeout: DEFAULT_IDLE_TIMEOUT,
             max_lifetime: DEFAULT_MAX_LIFETIME_PERIOD,
             validation_period: DEFAULT_VALIDATION_PERIOD,
+            slow_start: DEFAULT_SLOW_START_PERIOD,
             dns_max_ttl: DEFAULT_DNS_MAX_TTL,
         }
     }
@@ -238,6 +248,7 @@ impl Timing {
             idle_timeout: _,
             max_lifetime: _,
             validation_period: _,
+            slow_start: _,
             dns_max_ttl,
         } = self;
         *probe_interval == other.probe_interval
@@ -257,6 +268,7 @@ impl Timing {
             ("idle_timeout", self.idle_timeout, shortest),
             ("max_lifetime", self.max_lifetime, shortest),
             ("validation_period", self.validation_period, Duration::ZERO),
+            ("slow_start", self.slow_start, Duration::ZERO),
             ("dns_max_ttl", self.dns_max_ttl, Duration::ZERO),
         ] {
             if value < min || value > MAX_DURATION {

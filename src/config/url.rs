@@ -19,7 +19,8 @@ const MAX_URL_LENGTH: usize = 16 * 1024;
 /// The keys of the query, as errors list them.
 const KEYS: &str = "application_name, checkout_timeout, connect_timeout, dns, failover_timeout, \
                     idle_timeout, instance_pattern, max_lifetime, max_reader_lag, pool_max, \
-                    pool_min_idle, probe_interval, probe_timeout, set.NAME, sslmode, sslrootcert";
+                    pool_max_connecting, pool_max_waiting, pool_min_idle, probe_interval, \
+                    probe_timeout, set.NAME, slow_start, sslmode, sslrootcert";
 
 pub(super) fn parse(url: &str) -> Result<Config> {
     if url.len() > MAX_URL_LENGTH {
@@ -165,9 +166,12 @@ fn apply(builder: ConfigBuilder, key: &str, value: &str) -> Result<ConfigBuilder
         "max_lifetime" => timed(builder, |timing, span| timing.max_lifetime = span),
         "max_reader_lag" => Ok(builder.max_reader_lag(time()?)),
         "pool_max" => Ok(builder.pool_max(count(key, value)?)),
+        "pool_max_connecting" => Ok(builder.pool_max_connecting(count(key, value)?)),
+        "pool_max_waiting" => Ok(builder.pool_max_waiting(count(key, value)?)),
         "pool_min_idle" => Ok(builder.pool_min_idle(count(key, value)?)),
         "probe_interval" => timed(builder, |timing, span| timing.probe_interval = span),
         "probe_timeout" => timed(builder, |timing, span| timing.probe_timeout = span),
+        "slow_start" => timed(builder, |timing, span| timing.slow_start = span),
         "sslmode" => Ok(builder.tls(TlsMode::from_sslmode(value)?)),
         "sslrootcert" => {
             let path = text(key, value)?.into();

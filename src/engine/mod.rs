@@ -13,6 +13,7 @@ pub(crate) mod postgres;
 pub(crate) mod pulse;
 pub(crate) mod record;
 pub(crate) mod reporter;
+mod residue;
 mod socket;
 mod statement;
 pub(crate) mod tls;
@@ -55,9 +56,8 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Transaction<'_>, Error>> + Send;
 
     /// Commits it.
-    fn commit(
-        transaction: Self::Transaction<'_>,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    fn commit(transaction: Self::Transaction<'_>)
+    -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Forgets what was done on the connection so far.
     fn begin_record(client: &mut Self::Client);

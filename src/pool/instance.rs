@@ -1,31 +1,52 @@
 //! The pool of one instance.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use deadpool::Runtime;
-use deadpool::managed::{Pool, PoolError, QueueMode, Timeouts};
+use deadpool::managed::{Object, Pool, PoolError, QueueMode, Timeouts};
 
 use super::lease::Lease;
-use super::manager::Manager;
+use super::manager::{Manager, Pooled};
 use super::member::Member;
+use super::supply::Supply;
 use crate::engine::{Backend, Failure};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::Generation;
+use crate::id::{Generation, InstanceId};
 use crate::time::{self, Instant};
 use crate::topology::observation::Fault;
+
+/// The limit of the whole is the caller's deadline.
+const UNLIMITED: Timeouts = Timeouts {
+    wait: None,
+    create: None,
+    recycle: None,
+};
+
+/// No waiting for another caller; connects take the time that they take.
+const WITHOUT_QUEUEING: Timeouts = Timeouts {
+    wait: Some(Duration::ZERO),
+    create: None,
+    recycle: None,
+};
 
 /// One instance's connections.
 pub(crate) struct InstancePool<E: Backend> {
     member: Arc<Member<E>>,
+    supply: Arc<Supply<E>>,
     pool: Pool<Manager<E>>,
 }
+
+type Taken<E> = Result<Object<Manager<E>>, PoolError<Failure>>;
 
 impl<E: Backend> InstancePool<E> {
     pub(super) fn new(member: Member<E>) -> Result<Self> {
         let size = member.dialer().config().pool.max;
         let member = Arc::new(member);
-        let pool = Pool::builder(Manager::new(Arc::clone(&member)))
+        let supply = Arc::new(Supply::new(Arc::clone(&member)));
+        let pool = Pool::builder(Manager::new(Arc::clone(&member), Arc::clone(&supply)))
             .max_size(size)
             // The connection used last is the likeliest to be alive, and the rest may idle out.
             .queue_mode(QueueMode::Lifo)
@@ -34,11 +55,25 @@ impl<E: Backend> InstancePool<E> {
             .map_err(|error| {
                 Error::new(ErrorKind::Config, "the pool cannot be built").with_source(error)
             })?;
-        Ok(Self { member, pool })
+        supply.serves(&pool);
+        Ok(Self {
+            member,
+            supply,
+            pool,
+        })
     }
 
     pub(crate) fn member(&self) -> &Arc<Member<E>> {
         &self.member
+    }
+
+    pub(crate) fn id(&self) -> &InstanceId {
+        self.member.id()
+    }
+
+    /// How many connections are checked out, as cheap as can be: what routing goes by.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.supply.leases()
     }
 
     /// How many connections are checked out.
@@ -54,10 +89,34 @@ impl<E: Backend> InstancePool<E> {
         status.size.saturating_sub(status.available) + status.waiting
     }
 
-    /// Checks a connection out, opening one if need be.
+    /// An idle connection that needs no proof of life, if there is one: without I/O or waiting.
+    pub(crate) fn checkout_idle(&self) -> Option<Lease<E>> {
+        if self.pool.status().available == 0 {
+            return None;
+        }
+        let mut taking = std::pin::pin!(self.pool.timeout_get(&WITHOUT_QUEUEING));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let Poll::Ready(Ok(object)) = taking.as_mut().poll(&mut context) else {
+            return None;
+        };
+        let lease = self.lease(object);
+        if !lease.is_known_to_live() {
+            // Seldom: it goes back as it was, and the caller asks again with patience.
+            lease.put_back();
+            return None;
+        }
+        Some(lease)
+    }
+
+    /// Checks a connection out, opening one if need be. `ahead` callers more are about to ask.
     ///
-    /// Dropping the future gives its place in the queue back; a connect under way is ended.
-    pub(crate) async fn checkout(&self, deadline: Instant) -> Result<Lease<E>, Failure> {
+    /// Dropping the future gives its place in the queue to the next; a connect under way goes on
+    /// for whoever comes.
+    pub(crate) async fn checkout(
+        &self,
+        ahead: usize,
+        deadline: Instant,
+    ) -> Result<Lease<E>, Failure> {
         let limits = &self.member.dialer().config().pool;
         if self.users() >= limits.max.saturating_add(limits.max_waiting) {
             return Err(self.failure(
@@ -70,62 +129,107 @@ impl<E: Backend> InstancePool<E> {
                 ),
             ));
         }
-        let lease = self.take(time::remaining(deadline), deadline).await?;
+        if ahead > 0 {
+            self.supply.spur(ahead + 1);
+        }
+        let lease = self.take(&UNLIMITED, deadline).await?;
         lease.ok_or_else(|| self.all_in_use())
     }
 
     /// Checks a connection out if one is idle or there is room for another; `None` when all are
-    /// in use. It waits for a connect, but never for another caller.
+    /// in use, or none can be opened for the moment. It waits for a connect, but for no other
+    /// caller.
     pub(crate) async fn checkout_at_once(
         &self,
         deadline: Instant,
     ) -> Result<Option<Lease<E>>, Failure> {
-        self.take(Duration::ZERO, deadline).await
+        if self.pool.status().available == 0 && self.supply.is_held_up() {
+            return Ok(None);
+        }
+        self.take(&WITHOUT_QUEUEING, deadline).await
     }
 
-    /// `None` when there was no place in the pool within `queueing`.
+    /// Begins connects for callers that wait for this pool elsewhere.
+    pub(crate) fn expect(&self, callers: usize) {
+        self.supply.spur(callers);
+    }
+
+    /// `None` when there was no place in the pool. One deadline covers the wait, the proofs of
+    /// life and the connect.
     async fn take(
         &self,
-        queueing: Duration,
+        timeouts: &Timeouts,
+        deadline: Instant,
+    ) -> Result<Option<Lease<E>>, Failure> {
+        loop {
+            let Some(mut lease) = self.take_unproved(timeouts, deadline).await? else {
+                return Ok(None);
+            };
+            if lease.is_known_to_live() || lease.proves_alive(deadline).await {
+                return Ok(Some(lease));
+            }
+            // The others have not been used for as long: they are not asked one by one.
+            drop(lease);
+            self.end_unproved();
+            if time::remaining(deadline) == Duration::ZERO {
+                return Err(self.all_in_use());
+            }
+        }
+    }
+
+    async fn take_unproved(
+        &self,
+        timeouts: &Timeouts,
         deadline: Instant,
     ) -> Result<Option<Lease<E>>, Failure> {
         // Declared first, so that the count of users is right when it speaks.
         let _end = EndOfCheckout(&self.member);
-        // One deadline covers the wait, the checks of idle connections and the connect.
-        let timeouts = Timeouts {
-            wait: Some(queueing),
-            create: None,
-            recycle: None,
+        let mut taking = std::pin::pin!(self.pool.timeout_get(timeouts));
+        // Without a timer where something is there.
+        let at_once = std::future::poll_fn(|context| {
+            Poll::Ready(match taking.as_mut().poll(context) {
+                Poll::Ready(answer) => Some(answer),
+                Poll::Pending => None,
+            })
+        });
+        let answer = match at_once.await {
+            Some(answer) => answer,
+            None => tokio::select! {
+                biased;
+                () = self.member.closed() => Err(PoolError::Closed),
+                answer = tokio::time::timeout_at(deadline, taking) => match answer {
+                    Ok(answer) => answer,
+                    Err(_) => return Err(self.all_in_use()),
+                },
+            },
         };
-        let asked = tokio::time::timeout_at(deadline, self.pool.timeout_get(&timeouts));
-        let answer = tokio::select! {
-            biased;
-            () = self.member.closed() => Ok(Err(PoolError::Closed)),
-            answer = asked => answer,
-        };
+        self.explain(answer)
+    }
+
+    fn lease(&self, mut object: Object<Manager<E>>) -> Lease<E> {
+        self.supply.arrived(&mut object);
+        Lease::new(object, Arc::clone(&self.supply))
+    }
+
+    fn explain(&self, answer: Taken<E>) -> Result<Option<Lease<E>>, Failure> {
         match answer {
-            Ok(Ok(object)) => Ok(Some(Lease::new(object, Arc::clone(&self.member)))),
-            Ok(Err(PoolError::Backend(mut failure))) => {
-                failure.error = failure.error.with_instance(self.member.id());
-                Err(failure)
-            }
-            Ok(Err(PoolError::Closed)) if self.member.is_closed() => {
+            Ok(object) => Ok(Some(self.lease(object))),
+            Err(PoolError::Backend(failure)) => Err(failure),
+            Err(PoolError::Closed) if self.member.is_closed() => {
                 Err(self.failure(Fault::Other, ErrorKind::Closed, "the handle was closed"))
             }
-            Ok(Err(PoolError::Closed)) => Err(self.failure(
+            Err(PoolError::Closed) => Err(self.failure(
                 Fault::Unresolved,
                 ErrorKind::Connect,
                 "it has left the cluster",
             )),
-            Ok(Err(PoolError::Timeout(_))) => Ok(None),
-            Err(_) => Err(self.all_in_use()),
+            Err(PoolError::Timeout(_)) => Ok(None),
             // Neither can be: a runtime is named, and there are no hooks.
-            Ok(Err(PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_))) => Err(self
-                .failure(
-                    Fault::Other,
-                    ErrorKind::Connect,
-                    "its pool is misconfigured",
-                )),
+            Err(PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_)) => Err(self.failure(
+                Fault::Other,
+                ErrorKind::Connect,
+                "its pool is misconfigured",
+            )),
         }
     }
 
@@ -141,15 +245,24 @@ impl<E: Backend> InstancePool<E> {
         }
     }
 
-    fn all_in_use(&self) -> Failure {
+    /// The end of a caller's patience: what came of connects if there is no connection at all,
+    /// otherwise how busy they are.
+    pub(crate) fn all_in_use(&self) -> Failure {
         let (open, in_use) = (self.pool.status().size, self.in_use());
+        let waiting = self.users().saturating_sub(in_use);
+        let obstacle = self.supply.obstacle();
+        if let Some(obstacle) = obstacle.as_ref().filter(|_| open == 0) {
+            return obstacle.failure(self.member.id());
+        }
+        let because = obstacle.map_or_else(String::new, |obstacle| {
+            format!("; the last attempt at another one: {}", obstacle.message)
+        });
         self.failure(
             Fault::TimedOut,
             ErrorKind::Timeout,
             format!(
-                "no connection became free in time ({open} open, {in_use} in use, {} callers \
-                 waiting)",
-                self.users().saturating_sub(in_use)
+                "no connection became free in time ({open} open, {in_use} in use, {waiting} \
+                 callers waiting{because})"
             ),
         )
     }
@@ -158,50 +271,61 @@ impl<E: Backend> InstancePool<E> {
     /// where there is a cause to say why.
     pub(super) fn begin_generation(&self, generation: Generation, cause: Option<&'static str>) {
         self.member.begin_generation(generation, cause);
-        let kept = self
-            .pool
-            .retain(|pooled, _| pooled.generation == generation);
-        for pooled in kept.removed {
+        self.end_idle(|pooled| pooled.generation == generation);
+        self.supply.begin_generation(cause);
+    }
+
+    /// The instance is known to serve from now on: what failed before says nothing.
+    pub(super) fn serves_again(&self) {
+        self.supply.serves_again();
+    }
+
+    fn end_idle(&self, mut stays: impl FnMut(&Pooled<E::Client>) -> bool) {
+        for pooled in self.pool.retain(|pooled, _| stays(pooled)).removed {
             E::kill(pooled.client);
         }
     }
 
-    /// Closes idle connections that are no longer fit to be handed out.
-    pub(super) fn sweep(&self) {
+    /// Closes the idle connections that would have to prove that they live.
+    fn end_unproved(&self) {
+        let now = time::now();
+        let timing = &self.member.dialer().config().timing;
+        self.end_idle(|pooled| !pooled.needs_proof(timing, now));
+        self.supply.sweep(|pooled| !pooled.needs_proof(timing, now));
+    }
+
+    /// Closes idle connections that are no longer fit to be handed out, or of no more use; asks
+    /// for successors of those that will end soon, and keeps `min_idle` ready.
+    pub(super) fn sweep(&self, min_idle: usize) {
         let now = time::now();
         let generation = self.member.generation();
-        let timing = &self.member.dialer().config().timing;
-        let kept = self
-            .pool
-            .retain(|pooled, _| pooled.unfit::<E>(generation, timing, now).is_none());
-        for pooled in kept.removed {
-            E::kill(pooled.client);
-        }
-    }
-
-    /// Opens connections until as many are there as are to be kept ready.
-    ///
-    /// `deadpool` takes none from outside, so the missing ones are checked out and given back at
-    /// once; a failure is the business of whoever needs a connection next.
-    pub(super) async fn top_up(&self) {
         let config = self.member.dialer().config();
-        let deadline = time::now() + config.timing.connect_timeout;
-        let mut opened = Vec::new();
-        while self.pool.status().size < config.pool.min_idle {
-            match self.checkout(deadline).await {
-                Ok(lease) => opened.push(lease),
-                Err(_) => break,
+        let mut idle = self.pool.status().available + self.supply.spares();
+        let mut successors = 0;
+        let mut stays = |pooled: &Pooled<E::Client>| {
+            // The longest idle come first.
+            let surplus =
+                pooled.idle_for(now) > config.timing.idle_timeout && idle > config.pool.min_idle;
+            let goes = surplus || pooled.unfit::<E>(generation, now).is_some();
+            idle = idle.saturating_sub(usize::from(goes));
+            if !goes && pooled.needs_successor(now) {
+                pooled.expects_successor();
+                successors += 1;
             }
-        }
+            !goes
+        };
+        self.end_idle(&mut stays);
+        self.supply.sweep(&mut stays);
+        self.supply.want_more(successors);
+        let missing = min_idle.min(config.pool.max).saturating_sub(idle);
+        self.supply.want_in_background(missing);
     }
 
     /// Closes idle connections and refuses new checkouts; those in use live till returned.
     pub(super) fn close(&self) {
-        let idle = self.pool.retain(|_, _| false).removed;
+        self.end_idle(|_| false);
         self.pool.close();
-        for pooled in idle {
-            E::kill(pooled.client);
-        }
+        self.supply.close();
     }
 
     /// Ends the connections that are still in use.
@@ -215,9 +339,7 @@ struct EndOfCheckout<'a, E: Backend>(&'a Member<E>);
 
 impl<E: Backend> Drop for EndOfCheckout<'_, E> {
     fn drop(&mut self) {
-        if self.0.is_closed() {
-            self.0.came_back();
-        }
+        self.0.came_back();
     }
 }
 

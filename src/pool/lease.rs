@@ -8,9 +8,11 @@ use deadpool::managed::Object;
 
 use super::manager::Manager;
 use super::member::Member;
+use super::supply::Supply;
 use crate::engine::{Backend, Condition, Engine};
 use crate::id::{Generation, InstanceId};
-use crate::time;
+use crate::time::{self, Instant};
+use crate::topology::observation::Fault;
 
 /// How long a rollback on behalf of the next user may take before the connection is thrown away.
 const CLEANING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,7 +37,7 @@ impl<E: Engine> Connection<E> {
 
     /// The instance that it leads to.
     pub fn instance(&self) -> &InstanceId {
-        self.lease().member.id()
+        self.lease().member().id()
     }
 
     /// The generation it was opened in.
@@ -80,7 +82,7 @@ impl<E: Engine> Drop for Connection<E> {
         };
         let unclean = E::condition(&lease.kept().client) == Condition::Unclean;
         if unclean && !lease.is_outdated() {
-            let spawner = lease.member.dialer().spawner().clone();
+            let spawner = lease.member().dialer().spawner().clone();
             spawner.spawn("clean-connection", async move {
                 // Whatever comes of it, the lease looks at the result when it is dropped.
                 if let Some(kept) = &mut lease.kept {
@@ -100,14 +102,87 @@ type Kept<E> = Object<Manager<E>>;
 #[derive(Debug)]
 pub(crate) struct Lease<E: Backend> {
     kept: Option<Kept<E>>,
-    member: Arc<Member<E>>,
+    supply: Arc<Supply<E>>,
 }
 
 impl<E: Backend> Lease<E> {
-    pub(super) fn new(kept: Kept<E>, member: Arc<Member<E>>) -> Self {
+    pub(super) fn new(kept: Kept<E>, supply: Arc<Supply<E>>) -> Self {
+        supply.leased();
         Self {
             kept: Some(kept),
-            member,
+            supply,
+        }
+    }
+
+    fn member(&self) -> &Member<E> {
+        self.supply.member()
+    }
+
+    /// Whether it was used lately enough to be handed out unasked.
+    pub(super) fn is_known_to_live(&self) -> bool {
+        let timing = &self.member().dialer().config().timing;
+        !self.kept().needs_proof(timing, time::now())
+    }
+
+    /// Asks for a sign of life, in the time of a probe and before the deadline.
+    pub(super) async fn proves_alive(&mut self, deadline: Instant) -> bool {
+        let limit = time::now() + self.member().dialer().config().timing.probe_timeout;
+        let Some(kept) = &mut self.kept else {
+            return false;
+        };
+        let ping = E::ping(&mut kept.client);
+        match tokio::time::timeout_at(limit.min(deadline), ping).await {
+            Ok(Ok(())) => {
+                kept.used_at = time::now();
+                true
+            }
+            // The connection has told of it itself.
+            Ok(Err(_)) => {
+                self.end();
+                false
+            }
+            Err(_) => {
+                if limit <= deadline {
+                    self.member().reporter().1.trouble(Fault::TimedOut);
+                }
+                self.end();
+                false
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn client(&self) -> &E::Client {
+        &self.kept().client
+    }
+
+    /// Gives it back as if it had not been taken out.
+    pub(super) fn put_back(mut self) {
+        drop(self.kept.take());
+        self.supply.hand_over_idle();
+        self.member().came_back();
+    }
+
+    /// Sees to the succession of a connection that comes back: whether there is one to keep.
+    fn renew(&self, kept: &mut Kept<E>, now: Instant) -> bool {
+        if !kept.needs_successor(now) && !kept.has_successor() {
+            return true;
+        }
+        if self.supply.succeed(kept) {
+            return true;
+        }
+        if !kept.has_successor() {
+            kept.expects_successor();
+            self.supply.want_more(1);
+        }
+        !kept.has_expired(now)
+    }
+
+    /// Closes it now, whatever it is good for.
+    fn end(&mut self) {
+        if let Some(kept) = self.kept.take() {
+            E::kill(Object::take(kept).client);
+            self.member().came_back();
         }
     }
 
@@ -118,31 +193,40 @@ impl<E: Backend> Lease<E> {
     }
 
     pub(crate) fn instance(&self) -> &InstanceId {
-        self.member.id()
+        self.member().id()
     }
 
     pub(crate) fn is_outdated(&self) -> bool {
-        self.kept().generation != self.member.generation()
+        self.kept().generation != self.member().generation()
     }
 }
 
 impl<E: Backend> Drop for Lease<E> {
     fn drop(&mut self) {
+        self.supply.returned();
         let Some(mut kept) = self.kept.take() else {
             return;
         };
-        let generation = self.member.generation();
+        let generation = self.member().generation();
         // Two connections' clients can be swapped through their mutable references; a stranger's
         // must not stay in this pool.
-        let own = E::belongs_to(&kept.client, self.member.id(), generation);
+        let own = E::belongs_to(&kept.client, self.member().id(), generation);
         let clean = E::condition(&kept.client) == Condition::Clean;
-        let usable = own && clean && kept.generation == generation;
-        if usable {
-            kept.used_at = time::now();
-            drop(kept);
+        let now = time::now();
+        let fit = own && clean && kept.generation == generation;
+        if fit && self.renew(&mut kept, now) {
+            kept.used_at = now;
+            if self.supply.is_awaited() {
+                self.supply.hand_over(kept);
+            } else {
+                drop(kept);
+                // Somebody may have begun to wait since.
+                self.supply.hand_over_idle();
+            }
         } else {
             E::kill(Object::take(kept).client);
+            self.supply.spur(0);
         }
-        self.member.came_back();
+        self.member().came_back();
     }
 }

@@ -1,19 +1,22 @@
-//! How `deadpool` opens a connection, and decides whether an idle one may be used again.
+//! What `deadpool` keeps, and how it asks for a connection and judges an idle one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
-use tokio::sync::Semaphore;
 
 use super::member::Member;
+use super::supply::Supply;
 use crate::config::Timing;
 use crate::config::timing::MAX_LIFETIME_JITTER_PERCENT;
 use crate::engine::{Backend, Condition, Failure};
-use crate::error::{Error, ErrorKind};
 use crate::id::Generation;
 use crate::rng::Rng;
 use crate::time::{self, Instant};
-use crate::topology::observation::Fault;
+
+/// How long before its end a connection's successor is asked for: two sweeps and a slow login.
+const SUCCESSION_PERIOD: Duration = Duration::from_secs(3);
 
 /// A connection as the pool keeps it.
 #[derive(Debug)]
@@ -22,56 +25,88 @@ pub(crate) struct Pooled<C> {
     pub(super) generation: Generation,
     /// When it has lived long enough.
     expires_at: Instant,
+    /// When its successor is asked for.
+    succession_at: Instant,
     pub(super) used_at: Instant,
+    /// A successor has been asked for.
+    is_replaced: AtomicBool,
+    /// On its way to a caller, and not counted by `deadpool` yet.
+    pub(super) in_transit: bool,
 }
 
 impl<C> Pooled<C> {
-    /// Why an idle connection must not be kept, if so.
+    pub(super) fn new(client: C, generation: Generation, longest: Duration, rng: &mut Rng) -> Self {
+        let now = time::now();
+        // Up to a tenth shorter: connections opened together must not all end together.
+        let half = MAX_LIFETIME_JITTER_PERCENT / 2;
+        let middle = longest.mul_f64(1.0 - f64::from(half) / 100.0);
+        let lifetime = rng.jitter(middle, half);
+        let succession = SUCCESSION_PERIOD.min(lifetime / 4);
+        Self {
+            client,
+            generation,
+            expires_at: now + lifetime,
+            succession_at: now + lifetime - succession,
+            used_at: now,
+            is_replaced: AtomicBool::new(false),
+            in_transit: false,
+        }
+    }
+
+    /// Why an idle connection must not be handed out, if so.
     pub(super) fn unfit<E: Backend<Client = C>>(
         &self,
         generation: Generation,
-        timing: &Timing,
         now: Instant,
     ) -> Option<&'static str> {
         if self.generation != generation {
             Some("it belongs to an earlier generation")
         } else if E::condition(&self.client) != Condition::Clean {
             Some("it is no longer usable")
-        } else if now >= self.expires_at {
+        } else if self.has_expired(now) {
             Some("it has lived long enough")
-        } else if now.saturating_duration_since(self.used_at) > timing.idle_timeout {
-            Some("it was idle for too long")
         } else {
             None
         }
     }
+
+    pub(super) fn has_expired(&self, now: Instant) -> bool {
+        now >= self.expires_at
+    }
+
+    /// How long it has not been used.
+    pub(super) fn idle_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.used_at)
+    }
+
+    /// Whether it must answer before it is handed out.
+    pub(super) fn needs_proof(&self, timing: &Timing, now: Instant) -> bool {
+        self.idle_for(now) > timing.validation_period
+    }
+
+    pub(super) fn has_successor(&self) -> bool {
+        self.is_replaced.load(Ordering::Relaxed)
+    }
+
+    /// Whether it ends soon and nobody has asked for its successor yet.
+    pub(super) fn needs_successor(&self, now: Instant) -> bool {
+        now >= self.succession_at && !self.has_successor()
+    }
+
+    pub(super) fn expects_successor(&self) {
+        self.is_replaced.store(true, Ordering::Relaxed);
+    }
 }
 
-/// Opens and checks the connections of one instance.
+/// How the connections of one instance come to its pool.
 pub(crate) struct Manager<E: Backend> {
     member: Arc<Member<E>>,
-    /// At most so many logins under way: a restarted instance is not met by the whole pool.
-    gate: Semaphore,
+    supply: Arc<Supply<E>>,
 }
 
 impl<E: Backend> Manager<E> {
-    pub(super) fn new(member: Arc<Member<E>>) -> Self {
-        let gate = Semaphore::new(member.dialer().config().pool.max_connecting);
-        Self { member, gate }
-    }
-
-    fn pooled(&self, client: E::Client, generation: Generation) -> Pooled<E::Client> {
-        let now = time::now();
-        let longest = self.member.dialer().config().timing.max_lifetime;
-        // Up to a tenth shorter: connections opened together must not all end together.
-        let half = MAX_LIFETIME_JITTER_PERCENT / 2;
-        let middle = longest.mul_f64(1.0 - f64::from(half) / 100.0);
-        Pooled {
-            client,
-            generation,
-            expires_at: now + Rng::from_entropy().jitter(middle, half),
-            used_at: now,
-        }
+    pub(super) fn new(member: Arc<Member<E>>, supply: Arc<Supply<E>>) -> Self {
+        Self { member, supply }
     }
 }
 
@@ -80,51 +115,23 @@ impl<E: Backend> managed::Manager for Manager<E> {
     type Error = Failure;
 
     async fn create(&self) -> Result<Self::Type, Failure> {
-        let (generation, reporter) = self.member.reporter();
-        // What the monitor has just confirmed the writer on is the fastest connection there is.
-        if let Some(client) = self.member.take_standing_for_first_use(generation) {
-            return Ok(self.pooled(client, generation));
-        }
-        let _turn = self.gate.acquire().await.map_err(|_| Failure {
-            fault: Fault::Other,
-            error: Error::new(ErrorKind::Closed, "the cluster handle is closed"),
-        })?;
-        let deadline = time::now() + self.member.dialer().config().timing.connect_timeout;
-        let place = self.member.place();
-        // A host that is silent lets nobody in: waiting for it counts like waiting for an answer.
-        let _awaited = reporter.pulse().awaiting();
-        let dialled = self
-            .member
-            .dialer()
-            .dial::<E>(place, reporter.clone(), deadline)
-            .await;
-        match dialled {
-            Ok(client) => Ok(self.pooled(client, generation)),
-            Err(failure) => {
-                reporter.trouble(failure.fault);
-                Err(failure)
-            }
-        }
+        self.supply.next().await
     }
 
+    /// Without I/O, as no time limit of the caller's holds for each of several dead connections:
+    /// one that needs proof of life gives it to `InstancePool`.
     async fn recycle(&self, pooled: &mut Self::Type, _: &Metrics) -> RecycleResult<Self::Error> {
-        let timing = &self.member.dialer().config().timing;
         let now = time::now();
-        if let Some(reason) = pooled.unfit::<E>(self.member.generation(), timing, now) {
-            return Err(RecycleError::Message(reason.into()));
+        match pooled.unfit::<E>(self.member.generation(), now) {
+            None => Ok(()),
+            Some(_) if self.supply.succeed(pooled) => Ok(()),
+            Some(reason) => {
+                if pooled.has_expired(now) && !pooled.has_successor() {
+                    self.supply.want_more(1);
+                }
+                Err(RecycleError::Message(reason.into()))
+            }
         }
-        let idle = now.saturating_duration_since(pooled.used_at);
-        if idle > timing.validation_period {
-            let ping = E::ping(&mut pooled.client);
-            tokio::time::timeout(timing.probe_timeout, ping)
-                .await
-                .map_err(|_| {
-                    self.member.reporter().1.trouble(Fault::TimedOut);
-                    RecycleError::Message("it did not answer a ping".into())
-                })?
-                .map_err(RecycleError::Backend)?;
-        }
-        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! One instance as one handle uses it: shared by its pool and the manager of that pool.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -21,10 +22,34 @@ pub(crate) struct Member<E: Backend> {
     /// The handle's own: its limits, and its tasks.
     dialer: Dialer,
     life: Mutex<Life>,
-    /// Woken whenever a connection comes back.
-    returned: Arc<Notify>,
-    /// The handle was closed: nothing is opened or kept any more.
-    closed: CancellationToken,
+    /// That of `life`, to be read without its lock.
+    generation: AtomicU64,
+    closing: Arc<Closing>,
+}
+
+/// The end of a handle, as all of its pools see it.
+#[derive(Debug, Default)]
+pub(super) struct Closing {
+    /// Nothing is opened or kept any more. Beside the token, whose every look takes a lock.
+    has_begun: AtomicBool,
+    token: CancellationToken,
+    /// Woken whenever a connection comes back after that.
+    returned: Notify,
+}
+
+impl Closing {
+    pub(super) fn begin(&self) {
+        self.has_begun.store(true, Ordering::SeqCst);
+        self.token.cancel();
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn returned(&self) -> &Notify {
+        &self.returned
+    }
 }
 
 struct Life {
@@ -36,13 +61,9 @@ struct Life {
 }
 
 impl<E: Backend> Member<E> {
-    pub(super) fn new(
-        station: Arc<Station<E>>,
-        dialer: Dialer,
-        returned: Arc<Notify>,
-        closed: CancellationToken,
-    ) -> Self {
+    pub(super) fn new(station: Arc<Station<E>>, dialer: Dialer, closing: Arc<Closing>) -> Self {
         Self {
+            generation: AtomicU64::new(station.generation().0),
             life: Mutex::new(Life {
                 generation: station.generation(),
                 end: GenerationEnd::default(),
@@ -51,8 +72,7 @@ impl<E: Backend> Member<E> {
             }),
             station,
             dialer,
-            returned,
-            closed,
+            closing,
         }
     }
 
@@ -61,6 +81,7 @@ impl<E: Backend> Member<E> {
     pub(super) fn begin_generation(&self, generation: Generation, cause: Option<&'static str>) {
         let mut life = self.life();
         life.generation = generation;
+        self.generation.store(generation.0, Ordering::SeqCst);
         let old = std::mem::take(&mut life.end);
         let adopted = std::mem::take(&mut life.adopted);
         life.retired.retain(|end| !end.has_ended());
@@ -92,7 +113,7 @@ impl<E: Backend> Member<E> {
     }
 
     pub(crate) fn generation(&self) -> Generation {
-        self.life().generation
+        Generation(self.generation.load(Ordering::SeqCst))
     }
 
     /// What a new connection of the present generation carries.
@@ -123,16 +144,19 @@ impl<E: Backend> Member<E> {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.closed.is_cancelled()
+        self.closing.has_begun()
     }
 
     /// Waits until the handle is closed. Cancel-safe.
     pub(super) async fn closed(&self) {
-        self.closed.cancelled().await;
+        self.closing.token.cancelled().await;
     }
 
+    /// Tells whoever waits for the end of all users that there is one less.
     pub(super) fn came_back(&self) {
-        self.returned.notify_waiters();
+        if self.is_closed() {
+            self.closing.returned().notify_waiters();
+        }
     }
 }
 

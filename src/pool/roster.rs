@@ -31,10 +31,16 @@ pub(crate) struct Roster<E: Backend> {
     /// Woken when an instance begins to owe an answer.
     begun: Arc<Notify>,
     stations: RwLock<Stations<E>>,
-    /// The pools of the handles.
-    followers: Mutex<Vec<Weak<PoolSet<E>>>>,
+    followers: Mutex<Followers<E>>,
     /// The monitor has ended; turned while `followers` is locked, so that nothing is added after.
     closed: CancellationToken,
+}
+
+/// The pools of the handles, and the picture that they follow.
+#[derive(Debug)]
+struct Followers<E: Backend> {
+    pools: Vec<Weak<PoolSet<E>>>,
+    picture: Topology,
 }
 
 #[derive(Debug)]
@@ -54,7 +60,10 @@ impl<E: Backend> Roster<E> {
                 present: BTreeMap::new(),
                 unreachable: BTreeSet::new(),
             }),
-            followers: Mutex::new(Vec::new()),
+            followers: Mutex::new(Followers {
+                pools: Vec::new(),
+                picture: Topology::empty(),
+            }),
             closed: CancellationToken::new(),
         }
     }
@@ -67,7 +76,8 @@ impl<E: Backend> Roster<E> {
     pub(crate) fn attach(&self, pools: &Arc<PoolSet<E>>) {
         let mut followers = self.followers();
         pools.follow(&self.present());
-        followers.push(Arc::downgrade(pools));
+        pools.route(&followers.picture);
+        followers.pools.push(Arc::downgrade(pools));
     }
 
     /// Closes the monitor's connections and keeps none from now on.
@@ -79,7 +89,7 @@ impl<E: Backend> Roster<E> {
         }
     }
 
-    fn followers(&self) -> MutexGuard<'_, Vec<Weak<PoolSet<E>>>> {
+    fn followers(&self) -> MutexGuard<'_, Followers<E>> {
         self.followers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -337,11 +347,12 @@ impl<E: Backend> Prober for Roster<E> {
             }
         }
         let changed = self.update(topology);
-        if ended.is_empty() && !changed {
+        if ended.is_empty() && !changed && topology.routes_like(&followers.picture) {
             return;
         }
+        followers.picture = topology.clone();
         let present = self.present();
-        followers.retain(|pools| {
+        followers.pools.retain(|pools| {
             let Some(pools) = pools.upgrade() else {
                 return false;
             };
@@ -349,6 +360,7 @@ impl<E: Backend> Prober for Roster<E> {
                 pools.begin_generation(instance, *generation, *cause);
             }
             pools.follow(&present);
+            pools.route(topology);
             true
         });
     }

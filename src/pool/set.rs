@@ -1,32 +1,32 @@
 //! One pool per instance, following the topology.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
+use arc_swap::ArcSwap;
 
 use super::dialer::Dialer;
 use super::instance::InstancePool;
-use super::lease::Lease;
-use super::member::Member;
+use super::member::{Closing, Member};
+use super::routes::Routes;
 use super::station::Station;
-use crate::engine::{Backend, Failure};
-use crate::error::{Error, ErrorKind};
+use crate::engine::Backend;
 use crate::id::{Generation, InstanceId};
+use crate::routing::{self, Tenure};
 use crate::time::{self, Instant};
-use crate::topology::observation::Fault;
+use crate::topology::{Instance, Topology};
 
 /// All pools of one cluster handle.
 #[derive(Debug)]
 pub(crate) struct PoolSet<E: Backend> {
     dialer: Dialer,
     pools: RwLock<Pools<E>>,
-    /// Woken whenever a connection comes back.
-    returned: Arc<Notify>,
+    routes: ArcSwap<Routes<E>>,
+    /// Since when which reader has served; also of those that may come back.
+    tenures: Mutex<BTreeMap<InstanceId, Tenure>>,
     /// The handle was closed; turned while `pools` is locked, so that none is added after it.
-    closed: CancellationToken,
+    closing: Arc<Closing>,
 }
 
 #[derive(Debug)]
@@ -44,41 +44,15 @@ impl<E: Backend> PoolSet<E> {
                 present: BTreeMap::new(),
                 departed: Vec::new(),
             }),
-            returned: Arc::new(Notify::new()),
-            closed: CancellationToken::new(),
+            routes: ArcSwap::from_pointee(Routes::none()),
+            tenures: Mutex::default(),
+            closing: Arc::default(),
         }
     }
 
-    /// Checks out a connection to one instance.
-    pub(crate) async fn checkout(
-        &self,
-        instance: &InstanceId,
-        deadline: Instant,
-    ) -> Result<Lease<E>, Failure> {
-        self.member_pool(instance)?.checkout(deadline).await
-    }
-
-    /// Checks out a connection to one instance unless all are in use: `None` then.
-    pub(crate) async fn checkout_at_once(
-        &self,
-        instance: &InstanceId,
-        deadline: Instant,
-    ) -> Result<Option<Lease<E>>, Failure> {
-        let pool = self.member_pool(instance)?;
-        pool.checkout_at_once(deadline).await
-    }
-
-    fn member_pool(&self, instance: &InstanceId) -> Result<Arc<InstancePool<E>>, Failure> {
-        self.pool(instance).ok_or_else(|| Failure {
-            fault: Fault::Unresolved,
-            error: Error::new(ErrorKind::Connect, "it has left the cluster")
-                .with_instance(instance),
-        })
-    }
-
-    /// How many connections to an instance are checked out.
-    pub(crate) fn in_use(&self, instance: &InstanceId) -> usize {
-        self.pool(instance).map_or(0, |pool| pool.in_use())
+    /// Where writes and reads go now.
+    pub(crate) fn routes(&self) -> arc_swap::Guard<Arc<Routes<E>>> {
+        self.routes.load()
     }
 
     /// Refuses new checkouts, closes what is idle, waits until `deadline` for what is in use,
@@ -88,7 +62,7 @@ impl<E: Backend> PoolSet<E> {
         for pool in &pools {
             pool.close();
         }
-        let mut returned = std::pin::pin!(self.returned.notified());
+        let mut returned = std::pin::pin!(self.closing.returned().notified());
         loop {
             // Listening begins before the count, so that no return is missed.
             returned.as_mut().enable();
@@ -97,7 +71,7 @@ impl<E: Backend> PoolSet<E> {
                 break;
             }
             let _ = tokio::time::timeout_at(deadline, returned.as_mut()).await;
-            returned.set(self.returned.notified());
+            returned.set(self.closing.returned().notified());
         }
         let in_use = pools.iter().map(|pool| pool.in_use()).sum();
         for pool in &pools {
@@ -109,7 +83,7 @@ impl<E: Backend> PoolSet<E> {
     /// Lets no pool be added from now on; all that there are, also of instances that have left.
     fn shut(&self) -> Vec<Arc<InstancePool<E>>> {
         let pools = self.write();
-        self.closed.cancel();
+        self.closing.begin();
         let present = pools.present.values();
         present.chain(&pools.departed).cloned().collect()
     }
@@ -119,7 +93,53 @@ impl<E: Backend> PoolSet<E> {
         self.read().present.values().cloned().collect()
     }
 
-    fn pool(&self, instance: &InstanceId) -> Option<Arc<InstancePool<E>>> {
+    /// Leads requests where this picture says, before anybody else sees it.
+    pub(super) fn route(&self, topology: &Topology) {
+        let config = self.dialer.config();
+        let now = time::now();
+        let pools = self.read();
+        let pool = |instance: &Instance| pools.present.get(instance.id()).cloned();
+        let writer = topology.writer().and_then(pool);
+        let mut tenures = self.tenures.lock().unwrap_or_else(PoisonError::into_inner);
+        tenures.retain(|id, _| topology.instance(id).is_some());
+        let eligible: Vec<&Instance> = routing::eligible(topology, config.max_reader_lag).collect();
+        for (id, tenure) in &mut *tenures {
+            if !eligible.iter().any(|reader| reader.id() == id) {
+                tenure.leave(now);
+            }
+        }
+        for reader in &eligible {
+            let goes_on = tenures
+                .get_mut(reader.id())
+                .is_some_and(|tenure| tenure.resume(now));
+            if !goes_on {
+                tenures.remove(reader.id());
+                let tenure = Tenure::begin(tenures.values().copied(), now);
+                tenures.insert(reader.id().clone(), tenure);
+            }
+        }
+        let readers = eligible
+            .into_iter()
+            .filter_map(|reader| Some((pool(reader)?, *tenures.get(reader.id())?)));
+        let next = Routes::new(writer, readers, config.timing.slow_start);
+        let current = self.routes.load();
+        if next.is_like(&current) {
+            return;
+        }
+        // What failed while nothing went there says nothing about what goes there now.
+        let served = |pool: &&Arc<InstancePool<E>>| current.leads_to(pool);
+        for pool in next
+            .pools()
+            .filter(|pool| !served(pool) || next.writes_to(pool))
+        {
+            if !(current.writes_to(pool) && next.writes_to(pool)) {
+                pool.serves_again();
+            }
+        }
+        self.routes.store(Arc::new(next));
+    }
+
+    pub(super) fn pool(&self, instance: &InstanceId) -> Option<Arc<InstancePool<E>>> {
         self.read().present.get(instance).cloned()
     }
 
@@ -150,7 +170,7 @@ impl<E: Backend> PoolSet<E> {
             return;
         }
         let mut pools = self.write();
-        if self.closed.is_cancelled() {
+        if self.closing.has_begun() {
             return;
         }
         let Pools { present, departed } = &mut *pools;
@@ -170,8 +190,7 @@ impl<E: Backend> PoolSet<E> {
             let member = Member::new(
                 Arc::clone(station),
                 self.dialer.clone(),
-                Arc::clone(&self.returned),
-                self.closed.clone(),
+                Arc::clone(&self.closing),
             );
             match InstancePool::new(member) {
                 Ok(pool) => {

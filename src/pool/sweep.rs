@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::set::PoolSet;
 use crate::engine::Backend;
 use crate::rng::Rng;
+use crate::routing::FULL_WEIGHT;
 use crate::time;
 use crate::topology::{Health, Topology};
 
@@ -32,15 +33,19 @@ pub(crate) async fn run<E: Backend>(
         ))
         .await;
         for pool in pools.all() {
-            pool.sweep();
             let id = pool.member().id();
             let is_up = topology
                 .borrow()
                 .instance(id)
                 .is_some_and(|instance| instance.health() == Health::Up);
-            if is_up {
-                pool.top_up().await;
-            }
+            // A reader in its slow start gets them little by little.
+            let weight = if is_up {
+                pools.routes().weight_of(&pool)
+            } else {
+                0
+            };
+            let min_idle = pool.member().dialer().config().pool.min_idle;
+            pool.sweep((min_idle * weight as usize).div_ceil(FULL_WEIGHT as usize));
         }
     }
 }

@@ -10,9 +10,10 @@ use super::roster::Roster;
 use super::set::PoolSet;
 use super::upkeep;
 use crate::config::{Config, PoolLimits};
+use crate::engine::record::Record;
 use crate::engine::reporter::Reporter;
 use crate::engine::{Backend, Condition, Dial, Failure, Survey};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::event::EventSender;
 use crate::id::{EngineKind, Generation, InstanceId};
 use crate::rng::Rng;
@@ -38,6 +39,22 @@ impl Backend for OneServer {
     const KIND: EngineKind = EngineKind::Postgres;
 
     type Client = Client;
+
+    type Transaction<'a> = &'a mut Client;
+
+    async fn begin(client: &mut Client) -> Result<&mut Client, Error> {
+        Ok(client)
+    }
+
+    async fn commit(_: Self::Transaction<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn begin_record(_: &mut Client) {}
+
+    fn record(_: &Client) -> Record {
+        Record::default()
+    }
 
     async fn connect(dial: Dial) -> Result<Client, Failure> {
         Ok(Client {
@@ -141,7 +158,10 @@ impl Bench {
 
     async fn checkout(&self, instance: &str, deadline: Instant) -> Result<(), ErrorKind> {
         let instance = InstanceId::new(instance);
-        let answer = self.pools.checkout(&instance, deadline).await;
+        let Some(pool) = self.pools.pool(&instance) else {
+            return Err(ErrorKind::Connect);
+        };
+        let answer = pool.checkout(0, deadline).await;
         answer.map(drop).map_err(|failure| failure.error.kind())
     }
 }
@@ -227,7 +247,8 @@ async fn closing_ends_connections_to_instances_that_have_left() {
     let bench = Bench::new();
     let deadline = time::now() + Duration::from_secs(1);
     let eight = InstanceId::new("8");
-    let held = bench.pools.checkout(&eight, deadline).await.unwrap();
+    let pool = bench.pools.pool(&eight).unwrap();
+    let held = pool.checkout(0, deadline).await.unwrap();
     bench.roster.carry_out(&topology(&["9"]), &[]);
     assert!(!held.is_outdated(), "who leaves may still answer");
     let refused = bench.checkout("8", deadline).await;
@@ -241,13 +262,14 @@ async fn all_idle_connections_of_a_pool_and_no_more_are_taken_at_once() {
     let bench = Bench::new();
     let nine = InstanceId::new("9");
     let deadline = time::now() + Duration::from_secs(1);
+    let pool = bench.pools.pool(&nine).unwrap();
     let mut held = Vec::new();
-    while let Some(lease) = bench.pools.checkout_at_once(&nine, deadline).await.unwrap() {
+    while let Some(lease) = pool.checkout_at_once(deadline).await.unwrap() {
         held.push(lease);
     }
     assert_eq!(held.len(), PoolLimits::default().max);
     held.pop();
-    let again = bench.pools.checkout_at_once(&nine, deadline).await.unwrap();
+    let again = pool.checkout_at_once(deadline).await.unwrap();
     assert!(again.is_some());
 }
 

@@ -1,38 +1,84 @@
 //! Which instance to use. Pure: a picture of the cluster in, an order of preference out.
+//!
+//! - [`eligible`]: the readers that a read may go to at all.
+//! - [`best`], [`order`]: which of them first, by how busy they are and how long they have served.
 
-use crate::id::InstanceId;
-use crate::topology::{Instance, Topology};
+mod slow_start;
+
+pub(crate) use slow_start::{FULL_WEIGHT, Tenure};
+
+use std::cmp::Ordering;
 use std::time::Duration;
 
-/// The instances that a read may go to, best first.
-///
-/// Readers with the fewest connections in use come first; among equals `turn` decides, so that
-/// successive reads take turns. When no reader serves, the writer does, as Aurora's own reader
-/// endpoint would have it; empty when there is none either.
-pub(crate) fn for_read(
+use crate::topology::{Instance, Topology};
+
+/// The readers that a read may go to, in the order of their names. When there is none, the read
+/// goes to the writer, as Aurora's own reader endpoint would have it.
+pub(crate) fn eligible(
     topology: &Topology,
     max_lag: Option<Duration>,
-    turn: usize,
-    in_use: impl Fn(&InstanceId) -> usize,
-) -> Vec<InstanceId> {
-    let fresh = |reader: &&Instance| match (max_lag, reader.lag()) {
-        (Some(max), Some(lag)) => lag <= max,
-        (Some(_), None) | (None, _) => true,
-    };
-    let mut readers: Vec<&Instance> = topology.readers().filter(fresh).collect();
-    if readers.is_empty() {
-        return topology
-            .writer()
-            .map(|writer| writer.id().clone())
-            .into_iter()
-            .collect();
-    }
-    let first = turn % readers.len();
-    readers.rotate_left(first);
-    // A stable sort: equals stay in the order of their turn.
-    readers.sort_by_cached_key(|reader| in_use(reader.id()));
-    readers
-        .into_iter()
-        .map(|reader| reader.id().clone())
-        .collect()
+) -> impl Iterator<Item = &Instance> {
+    topology
+        .readers()
+        .filter(move |reader| match (max_lag, reader.lag()) {
+            (Some(max), Some(lag)) => lag <= max,
+            (Some(_), None) | (None, _) => true,
+        })
 }
+
+/// How much is going on at a reader, and what share of the reads it is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// Connections in use: reads in flight.
+    pub(crate) in_flight: usize,
+    /// In percent of a full share: 1 to [`FULL_WEIGHT`].
+    pub(crate) weight: u32,
+}
+
+/// The position of the reader that is to be asked first.
+///
+/// Those with the fewest reads in flight come first, each measured by its weight; among equals
+/// `turn` decides, so that successive reads take turns. A reader of less than full weight takes
+/// part in that share of the turns only: otherwise a cluster with little to do would send it
+/// everything, as it is always the least busy.
+pub(crate) fn best(loads: impl ExactSizeIterator<Item = Load>, turn: usize) -> Option<usize> {
+    let count = loads.len();
+    loads
+        .enumerate()
+        .min_by(|one, other| compare(*one, *other, turn, count))
+        .map(|(position, _)| position)
+}
+
+/// All positions, in the order in which they are to be asked.
+pub(crate) fn order(loads: impl ExactSizeIterator<Item = Load>, turn: usize) -> Vec<usize> {
+    let count = loads.len();
+    let mut ranked: Vec<(usize, Load)> = loads.enumerate().collect();
+    ranked.sort_by(|one, other| compare(*one, *other, turn, count));
+    ranked.into_iter().map(|(position, _)| position).collect()
+}
+
+fn compare(one: (usize, Load), other: (usize, Load), turn: usize, count: usize) -> Ordering {
+    // Positions, and so divisors, are there.
+    let count = count.max(1);
+    let round = turn / count;
+    let sits_out = |load: Load| !slow_start::takes_part(load.weight, round);
+    // The one's reads in flight by its weight against the other's, without rounding.
+    let weighed = |load: Load, by: Load| load.in_flight as u128 * u128::from(by.weight.max(1));
+    // Forwards and backwards by turns: the turn of one that sits out is not always the same
+    // neighbour's.
+    let rank = |position: usize| {
+        let ahead = (position + count - turn % count) % count;
+        if round.is_multiple_of(2) || ahead == 0 {
+            ahead
+        } else {
+            count - ahead
+        }
+    };
+    sits_out(one.1)
+        .cmp(&sits_out(other.1))
+        .then_with(|| weighed(one.1, other.1).cmp(&weighed(other.1, one.1)))
+        .then_with(|| rank(one.0).cmp(&rank(other.0)))
+}
+
+#[cfg(test)]
+mod tests;

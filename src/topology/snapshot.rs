@@ -141,6 +141,11 @@ impl Topology {
         self.instances.get(id).map(Arc::as_ref)
     }
 
+    /// Since when there has been no writer; `None` while there is one, or before the first.
+    pub(crate) fn without_writer_since(&self) -> Option<Instant> {
+        self.writer_lost_at
+    }
+
     /// Whether both pictures lead to the same routing, so that nobody needs to be told.
     pub(crate) fn routes_like(&self, other: &Self) -> bool {
         self.epoch == other.epoch

@@ -6,6 +6,8 @@
 //! - `connections`: what a connection may be after use, and what its errors say.
 //! - `outcomes_postgres`: what PostgreSQL errors say of the statement.
 //! - `handle`: opening and closing.
+//! - `sessions`: what the next user of a connection finds in its session.
+//! - `storm`: thousands of callers who wait through a failover.
 //! - `timelines`: the example scenarios.
 //! - `outcomes_mysql`: what errors of MySQL calls with several parts say, and what state comes back.
 
@@ -16,6 +18,8 @@ mod handle;
 mod outcomes_mysql;
 mod outcomes_postgres;
 mod routing;
+mod sessions;
 mod sharing;
 mod silence;
+mod storm;
 mod timelines;

@@ -50,6 +50,7 @@ async fn a_statement_closed_after_an_error_does_not_hide_the_open_transaction() 
     let statement = transaction.prep("INSERT INTO u VALUES (?)").await.unwrap();
     transaction.exec_drop(&statement, (1,)).await.unwrap_err();
     transaction.close(statement).await.unwrap();
+    drop(transaction);
     drop(writer);
     expect_fit_for_use(&cluster).await;
 }

@@ -13,6 +13,7 @@ on_both_engines!(
     a_read_takes_whichever_reader_becomes_free_first,
     a_long_wait_in_the_queue_leaves_the_whole_patience_for_a_failover,
     an_added_reader_gets_reads_and_a_removed_one_gets_no_more,
+    a_reader_that_comes_later_gets_its_share_little_by_little,
     a_steady_cluster_is_asked_at_most_once_a_second_whatever_the_pool_size,
 );
 
@@ -113,6 +114,34 @@ async fn an_added_reader_gets_reads_and_a_removed_one_gets_no_more<E: Database>(
     assert_eq!(readers, 2, "the other readers still serve");
 }
 
+async fn a_reader_that_comes_later_gets_its_share_little_by_little<E: Database>() {
+    let (simulated, wide) = start::<E>().await;
+    wide.close(PATIENCE).await;
+    let url = format!("{}&slow_start=1h", simulated.url());
+    let slow = Cluster::<E>::connect(&url).await.unwrap();
+    let url = format!("{}&slow_start=0s", simulated.url());
+    let fast = Cluster::<E>::connect(&url).await.unwrap();
+    // Readers that come within two seconds of each other are equals.
+    let began = simulated.now();
+    eventually("readers that have served for a while", || {
+        simulated.now() - began > Duration::from_millis(2_500)
+    })
+    .await;
+    let added = simulated.add_reader().unwrap();
+    for (cluster, share) in [(slow, 1..=8), (fast, 20..=20)] {
+        eventually("the added reader in the topology", || {
+            let topology = cluster.topology();
+            topology.readers().any(|reader| *reader.id() == added)
+        })
+        .await;
+        let mut reads = 0;
+        for _ in 0..60 {
+            reads += usize::from(cluster.reader().await.unwrap().instance() == &added);
+        }
+        assert!(share.contains(&reads), "{reads} of 60 reads, not {share:?}");
+    }
+}
+
 async fn a_steady_cluster_is_asked_at_most_once_a_second_whatever_the_pool_size<E: Database>() {
     let (simulated, cluster) = start::<E>().await;
     let mut held = Vec::new();
@@ -128,11 +157,13 @@ async fn a_steady_cluster_is_asked_at_most_once_a_second_whatever_the_pool_size<
             .map(|counters| counters.topology_queries)
             .sum()
     };
+    // The first checkouts took over the monitor's connections: it asks each instance once more
+    // over a new one, and not again.
     let (before, began) = (asked(), simulated.now());
-    eventually("three more topology queries", || asked() >= before + 3).await;
+    eventually("six more topology queries", || asked() >= before + 6).await;
     let took = simulated.now() - began;
-    // Three questions are at least two intervals apart; each may come a fifth early.
-    assert!(took.as_millis() >= 1_500, "3 queries in {took:?}");
+    // Three of them are at least two intervals apart; each may come a fifth early.
+    assert!(took.as_millis() >= 1_500, "6 queries in {took:?}");
     let topology = cluster.topology();
     let writer = topology.writer().expect("the cluster is steady");
     assert_eq!(writer.role(), Role::Writer);

@@ -11,6 +11,7 @@ use super::watch::{LastWord, Watch};
 use crate::engine::Condition;
 use crate::engine::record::{Met, Record};
 use crate::engine::reporter::Reporter;
+use crate::engine::residue::{self, Residue};
 
 /// A `mysql_async` connection that cannot give one call's answer to another.
 ///
@@ -44,6 +45,10 @@ pub struct Client {
     pub(super) watch: Watch,
     /// What login left `autocommit` at; the next user is to find it so again.
     autocommit: bool,
+    /// What was left in the session since its last reset.
+    residue: Residue,
+    /// What any of the statements prepared since then may leave when it runs.
+    prepared: Residue,
     /// A [`Transaction`] is using it.
     pub(super) is_lent_to_transaction: bool,
 }
@@ -54,6 +59,8 @@ impl Client {
             native,
             watch: Watch::new(reporter),
             autocommit: true,
+            residue: Residue::Nothing,
+            prepared: Residue::Nothing,
             is_lent_to_transaction: false,
         };
         // The last packet of a login, or of the settings after it, is an OK with the status.
@@ -96,13 +103,24 @@ impl Client {
     /// As any call.
     pub async fn reset(&mut self) -> Result<bool, mysql_async::Error> {
         let (native, watch) = self.for_session();
-        watch.call(Phase::Committing, native.reset()).await
+        let was_reset = watch.call(Phase::Committing, native.reset()).await?;
+        // A server too old for it says no, and all is as it was.
+        if was_reset && self.residue != Residue::Indelible {
+            self.residue = Residue::Nothing;
+            self.prepared = Residue::Nothing;
+        }
+        Ok(was_reset)
     }
 
     pub(super) fn condition(&self) -> Condition {
-        if self.watch.is_over() || self.native.is_disconnected() {
+        let is_over = self.watch.is_over() || self.native.is_disconnected();
+        if is_over || self.residue == Residue::Indelible {
             Condition::Broken
-        } else if self.status().is_none() || self.in_transaction() || self.autocommit_differs() {
+        } else if self.residue != Residue::Nothing
+            || self.status().is_none()
+            || self.in_transaction()
+            || self.autocommit_differs()
+        {
             Condition::Unclean
         } else {
             Condition::Clean
@@ -112,7 +130,7 @@ impl Client {
     /// Makes the session fit for its next user: rolls back, and resets it where that is not
     /// enough.
     pub(super) async fn clean(&mut self) -> Result<(), Native> {
-        if !self.autocommit_differs() {
+        if self.residue == Residue::Nothing && !self.autocommit_differs() {
             self.query_drop("ROLLBACK").await?;
         }
         if self.condition() == Condition::Unclean {
@@ -149,7 +167,10 @@ impl Client {
         let is_over = self.watch.is_over() || self.native.is_disconnected();
         Record {
             // Only rows that are read one by one end without an explanation.
-            failed: self.watch.failure().or(is_over.then_some(Met::UNEXPLAINED_LOSS)),
+            failed: self
+                .watch
+                .failure()
+                .or(is_over.then_some(Met::UNEXPLAINED_LOSS)),
             left_traces: self.watch.left_traces(self.in_transaction()),
         }
     }
@@ -157,10 +178,22 @@ impl Client {
     /// Prepares for a statement with this text: its phase, and what the call takes.
     pub(super) fn for_text(&mut self, text: &[u8]) -> (Phase, &mut Conn, &mut Watch) {
         let in_transaction = self.in_transaction();
+        self.leaves(residue::mysql::of_text(text));
         let trace = phase::trace_of_text(in_transaction, text);
         self.watch.expect(trace, in_transaction);
         let phase = phase::of_text(in_transaction, text);
         (phase, &mut self.native, &mut self.watch)
+    }
+
+    /// A call is about to be made that may leave this in the session.
+    fn leaves(&mut self, residue: Residue) {
+        self.residue = self.residue.max(residue);
+    }
+
+    /// Prepares for the preparing of a statement with this text.
+    pub(super) fn for_preparing(&mut self, text: &[u8]) -> (&mut Conn, &mut Watch) {
+        self.prepared = self.prepared.max(residue::mysql::of_text(text));
+        self.for_session()
     }
 
     /// Prepares for a call that runs no statement.
@@ -172,8 +205,11 @@ impl Client {
 
     /// Prepares for the run of a prepared statement, whose text is not known here.
     ///
+    /// Of what it leaves in the session, what was prepared by [`prep`](Queryable::prep) is known; of
+    /// the others their answer tells, which is taken note of in the last.
     /// Within a [`Transaction`] it is taken for one that stays there, as that type demands.
-    pub(super) fn for_prepared(&mut self) -> (Phase, &mut Conn, &mut Watch) {
+    pub(super) fn for_prepared(&mut self) -> (Phase, &mut Conn, &mut Watch, &mut Residue) {
+        self.leaves(self.prepared);
         let in_transaction = self.in_transaction();
         self.watch
             .expect(Trace::UnlessInTransaction, in_transaction);
@@ -182,7 +218,7 @@ impl Client {
         } else {
             Phase::Committing
         };
-        (phase, &mut self.native, &mut self.watch)
+        (phase, &mut self.native, &mut self.watch, &mut self.residue)
     }
 
     /// Closes the socket now, whatever is under way.

@@ -106,7 +106,11 @@ mod tests {
     #[test]
     fn what_a_statement_leaves_behind_is_told_by_its_text_and_the_open_transaction() {
         let cases: [(bool, &str, Trace); 12] = [
-            (false, "INSERT INTO t VALUES (1)", Trace::UnlessInTransaction),
+            (
+                false,
+                "INSERT INTO t VALUES (1)",
+                Trace::UnlessInTransaction,
+            ),
             (false, "SELECT f()", Trace::UnlessInTransaction),
             (false, "BEGIN", Trace::UnlessInTransaction),
             (false, " set autocommit = 0", Trace::Nothing),

@@ -12,6 +12,7 @@ use mysql_async::{BinaryProtocol, Error as Native, Params, QueryResult, Statemen
 use super::client::Client;
 use super::phase::Phase;
 use super::transaction::Transaction;
+use crate::engine::residue::{Residue, mysql};
 
 impl Queryable for Client {
     fn ping(&mut self) -> BoxFuture<'_, Result<(), Native>> {
@@ -40,7 +41,7 @@ impl Queryable for Client {
         Q: AsQuery + 'a,
     {
         let status = self.status();
-        let (native, watch) = self.for_session();
+        let (native, watch) = self.for_preparing(&query.as_query());
         async move {
             let call = native.prep(query);
             let statement = watch.call(Phase::Preparing, call).await?;
@@ -73,11 +74,11 @@ impl Queryable for Client {
     {
         let params = params.into();
         async move {
-            let (phase, native, watch) = self.for_prepared();
+            let (phase, native, watch, residue) = self.for_prepared();
             let call = native.exec_iter(statement, params);
             let rows = watch.call(phase, call).await;
             watch.leave_rows();
-            rows
+            rows.inspect(|rows| note(residue, rows))
         }
         .boxed()
     }
@@ -137,7 +138,7 @@ impl Queryable for Client {
     {
         async move {
             let status = self.status();
-            let (phase, native, watch) = self.for_prepared();
+            let (phase, native, watch, _) = self.for_prepared();
             let mut rows = 0_usize;
             let params = params.into_iter().inspect(|_| rows += 1);
             let call = native.exec_batch(statement, params);
@@ -167,10 +168,13 @@ impl Queryable for Client {
         P: Into<Params> + Send + 'b,
         T: FromRow + Send + 'static,
     {
-        let (phase, native, watch) = self.for_prepared();
-        watch
-            .call(phase, native.exec(statement, params))
-            .boxed()
+        let (phase, native, watch, residue) = self.for_prepared();
+        let call = async move {
+            let rows = native.exec_iter(statement, params).await?;
+            note(residue, &rows);
+            rows.collect_and_drop().await
+        };
+        watch.call(phase, call).boxed()
     }
 
     fn exec_first<'a: 'b, 'b, T, S, P>(
@@ -183,10 +187,19 @@ impl Queryable for Client {
         P: Into<Params> + Send + 'b,
         T: FromRow + Send + 'static,
     {
-        let (phase, native, watch) = self.for_prepared();
-        watch
-            .call(phase, native.exec_first(statement, params))
-            .boxed()
+        let (phase, native, watch, residue) = self.for_prepared();
+        let call = async move {
+            let mut rows = native.exec_iter(statement, params).await?;
+            note(residue, &rows);
+            let first = if rows.is_empty() {
+                None
+            } else {
+                rows.next().await?
+            };
+            rows.drop_result().await?;
+            Ok(first.map(mysql_async::from_row))
+        };
+        watch.call(phase, call).boxed()
     }
 
     fn exec_fold<'a: 'b, 'b, T, S, P, U, F>(
@@ -203,10 +216,13 @@ impl Queryable for Client {
         F: FnMut(U, T) -> U + Send + 'a,
         U: Send + 'a,
     {
-        let (phase, native, watch) = self.for_prepared();
-        watch
-            .call(phase, native.exec_fold(statement, params, init, f))
-            .boxed()
+        let (phase, native, watch, residue) = self.for_prepared();
+        let call = async move {
+            let rows = native.exec_iter(statement, params).await?;
+            note(residue, &rows);
+            rows.reduce_and_drop(init, f).await
+        };
+        watch.call(phase, call).boxed()
     }
 
     fn exec_drop<'a: 'b, 'b, S, P>(
@@ -218,11 +234,22 @@ impl Queryable for Client {
         S: StatementLike + 'b,
         P: Into<Params> + Send + 'b,
     {
-        let (phase, native, watch) = self.for_prepared();
-        watch
-            .call(phase, native.exec_drop(statement, params))
-            .boxed()
+        let (phase, native, watch, residue) = self.for_prepared();
+        let call = async move {
+            let rows = native.exec_iter(statement, params).await?;
+            note(residue, &rows);
+            rows.drop_result().await
+        };
+        watch.call(phase, call).boxed()
     }
+}
+
+/// Takes note of what a run may have left in the session whose text is not known here, by its
+/// answer.
+fn note(residue: &mut Residue, rows: &QueryResult<'_, 'static, BinaryProtocol>) {
+    let columns = rows.columns_ref();
+    let names = columns.iter().map(|column| column.name_ref());
+    *residue = (*residue).max(mysql::of_answer(names, rows.affected_rows()));
 }
 
 /// Forwards the query interface to the watched connection inside.

@@ -40,7 +40,10 @@ pub(super) async fn survey(client: &mut Client) -> Result<Survey, Failure> {
         .map_err(|error| {
             let mut failure = explain::failure(error);
             let code = failure.error.code();
-            if NOT_AURORA.iter().any(|number| code == Some(ServerCode::MySql(*number))) {
+            if NOT_AURORA
+                .iter()
+                .any(|number| code == Some(ServerCode::MySql(*number)))
+            {
                 failure.error = Error::new(
                     ErrorKind::NotAurora,
                     "the server has no @@aurora_server_id or replica_host_status: it is not an \

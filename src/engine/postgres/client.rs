@@ -14,6 +14,7 @@ use super::explain::{self, Phase};
 use super::link::Link;
 use super::transaction::Transaction;
 use crate::engine::record::{Met, Record};
+use crate::engine::residue;
 use crate::engine::{Condition, Failure};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 
@@ -52,22 +53,42 @@ impl Client {
     }
 
     pub(super) fn condition(&self) -> Condition {
-        if self.native.is_closed() || self.link.is_condemned() {
+        if self.is_over() || self.link.is_spent() {
             Condition::Broken
-        } else if self.link.in_transaction() || self.link.awaits_answers() {
+        } else if self.link.in_transaction() || self.link.awaits_answers() || self.link.is_dirty() {
             Condition::Unclean
         } else {
             Condition::Clean
         }
     }
 
+    fn is_over(&self) -> bool {
+        self.native.is_closed() || self.link.is_condemned()
+    }
+
+    /// Makes the session fit for its next user: rolls back, and takes away what was left in it.
+    /// One round trip.
+    pub(super) async fn clean(&self) -> Result<(), tokio_postgres::Error> {
+        let open = self.link.in_transaction() || self.link.awaits_answers();
+        match (open, self.link.is_dirty()) {
+            (false, false) => {}
+            (true, false) => self.native.batch_execute("ROLLBACK").await?,
+            (false, true) => self.native.batch_execute(residue::postgres::WASH).await?,
+            (true, true) => {
+                let wash = format!("ROLLBACK; {}", residue::postgres::WASH);
+                self.native.batch_execute(&wash).await?;
+            }
+        }
+        self.link.washed();
+        Ok(())
+    }
+
     pub(super) fn record(&self) -> Record {
         let trace = self.link.trace();
         let failed = trace.failure();
-        let is_over = self.condition() == Condition::Broken;
+        let is_over = self.is_over();
         // Only a call on the bare native client ends without an explanation.
-        let unexplained =
-            failed.is_none() && trace.is_unanswered() && !self.link.in_transaction();
+        let unexplained = failed.is_none() && trace.is_unanswered() && !self.link.in_transaction();
         Record {
             failed: failed.or(is_over.then_some(Met::UNEXPLAINED_LOSS)),
             left_traces: trace.is_left() || unexplained,

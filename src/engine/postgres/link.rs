@@ -10,6 +10,7 @@ use super::faults::fault_of_sqlstate;
 use super::trace::Trace;
 use crate::engine::faults::condemns;
 use crate::engine::reporter::Reporter;
+use crate::engine::residue::Residue;
 use crate::topology::observation::Fault;
 
 /// The state of one connection.
@@ -28,6 +29,12 @@ pub(super) struct Link {
     rolled_back: AtomicBool,
     /// It met an error that says it must not be used again, or a call on it was cancelled.
     condemned: AtomicBool,
+    /// Something was left in the session that a reset takes away.
+    is_dirty: AtomicBool,
+    /// Something was left in it that no reset takes away.
+    is_spent: AtomicBool,
+    /// The login is over.
+    is_logged_in: AtomicBool,
     /// Nobody uses it any more: its end is no news.
     released: AtomicBool,
     abandoned: CancellationToken,
@@ -45,6 +52,9 @@ impl Link {
             synced_last: AtomicBool::new(false),
             rolled_back: AtomicBool::new(false),
             condemned: AtomicBool::new(false),
+            is_dirty: AtomicBool::new(false),
+            is_spent: AtomicBool::new(false),
+            is_logged_in: AtomicBool::new(false),
             released: AtomicBool::new(false),
             abandoned: CancellationToken::new(),
             end: Mutex::new(None),
@@ -63,9 +73,40 @@ impl Link {
     /// The server is ready for a query, in this transaction status.
     pub(super) fn ready(&self, status: u8) {
         self.status.store(status, Ordering::Release);
+        self.is_logged_in.store(true, Ordering::Release);
         self.answered();
         self.trace
             .ready(self.in_transaction(), !self.awaits_answers());
+    }
+
+    /// A statement is on its way that may leave this in the session.
+    pub(super) fn leaves(&self, residue: Residue) {
+        match residue {
+            Residue::Nothing => {}
+            Residue::Washable => self.is_dirty.store(true, Ordering::Release),
+            Residue::Indelible => self.is_spent.store(true, Ordering::Release),
+        }
+    }
+
+    /// The server says that a setting has changed: by a function, if no statement told of it.
+    pub(super) fn setting_changed(&self, name: &[u8]) {
+        // This one changes by itself, when a reader is promoted.
+        if self.is_logged_in.load(Ordering::Acquire) && name != b"in_hot_standby" {
+            self.leaves(Residue::Washable);
+        }
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        self.is_dirty.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_spent(&self) -> bool {
+        self.is_spent.load(Ordering::Acquire)
+    }
+
+    /// The session was reset.
+    pub(super) fn washed(&self) {
+        self.is_dirty.store(false, Ordering::Release);
     }
 
     /// A request that the server answers with a `ReadyForQuery` is on its way.

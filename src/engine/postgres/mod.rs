@@ -5,6 +5,7 @@
 //! - [`connect`]: sockets, TLS, login, and the task that drives the protocol.
 //! - [`link`]: what is known of one connection's state, shared between those.
 //! - [`tracker`]: reads the server's messages as they pass, for the link.
+//! - [`sent`]: what is told by the messages to the server.
 //! - [`trace`]: what its statements may have left behind, by the same messages.
 //! - [`faults`]: what a SQLSTATE means.
 //! - [`survey`]: the questions about the cluster.
@@ -14,6 +15,7 @@ mod connect;
 mod explain;
 pub(crate) mod faults;
 mod link;
+mod sent;
 mod survey;
 mod trace;
 mod tracker;
@@ -74,7 +76,7 @@ impl Backend for Postgres {
     }
 
     async fn clean(client: &mut Client) -> Result<(), Failure> {
-        let answer = client.native().batch_execute("ROLLBACK").await;
+        let answer = client.clean().await;
         answer.map_err(|error| client.failure(error))
     }
 

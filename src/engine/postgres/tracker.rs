@@ -13,12 +13,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
 use super::link::Link;
+use super::sent::Outgoing;
 
 /// How much of an error message is kept: severity and code are its first fields.
 const ERROR_PREFIX_MAX: usize = 256;
 
 /// How much of a command tag is kept: enough to tell a ROLLBACK.
 const TAG_PREFIX_MAX: usize = 16;
+
+/// How much of a changed setting is kept: its name is what counts.
+const SETTING_PREFIX_MAX: usize = 32;
 
 /// The length field.
 const LENGTH_LEN: usize = 4;
@@ -40,7 +44,7 @@ impl<S> Tracked<S> {
             stream,
             incoming: Frames::new(Incoming(Arc::clone(&link)), HEADER_LEN),
             // The startup packet alone has no type byte.
-            outgoing: Frames::new(Outgoing(link), LENGTH_LEN),
+            outgoing: Frames::new(Outgoing::new(link), LENGTH_LEN),
         }
     }
 }
@@ -111,12 +115,12 @@ where
 }
 
 /// What is done with the messages of one direction.
-trait Messages {
+pub(super) trait Messages {
     /// How much of a body of this type is kept.
     fn kept(kind: u8) -> usize;
 
-    /// A message has passed; `body` is its kept beginning.
-    fn passed(&self, kind: u8, body: &[u8]);
+    /// A message has passed; `body` is its kept beginning, or all of it.
+    fn passed(&mut self, kind: u8, body: &[u8], is_whole: bool);
 }
 
 /// From the server: transaction status, error codes, command tags.
@@ -129,11 +133,12 @@ impl Messages for Incoming {
             b'Z' => 1,
             b'C' => TAG_PREFIX_MAX,
             b'E' => ERROR_PREFIX_MAX,
+            b'S' => SETTING_PREFIX_MAX,
             _ => 0,
         }
     }
 
-    fn passed(&self, kind: u8, body: &[u8]) {
+    fn passed(&mut self, kind: u8, body: &[u8], _: bool) {
         match kind {
             b'Z' => {
                 if let Some(status) = body.first() {
@@ -147,28 +152,9 @@ impl Messages for Incoming {
                 }
             }
             b'G' => self.0.copy_begins(),
-            _ => {}
-        }
-    }
-}
-
-/// To the server: commands to be run, and the requests that it answers with a `ReadyForQuery`.
-#[derive(Debug)]
-struct Outgoing(Arc<Link>);
-
-impl Messages for Outgoing {
-    fn kept(_: u8) -> usize {
-        0
-    }
-
-    fn passed(&self, kind: u8, _: &[u8]) {
-        match kind {
-            b'S' => self.0.asked(true),
-            b'Q' | b'F' => {
-                self.0.trace().sends_command();
-                self.0.asked(false);
-            }
-            b'E' => self.0.trace().sends_command(),
+            b'S' => self
+                .0
+                .setting_changed(body.split(|byte| *byte == 0).next().unwrap_or(body)),
             _ => {}
         }
     }
@@ -184,6 +170,8 @@ struct Frames<M> {
     have: usize,
     /// Bytes of the current message's body still to come.
     remaining: usize,
+    /// All of the body so far has been kept.
+    is_whole: bool,
     body: Vec<u8>,
     /// The stream is not PostgreSQL's protocol: `tokio-postgres` will say so, we stop reading.
     lost_track: bool,
@@ -197,6 +185,7 @@ impl<M: Messages> Frames<M> {
             header_len,
             have: 0,
             remaining: 0,
+            is_whole: true,
             body: Vec::new(),
             lost_track: false,
         }
@@ -217,6 +206,7 @@ impl<M: Messages> Frames<M> {
                 let limit = M::kept(self.header[0]);
                 let room = limit.saturating_sub(self.body.len());
                 self.body.extend_from_slice(&taken[..taken.len().min(room)]);
+                self.is_whole &= taken.len() <= room;
                 self.remaining -= taken.len();
                 bytes = rest;
             }
@@ -238,10 +228,12 @@ impl<M: Messages> Frames<M> {
 
     fn end_body(&mut self) {
         if self.header_len == HEADER_LEN {
-            self.messages.passed(self.header[0], &self.body);
+            self.messages
+                .passed(self.header[0], &self.body, self.is_whole);
         }
         self.header_len = HEADER_LEN;
         self.body.clear();
+        self.is_whole = true;
         self.have = 0;
     }
 }
@@ -274,7 +266,7 @@ mod tests {
     #[test]
     fn requests_are_counted_until_they_are_answered() {
         let (mut incoming, link) = reader();
-        let mut outgoing = Frames::new(Outgoing(Arc::clone(&link)), LENGTH_LEN);
+        let mut outgoing = Frames::new(Outgoing::new(Arc::clone(&link)), LENGTH_LEN);
         // A startup packet has no type byte; its parameters here look like a query.
         outgoing.feed(&[0, 0, 0, 9, b'Q', b'Q', b'Q', b'Q', 0]);
         assert!(!link.awaits_answers());
@@ -290,7 +282,7 @@ mod tests {
     #[test]
     fn the_sync_that_a_copy_swallows_is_not_waited_for() {
         let (mut incoming, link) = reader();
-        let mut outgoing = Frames::new(Outgoing(Arc::clone(&link)), HEADER_LEN);
+        let mut outgoing = Frames::new(Outgoing::new(Arc::clone(&link)), HEADER_LEN);
         outgoing.feed(&message(b'S', b""));
         incoming.feed(&message(b'G', b"\0\0\0"));
         outgoing.feed(&message(b'c', b""));

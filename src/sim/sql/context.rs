@@ -81,7 +81,9 @@ pub(super) struct State {
     pub(super) transaction_isolation: Option<Isolation>,
     pub(super) session_read_only: bool,
     pub(super) transaction_read_only: Option<bool>,
-    /// Values that differ from the variables' defaults.
+    /// Values that the login asked for: what RESET leads back to.
+    pub(super) login_variables: HashMap<String, String>,
+    /// Values that differ from the variables' defaults and from those.
     pub(super) variables: HashMap<String, String>,
     /// `SET LOCAL`: valid until the transaction ends.
     pub(super) local_variables: HashMap<String, String>,
@@ -208,7 +210,9 @@ impl Context {
     /// Whether the session asked for transactions that only read.
     pub(super) fn is_session_read_only(&self) -> bool {
         let state = self.state();
-        let default = state.variables.get("default_transaction_read_only");
+        let name = "default_transaction_read_only";
+        let set = state.variables.get(name);
+        let default = set.or_else(|| state.login_variables.get(name));
         state.session_read_only || default.is_some_and(|value| value == "on")
     }
 
@@ -240,7 +244,8 @@ impl Context {
         let set = state
             .local_variables
             .get(&key)
-            .or_else(|| state.variables.get(&key));
+            .or_else(|| state.variables.get(&key))
+            .or_else(|| state.login_variables.get(&key));
         set.cloned().or(default)
     }
 
@@ -270,6 +275,7 @@ impl State {
             transaction_isolation: None,
             session_read_only: false,
             transaction_read_only: None,
+            login_variables: HashMap::new(),
             variables: HashMap::new(),
             local_variables: HashMap::new(),
             user_variables: HashMap::new(),

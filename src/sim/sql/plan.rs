@@ -79,6 +79,8 @@ pub(super) enum Action {
     Discard {
         everything: bool,
     },
+    /// `DISCARD TEMP`: temporary tables.
+    DiscardTemporary,
     /// Opens a cursor over the rows of a SQLite query.
     Declare {
         name: String,

@@ -44,6 +44,7 @@ pub(super) async fn apply(
             _ => {}
         }
     }
+    engine.session().keep_settings();
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! `SET`, `RESET`, and system variables in expressions.
 
 use sqlparser::ast::{
-    ContextModifier, Expr, Ident, ObjectName, Reset, ResetStatement, Set, TransactionAccessMode,
+    ContextModifier, Expr, Ident, ObjectName, Reset, ResetStatement, Set,
+    SetSessionAuthorizationParam, SetSessionAuthorizationParamKind, TransactionAccessMode,
     TransactionIsolationLevel, TransactionMode, Value as Constant,
 };
 
@@ -55,6 +56,11 @@ impl Compiler<'_> {
                 modes: self.transaction_modes(modes)?,
                 session: *session,
             },
+            // Nobody can become anybody else here, so this leads back to who it is.
+            Set::SetSessionAuthorization(SetSessionAuthorizationParam {
+                kind: SetSessionAuthorizationParamKind::Default,
+                ..
+            }) if self.is_postgres() => Action::Set(Vec::new()),
             other => return Err(self.unsupported(other)),
         };
         Ok(Draft::act("SET", action))

@@ -62,7 +62,7 @@ impl Compiler<'_> {
                 }
                 DiscardObject::PLANS => Draft::act("DISCARD PLANS", Action::Nothing),
                 DiscardObject::SEQUENCES => Draft::act("DISCARD SEQUENCES", Action::Nothing),
-                DiscardObject::TEMP => return Err(self.unsupported("DISCARD TEMP")),
+                DiscardObject::TEMP => Draft::act("DISCARD TEMP", Action::DiscardTemporary),
             }),
             Statement::Analyze(_) => Ok(Draft::act("ANALYZE", Action::Nothing)),
             Statement::Flush { .. } => Ok(Draft::act("FLUSH", Action::Nothing)),

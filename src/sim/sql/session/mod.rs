@@ -290,6 +290,12 @@ impl Session {
         self.scripts.clear();
     }
 
+    /// What was set so far belongs to the login: it is what RESET leads back to.
+    pub(crate) fn keep_settings(&mut self) {
+        let mut state = self.context.state();
+        state.login_variables = std::mem::take(&mut state.variables);
+    }
+
     /// Changes the current database (COM_INIT_DB).
     pub(crate) fn use_database(&mut self, database: &str) -> Result<(), SqlError> {
         let system = ["mysql", "information_schema", "performance_schema"];

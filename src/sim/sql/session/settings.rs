@@ -127,6 +127,7 @@ impl Session {
             Action::SetTransaction { modes, session } => self.set_transaction(*modes, *session),
             Action::Use(database) => self.use_database(database)?,
             Action::Discard { everything } => self.discard(*everything)?,
+            Action::DiscardTemporary => self.drop_temporary_tables(),
             Action::Inject(injection) => inject(&self.context, injection)?,
             Action::Vacuum if self.is_in_transaction() => {
                 let message = "VACUUM cannot run inside a transaction block";

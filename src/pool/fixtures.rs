@@ -1,0 +1,254 @@
+//! A server for tests of one pool: no network, and as slow, full, dead or silent as it is told.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::dialer::Dialer;
+use super::instance::InstancePool;
+use super::member::Member;
+use super::station::Station;
+use crate::config::Config;
+use crate::engine::record::Record;
+use crate::engine::reporter::Reporter;
+use crate::engine::{Backend, Condition, Dial, Failure, Survey};
+use crate::error::{Error, ErrorKind};
+use crate::event::EventSender;
+use crate::id::{EngineKind, Generation, InstanceId};
+use crate::rng::Rng;
+use crate::task::TaskSet;
+use crate::time::{self, Instant};
+use crate::topology::cadence::Cadence;
+use crate::topology::monitor::Monitor;
+use crate::topology::observation::Fault;
+
+/// How the server behaves, and what it has seen.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) login_time: Duration,
+    pub(super) refuses: bool,
+    pub(super) is_silent: bool,
+    pub(super) capacity: usize,
+    pub(super) open: usize,
+    pub(super) most_open: usize,
+    pub(super) logging_in: usize,
+    pub(super) most_logging_in: usize,
+    pub(super) too_many: usize,
+    pub(super) attempts: Vec<Instant>,
+    pub(super) pings: usize,
+}
+
+type Shared = Arc<Mutex<Server>>;
+
+/// The servers of all tests, by the name of the database.
+static SERVERS: Mutex<BTreeMap<String, Shared>> = Mutex::new(BTreeMap::new());
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Debug)]
+pub(super) struct Told;
+
+#[derive(Debug)]
+pub(super) struct Client {
+    server: Shared,
+    reporter: Reporter,
+    is_broken: AtomicBool,
+}
+
+impl Client {
+    pub(super) fn break_it(&self) {
+        self.is_broken.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        lock(&self.server).open -= 1;
+    }
+}
+
+/// A login under way.
+struct Knocking(Shared);
+
+impl Knocking {
+    fn at(server: &Shared) -> Self {
+        let mut locked = lock(server);
+        locked.attempts.push(time::now());
+        locked.logging_in += 1;
+        locked.most_logging_in = locked.most_logging_in.max(locked.logging_in);
+        Self(Arc::clone(server))
+    }
+}
+
+impl Drop for Knocking {
+    fn drop(&mut self) {
+        lock(&self.0).logging_in -= 1;
+    }
+}
+
+impl Backend for Told {
+    const KIND: EngineKind = EngineKind::Postgres;
+
+    type Client = Client;
+
+    type Transaction<'a> = &'a mut Client;
+
+    async fn begin(client: &mut Client) -> Result<&mut Client, Error> {
+        Ok(client)
+    }
+
+    async fn commit(_: Self::Transaction<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn begin_record(_: &mut Client) {}
+
+    fn record(_: &Client) -> Record {
+        Record::default()
+    }
+
+    async fn connect(dial: Dial) -> Result<Client, Failure> {
+        let name = dial.config.database.clone().unwrap_or_default();
+        let server = lock(&SERVERS).get(&name).cloned().expect("it was started");
+        let _knocking = Knocking::at(&server);
+        let (silent, login_time) = {
+            let server = lock(&server);
+            (server.is_silent, server.login_time)
+        };
+        let login = async {
+            if silent {
+                std::future::pending::<()>().await;
+            }
+            if login_time > Duration::ZERO {
+                tokio::time::sleep(login_time).await;
+            }
+        };
+        if tokio::time::timeout_at(dial.deadline, login).await.is_err() {
+            return Err(Failure::timed_out("so it was told"));
+        }
+        let mut locked = lock(&server);
+        let failure = |fault, kind| Failure {
+            fault,
+            error: Error::new(kind, "so it was told"),
+        };
+        if locked.refuses {
+            return Err(failure(Fault::Refused, ErrorKind::Connect));
+        }
+        if locked.open >= locked.capacity {
+            locked.too_many += 1;
+            return Err(failure(Fault::Full, ErrorKind::Overloaded));
+        }
+        locked.open += 1;
+        locked.most_open = locked.most_open.max(locked.open);
+        drop(locked);
+        Ok(Client {
+            server,
+            reporter: dial.reporter,
+            is_broken: AtomicBool::new(false),
+        })
+    }
+
+    async fn survey(client: &mut Client) -> Result<Survey, Failure> {
+        Self::ping(client).await?;
+        Ok(Survey {
+            identity: InstanceId::new("9"),
+            is_writer: true,
+            server_now_micros: 1,
+            rows: Vec::new(),
+        })
+    }
+
+    async fn ping(client: &mut Client) -> Result<(), Failure> {
+        let silent = {
+            let mut server = lock(&client.server);
+            server.pings += 1;
+            server.is_silent
+        };
+        client.break_it();
+        if silent {
+            std::future::pending::<()>().await;
+        }
+        client.is_broken.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn condition(client: &Client) -> Condition {
+        if client.is_broken.load(Ordering::Relaxed) {
+            Condition::Broken
+        } else {
+            Condition::Clean
+        }
+    }
+
+    async fn clean(_: &mut Client) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn belongs_to(client: &Client, instance: &InstanceId, generation: Generation) -> bool {
+        client.reporter.belongs_to(instance, generation)
+    }
+
+    fn kill(client: Client) {
+        drop(client);
+    }
+}
+
+/// One pool and its server.
+pub(super) struct Bench {
+    pub(super) pool: Arc<InstancePool<Told>>,
+    server: Shared,
+    _tasks: TaskSet,
+}
+
+impl Bench {
+    /// With these keys in the URL.
+    pub(super) fn new(keys: &str) -> Self {
+        let name = format!("told{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let server = Arc::new(Mutex::new(Server {
+            login_time: Duration::ZERO,
+            refuses: false,
+            is_silent: false,
+            capacity: usize::MAX,
+            open: 0,
+            most_open: 0,
+            logging_in: 0,
+            most_logging_in: 0,
+            too_many: 0,
+            attempts: Vec::new(),
+            pings: 0,
+        }));
+        lock(&SERVERS).insert(name.clone(), Arc::clone(&server));
+        let url =
+            format!("postgres://app:app@127.0.0.1/{name}?instance_pattern=127.0.0.%3F&{keys}");
+        let config = Arc::new(Config::from_url(&url).unwrap());
+        let tasks = TaskSet::new();
+        let dialer = Dialer::new(Arc::clone(&config), tasks.spawner()).unwrap();
+        let cadence = Cadence::new(1, config.timing.probe_interval, Rng::seeded(1));
+        let (_, news, _) = Monitor::new(cadence, EventSender::new());
+        let station = Station::new(
+            InstanceId::new("9"),
+            Generation::default(),
+            dialer.clone(),
+            news,
+            Arc::new(Notify::new()),
+            CancellationToken::new(),
+        );
+        let member = Member::new(Arc::new(station.unwrap()), dialer, Arc::default());
+        Self {
+            pool: Arc::new(InstancePool::new(member).unwrap()),
+            server,
+            _tasks: tasks,
+        }
+    }
+
+    pub(super) fn server(&self) -> MutexGuard<'_, Server> {
+        lock(&self.server)
+    }
+}

@@ -1,0 +1,429 @@
+//! Pools against a server that is told how to behave, in virtual time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use proptest::prelude::*;
+
+use crate::engine::Failure;
+use crate::error::ErrorKind;
+use crate::pool::fixtures::{Bench, Told};
+use crate::pool::lease::Lease;
+use crate::time::{self, Instant};
+
+const MILLI: Duration = Duration::from_millis(1);
+
+fn within(span: Duration) -> Instant {
+    time::now() + span
+}
+
+async fn checkout(bench: &Bench) -> Lease<Told> {
+    let lease = bench
+        .pool
+        .checkout(0, within(Duration::from_secs(30)))
+        .await;
+    lease.expect("the server lets us in")
+}
+
+/// Lets all tasks do what they can without time passing.
+async fn settle() {
+    for _ in 0..64 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_takes_what_comes_back_while_its_connect_is_slow() {
+    let bench = Bench::new("pool_max=2");
+    let held = checkout(&bench).await;
+    bench.server().login_time = Duration::from_secs(3);
+    let mut waiting = Box::pin(checkout(&bench));
+    assert!(tokio::time::timeout(MILLI, &mut waiting).await.is_err());
+    let began = time::now();
+    drop(held);
+    let _served = waiting.await;
+    assert_eq!(time::now() - began, Duration::ZERO);
+    // The connect goes on, and the next caller finds what came of it.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let began = time::now();
+    let _next = checkout(&bench).await;
+    assert_eq!(time::now() - began, Duration::ZERO);
+    assert_eq!(bench.server().attempts.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_gives_up_leaves_its_connect_to_the_next() {
+    let bench = Bench::new("pool_max=1");
+    bench.server().login_time = Duration::from_secs(1);
+    let began = time::now();
+    let given_up = tokio::time::timeout(Duration::from_millis(900), checkout(&bench)).await;
+    assert!(given_up.is_err());
+    let _lease = checkout(&bench).await;
+    assert_eq!(time::now() - began, Duration::from_secs(1));
+    assert_eq!(bench.server().attempts.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_given_to_a_caller_that_has_just_left_goes_to_the_next() {
+    let bench = Bench::new("pool_max=1");
+    bench.server().login_time = MILLI;
+    let mut leaving = Box::pin(checkout(&bench));
+    assert!(futures_util::FutureExt::now_or_never(&mut leaving).is_none());
+    let mut staying = Box::pin(checkout(&bench));
+    assert!(futures_util::FutureExt::now_or_never(&mut staying).is_none());
+    // The connection is on its way to the first when that one leaves.
+    tokio::time::sleep(2 * MILLI).await;
+    drop(leaving);
+    let began = time::now();
+    let _lease = staying.await;
+    assert_eq!(time::now() - began, Duration::ZERO);
+    assert_eq!(bench.server().attempts.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_are_served_in_the_order_of_their_arrival() {
+    let bench = Bench::new("pool_max=4");
+    bench.server().login_time = 5 * MILLI;
+    let mut calls: FuturesUnordered<_> = (0..300)
+        .map(|number| {
+            let bench = &bench;
+            async move {
+                let lease = checkout(bench).await;
+                let served_at = time::now();
+                tokio::time::sleep(MILLI).await;
+                drop(lease);
+                (number, served_at)
+            }
+        })
+        .collect();
+    let mut served = Vec::new();
+    while let Some(call) = calls.next().await {
+        served.push(call);
+    }
+    served.sort();
+    assert!(served.is_sorted_by_key(|(_, served_at)| *served_at));
+    assert!(bench.server().most_open <= 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn logins_under_way_never_exceed_the_gate_whoever_waits() {
+    let bench = Bench::new("pool_max=100&pool_max_waiting=6000");
+    bench.server().login_time = 20 * MILLI;
+    let calls = (0..5_000).map(|_| async {
+        let _lease = checkout(&bench).await;
+        tokio::time::sleep(MILLI).await;
+    });
+    let began = time::now();
+    join_all(calls).await;
+    assert!(time::now() - began < Duration::from_secs(2));
+    let server = bench.server();
+    assert_eq!(server.most_logging_in, 8);
+    assert!(server.most_open <= 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_instance_is_not_hammered_by_every_caller() {
+    let bench = Bench::new("pool_max=50");
+    bench.server().refuses = true;
+    let calls = (0..500).map(|_| async {
+        let deadline = within(Duration::from_secs(5));
+        while time::remaining(deadline) > Duration::ZERO {
+            if let Err(failure) = bench.pool.checkout(0, deadline).await {
+                assert_eq!(failure.error.kind(), ErrorKind::Connect);
+            }
+            tokio::time::sleep(MILLI).await;
+        }
+    });
+    join_all(calls).await;
+    let server = bench.server();
+    assert!(server.attempts.len() >= 5, "{}", server.attempts.len());
+    // Eight began together; each later one waited for its turn: 5 ms, 10 ms, ... up to 1 s.
+    assert!(server.attempts.len() <= 24, "{}", server.attempts.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_server_is_not_stormed_and_all_are_served_by_what_it_allows() {
+    let bench = Bench::new("pool_max=40&pool_max_waiting=2000");
+    bench.server().capacity = 5;
+    bench.server().login_time = 2 * MILLI;
+    let calls = (0..1_000).map(|_| async {
+        let _lease = checkout(&bench).await;
+        tokio::time::sleep(10 * MILLI).await;
+    });
+    let began = time::now();
+    join_all(calls).await;
+    assert!(time::now() - began < Duration::from_secs(4));
+    assert!(bench.server().too_many <= 16, "{}", bench.server().too_many);
+    // It has room again, and is used to the full before long.
+    bench.server().capacity = 100;
+    let calls = (0..500).map(|_| async {
+        let _lease = checkout(&bench).await;
+        tokio::time::sleep(500 * MILLI).await;
+    });
+    join_all(calls).await;
+    assert_eq!(bench.server().open, 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_room_for_anybody_is_named_as_the_reason() {
+    let bench = Bench::new("pool_max=4");
+    bench.server().capacity = 0;
+    let refused = bench.pool.checkout(0, within(Duration::from_secs(2))).await;
+    assert_eq!(refused.unwrap_err().error.kind(), ErrorKind::Overloaded);
+    let again = bench.pool.checkout(0, within(10 * MILLI)).await;
+    assert_eq!(again.unwrap_err().error.kind(), ErrorKind::Overloaded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_generation_is_met_at_once_whatever_failed_before() {
+    let bench = Bench::new("pool_max=4");
+    bench.server().refuses = true;
+    for _ in 0..8 {
+        let _ = bench.pool.checkout(0, within(Duration::from_secs(1))).await;
+    }
+    bench.server().refuses = false;
+    let next = bench.pool.member().generation().next();
+    bench.pool.begin_generation(next, Some("the test says so"));
+    let began = time::now();
+    let _lease = checkout(&bench).await;
+    assert_eq!(time::now() - began, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_silent_instance_hears_at_once_that_its_generation_ended() {
+    let bench = Bench::new("pool_max=4");
+    bench.server().is_silent = true;
+    let mut waiting = Box::pin(bench.pool.checkout(0, within(Duration::from_secs(20))));
+    assert!(tokio::time::timeout(MILLI, &mut waiting).await.is_err());
+    let next = bench.pool.member().generation().next();
+    let began = time::now();
+    bench.pool.begin_generation(next, Some("it fell silent"));
+    let failure = waiting.await.unwrap_err();
+    assert!(failure.error.to_string().contains("it fell silent"));
+    assert_eq!(time::now() - began, Duration::ZERO);
+    settle().await;
+    assert_eq!(bench.server().logging_in, 0, "nobody wants it any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_dead_idle_connections_cost_one_probe() {
+    let bench = Bench::new("pool_max=10&probe_timeout=400ms");
+    let held = join_all((0..10).map(|_| checkout(&bench))).await;
+    drop(held);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    bench.server().is_silent = true;
+    let began = time::now();
+    let mut waiting = Box::pin(bench.pool.checkout(0, within(Duration::from_secs(2))));
+    assert!(
+        tokio::time::timeout(500 * MILLI, &mut waiting)
+            .await
+            .is_err()
+    );
+    assert_eq!(bench.server().pings, 1);
+    assert_eq!(bench.server().open, 0, "the rest is not asked one by one");
+    assert!(waiting.await.is_err());
+    assert_eq!(
+        time::now() - began,
+        Duration::from_secs(2),
+        "one deadline for all"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_has_idled_proves_itself_once_and_is_used() {
+    let bench = Bench::new("pool_max=2");
+    drop(checkout(&bench).await);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(bench.pool.checkout_idle().is_none(), "not without a proof");
+    drop(checkout(&bench).await);
+    assert_eq!(bench.server().pings, 1);
+    assert!(bench.pool.checkout_idle().is_some());
+    assert_eq!(bench.server().attempts.len(), 1);
+}
+
+/// What the sweeper does, for a while.
+async fn sweep_for(bench: &Bench, span: Duration, min_idle: usize) {
+    let end = within(span);
+    while time::now() < end {
+        bench.pool.sweep(min_idle);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_caller_waits_for_the_successor_of_a_connection_that_has_lived_long_enough() {
+    for seed in 0..6 {
+        // Of it come the lifetimes, and when the sweeper looks.
+        fastrand::seed(seed);
+        let bench = Bench::new("pool_max=6&max_lifetime=60s");
+        bench.server().login_time = 200 * MILLI;
+        drop(join_all((0..3).map(|_| checkout(&bench))).await);
+        let callers = (0..3).map(|_| async {
+            let end = within(Duration::from_secs(150));
+            let mut longest = Duration::ZERO;
+            while time::now() < end {
+                let began = time::now();
+                let lease = checkout(&bench).await;
+                longest = longest.max(time::now() - began);
+                tokio::time::sleep(MILLI * fastrand::u32(1..40)).await;
+                drop(lease);
+                tokio::time::sleep(MILLI * fastrand::u32(1..40)).await;
+            }
+            longest
+        });
+        let sweeping = sweep_for(&bench, Duration::from_secs(150), 0);
+        let (waits, ()) = futures_util::future::join(join_all(callers), sweeping).await;
+        let logins = bench.server().attempts.len();
+        assert!((7..20).contains(&logins), "seed {seed}: {logins} logins");
+        assert!(
+            waits.iter().all(Duration::is_zero),
+            "seed {seed}: {waits:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_minimum_stays_ready_and_the_rest_idles_out() {
+    let bench = Bench::new("pool_max=8&pool_min_idle=2&idle_timeout=10s");
+    sweep_for(&bench, Duration::from_secs(4), 2).await;
+    assert_eq!(bench.server().open, 2);
+    let held = join_all((0..6).map(|_| checkout(&bench))).await;
+    sweep_for(&bench, Duration::from_secs(4), 2).await;
+    assert_eq!(bench.server().open, 8, "two more are ready");
+    drop(held);
+    sweep_for(&bench, Duration::from_secs(30), 2).await;
+    assert_eq!(bench.server().open, 2, "not one by one for ever");
+    let logins = bench.server().attempts.len();
+    sweep_for(&bench, Duration::from_secs(60), 2).await;
+    assert_eq!(
+        bench.server().attempts.len(),
+        logins,
+        "what is kept is not replaced"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_minimum_is_opened_one_by_one() {
+    let bench = Bench::new("pool_max=8&pool_min_idle=6");
+    bench.server().login_time = 100 * MILLI;
+    sweep_for(&bench, Duration::from_secs(3), 6).await;
+    assert_eq!(bench.server().open, 6);
+    assert_eq!(bench.server().most_logging_in, 1);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Arrive {
+        patience: u64,
+        use_for: u64,
+        breaks: bool,
+    },
+    Pass(u64),
+    Refuse(bool),
+    Silence(bool),
+    Capacity(usize),
+    Generation,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (1..300_u64, 0..80_u64, any::<bool>())
+            .prop_map(|(patience, use_for, breaks)| Step::Arrive { patience, use_for, breaks }),
+        6 => (0..150_u64).prop_map(Step::Pass),
+        1 => any::<bool>().prop_map(Step::Refuse),
+        1 => any::<bool>().prop_map(Step::Silence),
+        1 => (0..6_usize).prop_map(Step::Capacity),
+        1 => Just(Step::Generation),
+    ]
+}
+
+/// As the handle does: a connect that was begun before may still fail.
+async fn persist(bench: &Bench, deadline: Instant) -> Result<Lease<Told>, Failure> {
+    loop {
+        match bench.pool.checkout(0, deadline).await {
+            Err(_) if time::remaining(deadline) > Duration::ZERO => {}
+            answer => return answer,
+        }
+    }
+}
+
+async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let bench = Bench::new("pool_max=4&connect_timeout=200ms");
+    bench.server().login_time = 7 * MILLI;
+    let mut calls = FuturesUnordered::new();
+    for step in steps {
+        match step {
+            Step::Arrive {
+                patience,
+                use_for,
+                breaks,
+            } => {
+                let pool = Arc::clone(&bench.pool);
+                calls.push(Box::pin(async move {
+                    let patience = Duration::from_millis(patience);
+                    let asked = pool.checkout(0, within(patience * 2));
+                    if let Ok(Ok(lease)) = tokio::time::timeout(patience, asked).await {
+                        tokio::time::sleep(Duration::from_millis(use_for)).await;
+                        if breaks {
+                            lease.client().break_it();
+                        }
+                    }
+                }));
+            }
+            Step::Pass(millis) => {
+                let pass = tokio::time::sleep(Duration::from_millis(millis));
+                tokio::pin!(pass);
+                loop {
+                    tokio::select! {
+                        biased;
+                        Some(()) = calls.next(), if !calls.is_empty() => {}
+                        () = &mut pass => break,
+                    }
+                }
+            }
+            Step::Refuse(refuses) => bench.server().refuses = refuses,
+            Step::Silence(is_silent) => bench.server().is_silent = is_silent,
+            Step::Capacity(capacity) => bench.server().capacity = capacity,
+            Step::Generation => {
+                let next = bench.pool.member().generation().next();
+                bench.pool.begin_generation(next, Some("a step"));
+            }
+        }
+        prop_assert!(bench.server().open <= 4, "{:?}", bench.server());
+        prop_assert!(bench.server().logging_in <= 8);
+    }
+    while calls.next().await.is_some() {}
+    {
+        let mut server = bench.server();
+        server.refuses = false;
+        server.is_silent = false;
+        server.capacity = usize::MAX;
+    }
+    let deadline = within(Duration::from_secs(20));
+    // Nothing was lost on the way: all places can be had, and no more.
+    let all = join_all((0..4).map(|_| persist(&bench, deadline))).await;
+    let failures: Vec<_> = all.iter().filter_map(|it| it.as_ref().err()).collect();
+    prop_assert!(failures.is_empty(), "{failures:?}");
+    prop_assert!(bench.server().open <= 4, "{:?}", bench.server());
+    let fifth = bench.pool.checkout(0, within(MILLI)).await;
+    prop_assert!(fifth.is_err());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Callers come, wait, give up and break things while the server refuses, fills up, falls
+    /// silent and restarts.
+    #[test]
+    fn no_history_loses_a_place_or_opens_too_many(steps in prop::collection::vec(step(), 0..60)) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(run(steps))?;
+    }
+}
