@@ -9,16 +9,21 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::record::Record;
 use crate::engine::reporter::Reporter;
 use crate::engine::{Backend, Condition, Dial, Engine, Failure, Survey};
-use crate::error::{Error, ErrorKind, Outcome, ServerCode};
+use crate::error::{Error, ErrorKind, Outcome};
 use crate::id::{EngineKind, Generation, InstanceId};
 use crate::resolve::Resolver;
+use crate::sim::fault::{Place, StatementKind};
 use crate::sim::host::{MASTER_SESSION_ID, StatusRow};
 use crate::topology::observation::{Fault, Row};
 
+use super::answer::Upset;
 use super::client::{Client, ended};
+use super::machine::{Knock, Session};
 use super::names;
-use super::shell::{Commit, Knock, Session, Shared};
+use super::shell::{Commit, Shared};
+use super::traffic::Attempt;
 use super::transaction::Transaction;
+use super::trip::Statement;
 
 /// The engine of a [`DirectCluster`](super::DirectCluster): `Cluster::<Direct>`.
 ///
@@ -58,16 +63,7 @@ impl Backend for Direct {
         _: &Resolver,
         host: &str,
     ) -> impl Future<Output = Result<Arc<[IpAddr]>, Error>> + Send {
-        let found = names::find(host).and_then(|cluster| cluster.resolve(host));
-        std::future::ready(match found {
-            Some(addresses) => Ok(addresses.into()),
-            None => Err(Error::new(
-                ErrorKind::Resolve,
-                format!(
-                    "no direct cluster of this process has the name `{host}`: is it still running?"
-                ),
-            )),
-        })
+        names::resolve(host.to_owned())
     }
 
     async fn connect(dial: Dial) -> Result<Client, Failure> {
@@ -87,12 +83,13 @@ impl Backend for Direct {
                 rows: rows.iter().map(row).collect(),
             })
         };
-        client.call("survey", Outcome::Unknown, look).await
+        let survey = Statement::new("survey", StatementKind::Topology, Outcome::Unknown);
+        client.call(survey, look).await
     }
 
     async fn ping(client: &mut Client) -> Result<(), Failure> {
-        let ping = client.call("ping", Outcome::Unknown, |_, _| Ok(()));
-        ping.await
+        let ping = Statement::new("ping", StatementKind::Other, Outcome::Unknown);
+        client.call(ping, |_, _| Ok(())).await
     }
 
     fn condition(client: &Client) -> Condition {
@@ -100,9 +97,9 @@ impl Backend for Direct {
     }
 
     async fn clean(client: &mut Client) -> Result<(), Failure> {
-        client.pending = None;
-        let rollback = client.call("rollback", Outcome::Unknown, |_, _| Ok(()));
-        rollback.await
+        client.transaction = None;
+        let rollback = Statement::new("rollback", StatementKind::Rollback, Outcome::Unknown);
+        client.call(rollback, |_, _| Ok(())).await
     }
 
     fn belongs_to(client: &Client, instance: &InstanceId, generation: Generation) -> bool {
@@ -127,43 +124,55 @@ async fn connect(dial: Dial) -> Result<Client, Failure> {
     let Some(shared) = names::find(&dial.host) else {
         return Err(refused(&dial.host));
     };
+    let process: Arc<str> = dial.config.application_name.as_deref().unwrap_or("").into();
     let mut last = refused(&dial.host);
     for address in dial.addresses.iter() {
         tokio::time::sleep(shared.latency()).await;
-        let knock = shared.knock(*address);
-        shared.note(format_args!("connect to {address}: {}", describe(&knock)));
-        match knock {
-            Knock::In(session) => return log_in(shared, session, &dial).await,
-            Knock::Silent => std::future::pending().await,
-            Knock::Starting => {
-                last = Failure {
-                    fault: Fault::Starting,
-                    error: Error::new(ErrorKind::Connect, "the database system is starting up")
-                        .with_code(ServerCode::sqlstate("57P03")),
-                }
+        let (knock, attempt) = shared.knock(*address, &process);
+        let instance = attempt.as_ref().map(Attempt::instance);
+        let turned = |fault: Fault| match &instance {
+            Some(instance) => Upset::from(fault).failure(Outcome::NotSent, instance),
+            None => refused(&dial.host),
+        };
+        last = match (knock, attempt) {
+            (Knock::In(session, place), Some(attempt)) => {
+                return log_in(shared, (session, place, attempt), &dial).await;
             }
-            Knock::Refused => last = refused(&dial.host),
-        }
+            (Knock::Silent, _attempt) => std::future::pending().await,
+            (Knock::Starting, _) => turned(Fault::Starting),
+            (Knock::Full, _) => turned(Fault::Full),
+            (Knock::Reset, _) => turned(Fault::Lost),
+            (Knock::Refused | Knock::In(..), _) => refused(&dial.host),
+        };
     }
     Err(last)
 }
 
-async fn log_in(shared: Arc<Shared>, session: Session, dial: &Dial) -> Result<Client, Failure> {
+async fn log_in(
+    shared: Arc<Shared>,
+    (session, place, attempt): (Session, Place, Attempt),
+    dial: &Dial,
+) -> Result<Client, Failure> {
     let open = CancellationToken::new();
     let reporter = dial.reporter.clone();
     let mut client = Client {
         _open: open.clone().drop_guard(),
+        _place: place,
+        attempt,
         shared,
         session,
         reporter: Reporter::silent(),
-        pending: None,
+        transaction: None,
         under_way: false,
         is_broken: false,
         record: Record::default(),
     };
+    let micros = u64::try_from(client.shared.now_micros()).unwrap_or_default();
+    let gate = Arc::clone(&client.session.gate);
+    gate.take_turn(micros).await;
     // The pool hears of a failed login from its error, not as news of a connection.
-    let login = client.call("login", Outcome::NotSent, |_, _| Ok(()));
-    login.await?;
+    client.call(Statement::login(), |_, _| Ok(())).await?;
+    client.attempt.logged_in();
     client.reporter = reporter.clone();
     let ending = client.session.ending.clone();
     let tasks = &dial.spawner;
@@ -175,15 +184,6 @@ async fn log_in(shared: Arc<Shared>, session: Session, dial: &Dial) -> Result<Cl
         }
     });
     Ok(client)
-}
-
-fn describe(knock: &Knock) -> &'static str {
-    match knock {
-        Knock::Refused => "refused",
-        Knock::Silent => "no answer",
-        Knock::Starting => "starting",
-        Knock::In(_) => "open",
-    }
 }
 
 fn refused(host: &str) -> Failure {

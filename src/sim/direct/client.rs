@@ -8,11 +8,16 @@ use tokio_util::sync::DropGuard;
 use crate::engine::record::{Met, Record};
 use crate::engine::reporter::Reporter;
 use crate::engine::{Condition, Failure};
-use crate::error::{Error, ErrorKind, Outcome, Result, ServerCode};
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::sim::fault::{Place, StatementKind};
 use crate::sim::front::Ending;
 use crate::topology::observation::Fault;
 
-use super::shell::{Commit, Session, Shared};
+use super::answer::{self, Upset};
+use super::machine::Session;
+use super::shell::{Commit, Shared};
+use super::traffic::Attempt;
+use super::trip::Statement;
 
 /// A connection to one instance of a [`DirectCluster`](super::DirectCluster).
 ///
@@ -24,14 +29,24 @@ pub struct Client {
     pub(super) shared: Arc<Shared>,
     pub(super) session: Session,
     pub(super) reporter: Reporter,
-    /// The keys of the open transaction.
-    pub(super) pending: Option<Vec<u64>>,
+    pub(super) transaction: Option<Pending>,
     /// A call is under way, or was dropped.
     pub(super) under_way: bool,
     pub(super) is_broken: bool,
+    pub(super) attempt: Attempt,
+    /// Its place among the connections of the instance.
+    pub(super) _place: Place,
     pub(super) record: Record,
     /// Ends the task that watches the connection.
     pub(super) _open: DropGuard,
+}
+
+/// An open transaction.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    keys: Vec<u64>,
+    /// A statement in it failed, so that it can only be rolled back.
+    has_failed: bool,
 }
 
 impl Client {
@@ -43,27 +58,49 @@ impl Client {
     /// [`ErrorKind::ConnectionLost`] when the connection ended first: [`Outcome::Unknown`], or
     /// [`Outcome::Rejected`] within a transaction, which ended uncommitted.
     pub async fn write(&mut self, key: u64) -> Result<()> {
-        if self.pending.is_some() {
-            let check = |shared: &Shared, session: &Session| commit(shared, session, &[]);
-            let asked = self.call("write in transaction", Outcome::Rejected, check);
-            asked.await.map_err(|failure| failure.error)?;
-            self.pending.get_or_insert_default().push(key);
-            return Ok(());
+        if self.transaction.is_none() {
+            let statement = Statement::new("write", StatementKind::Write, Outcome::Unknown);
+            let apply = move |shared: &Shared, session: &Session| commit(shared, session, &[key]);
+            return self.ask(statement, apply).await;
         }
-        let apply = |shared: &Shared, session: &Session| commit(shared, session, &[key]);
-        let asked = self.call("write", Outcome::Unknown, apply).await;
-        asked.map_err(|failure| failure.error)
+        self.refuse_if_failed()?;
+        let statement = Statement::new(
+            "write in transaction",
+            StatementKind::Write,
+            Outcome::Rejected,
+        );
+        let check = |shared: &Shared, session: &Session| commit(shared, session, &[]);
+        let answer = self.ask(statement, check).await;
+        if let Some(transaction) = &mut self.transaction {
+            match &answer {
+                Ok(()) => transaction.keys.push(key),
+                Err(_) => transaction.has_failed = true,
+            }
+        }
+        answer
     }
 
-    /// Whether a row with this key is in the storage.
+    /// Whether the instance shows a row with this key: a reader may lag behind.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::ConnectionLost`] when the connection ended first.
     pub async fn read(&mut self, key: u64) -> Result<bool> {
-        let look = |shared: &Shared, _: &Session| Ok(shared.has(key));
-        let asked = self.call("read", Outcome::Unknown, look).await;
-        asked.map_err(|failure| failure.error)
+        let statement = Statement::new("read", StatementKind::Read, Outcome::Unknown);
+        let look = move |shared: &Shared, session: &Session| Ok(shared.has(session, key));
+        self.ask(statement, look).await
+    }
+
+    /// How many rows the instance shows: as many as the
+    /// [`ledger`](super::DirectCluster::ledger) had when its data was as old as it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ConnectionLost`] when the connection ended first.
+    pub async fn count(&mut self) -> Result<usize> {
+        let statement = Statement::new("count", StatementKind::Read, Outcome::Unknown);
+        let look = |shared: &Shared, session: &Session| Ok(shared.count(session));
+        self.ask(statement, look).await
     }
 
     /// Opens a transaction; one that is open already is rolled back.
@@ -72,10 +109,10 @@ impl Client {
     ///
     /// [`ErrorKind::ConnectionLost`] when the connection ended first; nothing was done then.
     pub async fn begin(&mut self) -> Result<()> {
-        self.pending = None;
-        let asked = self.call("begin", Outcome::Rejected, |_, _| Ok(())).await;
-        asked.map_err(|failure| failure.error)?;
-        self.pending = Some(Vec::new());
+        self.transaction = None;
+        let statement = Statement::new("begin", StatementKind::Begin, Outcome::Rejected);
+        self.ask(statement, |_, _| Ok(())).await?;
+        self.transaction = Some(Pending::default());
         Ok(())
     }
 
@@ -84,15 +121,42 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write) outside a transaction.
+    /// As [`write`](Self::write) outside a transaction; after an error within the transaction
+    /// nothing is written, and the answer says so: [`Outcome::Rejected`].
     pub async fn commit(&mut self) -> Result<()> {
-        let keys = self.pending.take().unwrap_or_default();
+        self.refuse_if_failed()?;
+        let keys = self.transaction.take().unwrap_or_default().keys;
         if keys.is_empty() {
             return Ok(());
         }
-        let apply = |shared: &Shared, session: &Session| commit(shared, session, &keys);
-        let asked = self.call("commit", Outcome::Unknown, apply).await;
-        asked.map_err(|failure| failure.error)
+        let statement = Statement::new("commit", StatementKind::Commit, Outcome::Unknown);
+        let apply = move |shared: &Shared, session: &Session| commit(shared, session, &keys);
+        self.ask(statement, apply).await
+    }
+
+    /// Whether a transaction is open.
+    pub fn is_in_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    fn refuse_if_failed(&self) -> Result<()> {
+        match &self.transaction {
+            Some(transaction) if transaction.has_failed => Err(Error::new(
+                ErrorKind::Server,
+                "the transaction has failed: roll it back",
+            )
+            .with_outcome(Outcome::Rejected)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn ask<T>(
+        &mut self,
+        statement: Statement,
+        run: impl FnOnce(&Shared, &Session) -> Result<T, Commit>,
+    ) -> Result<T> {
+        let answer = self.call(statement, run).await;
+        answer.map_err(|failure| failure.error)
     }
 
     pub(super) fn record(&self) -> Record {
@@ -112,26 +176,30 @@ impl Client {
             || self.reporter.generation_end().has_ended();
         if self.is_broken || self.under_way || ended {
             Condition::Broken
-        } else if self.pending.is_some() {
+        } else if self.transaction.is_some() {
             Condition::Unclean
         } else {
             Condition::Clean
         }
     }
 
-    /// One round trip. `if_lost` is what is known of the statement once it has been sent.
+    /// One round trip.
     pub(super) async fn call<T>(
         &mut self,
-        what: &'static str,
-        if_lost: Outcome,
+        statement: Statement,
         run: impl FnOnce(&Shared, &Session) -> Result<T, Commit>,
     ) -> Result<T, Failure> {
         if self.condition() == Condition::Broken {
-            return Err(self.failed(what, Fault::Lost, Outcome::NotSent));
+            let lost = Upset::Fault(Fault::Lost);
+            return Err(self.failed(statement.what, lost, Outcome::NotSent));
+        }
+        if self.under_way {
+            // What comes next is the answer to the call that was dropped.
+            self.shared.cross();
         }
         self.under_way = true;
         let awaited = self.reporter.pulse().awaiting();
-        let answer = self.round_trip(run).await;
+        let answer = self.round_trip(statement, run).await;
         drop(awaited);
         self.reporter.pulse().beat();
         self.under_way = false;
@@ -139,43 +207,17 @@ impl Client {
             Ok(answer) => {
                 self.record.failed = None;
                 // What a read finds is forgotten with its answer.
-                self.record.left_traces |= matches!(what, "write" | "commit");
+                self.record.left_traces |= statement.leaves_traces();
                 let instance = &self.session.instance;
+                let what = statement.what;
                 self.shared.note(format_args!("{instance}: {what}: done"));
                 Ok(answer)
             }
-            Err(Fault::ReadOnly) => Err(self.failed(what, Fault::ReadOnly, Outcome::Rejected)),
-            Err(fault) => Err(self.failed(what, fault, if_lost)),
+            Err(upset) => Err(self.failed(statement.what, upset, statement.if_lost)),
         }
     }
 
-    async fn round_trip<T>(
-        &self,
-        run: impl FnOnce(&Shared, &Session) -> Result<T, Commit>,
-    ) -> Result<T, Fault> {
-        self.travel().await?;
-        match run(&self.shared, &self.session) {
-            Ok(answer) => self.travel().await.map(|()| answer),
-            Err(Commit::ReadOnly) => self.travel().await.and(Err(Fault::ReadOnly)),
-            Err(Commit::Applied | Commit::Fenced) => Err(self.until_over().await),
-        }
-    }
-
-    /// One way through the network, unless the connection ends before.
-    async fn travel(&self) -> Result<(), Fault> {
-        let arrival = tokio::time::sleep(self.shared.latency());
-        tokio::select! {
-            biased;
-            fault = self.until_over() => return Err(fault),
-            () = arrival => {}
-        }
-        if *self.session.ending.borrow() == Some(Ending::Silence) {
-            return Err(self.until_over().await);
-        }
-        Ok(())
-    }
-
-    async fn until_over(&self) -> Fault {
+    pub(super) async fn until_over(&self) -> Fault {
         tokio::select! {
             biased;
             () = self.reporter.generation_end().ended() => Fault::Lost,
@@ -183,37 +225,20 @@ impl Client {
         }
     }
 
-    fn failed(&mut self, what: &'static str, fault: Fault, outcome: Outcome) -> Failure {
-        self.is_broken = true;
+    fn failed(&mut self, what: &'static str, upset: Upset, if_lost: Outcome) -> Failure {
+        let fault = upset.fault();
+        self.is_broken |= answer::condemns(fault);
         self.reporter.trouble(fault);
         let instance = &self.session.instance;
         self.shared
-            .note(format_args!("{instance}: {what}: {fault:?}, {outcome:?}"));
-        let (kind, code, message) = match fault {
-            Fault::ReadOnly => (
-                ErrorKind::ReadOnly,
-                ServerCode::sqlstate("25006"),
-                "the instance takes no writes; take a new connection from `writer()`",
-            ),
-            Fault::Terminated => (
-                ErrorKind::ConnectionLost,
-                ServerCode::sqlstate("57P01"),
-                "the server ended the connection; take a new one",
-            ),
-            _ => (
-                ErrorKind::ConnectionLost,
-                None,
-                "the connection is over; take a new one",
-            ),
-        };
-        let error = Error::new(kind, message).with_code(code);
-        let error = error.with_outcome(outcome).with_instance(instance);
-        self.record.failed = Some(Met::from(&error));
-        Failure { fault, error }
+            .note(format_args!("{instance}: {what}: {upset:?}"));
+        let failure = upset.failure(if_lost, instance);
+        self.record.failed = Some(Met::from(&failure.error));
+        failure
     }
 }
 
-fn commit(shared: &Shared, session: &Session, keys: &[u64]) -> Result<(), Commit> {
+pub(super) fn commit(shared: &Shared, session: &Session, keys: &[u64]) -> Result<(), Commit> {
     match shared.commit(session, keys) {
         Commit::Applied => Ok(()),
         refused => Err(refused),

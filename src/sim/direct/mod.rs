@@ -35,26 +35,41 @@
 //!
 //! | file | idea |
 //! |---|---|
+//! | `builder`, `operations` | how a cluster is started, and what can be done to it |
 //! | `shell` | carries out what the world decides, by changing values |
+//! | `machine` | one instance, as the network reaches it |
+//! | `ledger` | what the storage took |
+//! | `traffic` | what the instances see of their clients |
 //! | `backend` | the driver's engine over it |
-//! | `client` | one connection |
+//! | `client`, `trip` | one connection, and its statements' way to the instance and back |
+//! | `answer` | what went wrong with a call |
 //! | `transaction` | a transaction on it |
 //! | `names` | how a host name leads to a cluster |
 //! | `trace` | what happened, line by line |
 //! | `replay` | a future run so that its seed decides everything |
 //! | `failover` | a workload through one failover, and the check of what it left |
 //!
-//! Not here: SQL, logins and passwords, TLS, the wire protocols; use
-//! [`SimCluster`](super::SimCluster) for those.
+//! A process that stands still, as after SIGSTOP, is `tokio::time::advance`: the cluster's clock
+//! goes on, and what arrived meanwhile is found when the process runs again.
+//!
+//! Not here: SQL, passwords, TLS, the wire protocols; use [`SimCluster`](super::SimCluster) for
+//! those.
 
+mod answer;
 mod backend;
+mod builder;
 mod client;
 mod failover;
+mod ledger;
+mod machine;
 mod names;
+mod operations;
 mod replay;
 mod shell;
 mod trace;
+mod traffic;
 mod transaction;
+mod trip;
 
 #[cfg(test)]
 mod tests;
@@ -62,41 +77,22 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
 use crate::config::{Config, Credentials, TlsMode};
 use crate::error::Result;
 use crate::id::{EngineKind, InstanceId};
-use crate::sim::cluster::{Clock, Names, SimError};
-use crate::sim::world::{
-    Command, DEFAULT_TIER, Placement, READERS_MAX, Timeline, World, WorldOptions,
-};
+use crate::sim::cluster::InstanceStatus;
+use crate::sim::world::Timeline;
 
 pub use backend::Direct;
+pub use builder::DirectClusterBuilder;
 pub use client::Client;
 pub use failover::{FailoverReport, Writes, virtual_failover};
+pub use ledger::DirectWrite;
 pub use replay::replay;
+pub use traffic::{DirectAnswer, DirectConnect};
 pub use transaction::Transaction;
 
 use shell::Shared;
-
-/// The wall-clock time at which every direct cluster starts: 2026-01-01, in microseconds since
-/// the Unix epoch. The machine's own would differ between two runs.
-const EPOCH_MICROS: i64 = 1_767_225_600_000_000;
-
-/// One key as the storage took it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DirectWrite {
-    /// The key.
-    pub key: u64,
-    /// The promotion count of the boot that wrote it.
-    pub epoch: u64,
-    /// The instance that wrote it.
-    pub instance: InstanceId,
-    /// When, since the cluster started.
-    pub at: Duration,
-}
 
 /// A simulated Aurora cluster that is reached by function calls.
 ///
@@ -108,47 +104,21 @@ pub struct DirectCluster {
 }
 
 impl DirectCluster {
-    /// Starts a cluster `demo` of one writer, `demo-instance-1`, and `readers` (at most 15).
-    ///
-    /// The seed decides all that the timeline leaves open, and how long each message is under
-    /// way: 1 to 3 ms.
+    /// Describes a cluster. The seed decides all that the timeline leaves open, and how long each
+    /// message is under way: 1 to 3 ms.
+    pub fn builder(seed: u64) -> DirectClusterBuilder {
+        DirectClusterBuilder::new(seed)
+    }
+
+    /// Starts a cluster of one writer and `readers` (at most 15), with all else as
+    /// [`builder`](Self::builder) has it.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime, which runs its clock.
     pub fn start(seed: u64, readers: usize, timeline: Timeline) -> Self {
-        let domain = names::new_domain();
-        let placements = (1..=readers.min(READERS_MAX) + 1).map(|number| Placement {
-            id: InstanceId::new(format!("demo-instance-{number}")),
-            tier: DEFAULT_TIER,
-        });
-        let world = World::new(WorldOptions {
-            engine: EngineKind::Postgres,
-            timeline,
-            seed,
-            cluster_id: "demo".to_owned(),
-            epoch_micros: EPOCH_MICROS,
-            placements: placements.collect(),
-        });
-        let clock = Clock::start_at(EPOCH_MICROS);
-        let names = Names::new("demo", &domain);
-        let shared = Arc::new(Shared::new(names, clock, world, seed));
-        shared.tick();
-        names::enter(domain, &shared);
-        let stopped = CancellationToken::new();
-        let tasks = TaskTracker::new();
-        let (world, end) = (Arc::clone(&shared), stopped.clone());
-        tasks.spawn(async move {
-            tokio::select! {
-                biased;
-                () = end.cancelled() => {}
-                () = world.run_clock() => {}
-            }
-        });
-        Self {
-            shared,
-            _end_on_drop: stopped.drop_guard(),
-        }
+        let builder = Self::builder(seed).readers(readers);
+        builder.timeline(timeline).start()
     }
 
     /// What `Cluster::<Direct>` takes to reach this cluster, by its cluster endpoint.
@@ -162,24 +132,6 @@ impl DirectCluster {
             .credentials(Credentials::without_password("app"))
             .tls(TlsMode::Disable)
             .build()
-    }
-
-    /// The engine process of an instance dies. The writer's crash leads to a failover.
-    ///
-    /// # Errors
-    ///
-    /// [`SimError::Refused`] when there is no such instance, or it does not run.
-    pub fn crash(&self, instance: &InstanceId) -> Result<(), SimError> {
-        Ok(self.shared.perform(Command::Crash(instance.clone()))?)
-    }
-
-    /// A planned failover, to the named reader or to the best one.
-    ///
-    /// # Errors
-    ///
-    /// [`SimError::Refused`] when nobody can take over, or a failover is in progress.
-    pub fn failover(&self, to: Option<&InstanceId>) -> Result<(), SimError> {
-        Ok(self.shared.perform(Command::Failover(to.cloned()))?)
     }
 
     /// The instance that takes writes now; `None` in the midst of a failover.
@@ -202,6 +154,37 @@ impl DirectCluster {
         let mut epoch = self.shared.epoch.subscribe();
         // The sender lives as long as `self`.
         let _ = epoch.wait_for(|epoch| *epoch > before).await;
+    }
+
+    /// How old the cluster is, on tokio's clock.
+    pub fn now(&self) -> Duration {
+        self.shared.clock.now()
+    }
+
+    /// All instances that exist, in the order of their names.
+    pub fn instances(&self) -> Vec<InstanceStatus> {
+        self.shared.instances()
+    }
+
+    /// Whether there is a writer that nobody is about to replace, and every instance is up.
+    pub fn is_settled(&self) -> bool {
+        self.shared.is_settled()
+    }
+
+    /// The times in which no instance took writes, as from and until; without one that lasts.
+    pub fn outages(&self) -> Vec<(Duration, Duration)> {
+        self.shared.outages()
+    }
+
+    /// Every attempt to connect to an instance, in the order in which they were made.
+    pub fn connects(&self) -> Vec<DirectConnect> {
+        self.shared.traffic.all()
+    }
+
+    /// How often a connection whose call was dropped half-way was used for another call, which
+    /// then got the first one's answer. It must stay 0.
+    pub fn answers_crossed(&self) -> u64 {
+        self.shared.answers_crossed()
     }
 
     /// All that was ever written, in the order in which the storage took it.

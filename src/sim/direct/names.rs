@@ -3,8 +3,12 @@
 //! A configuration carries names only, so this is how a name leads to a cluster without DNS.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::sim::dns::DnsFault;
 
 use super::shell::Shared;
 
@@ -30,4 +34,38 @@ pub(super) fn find(host: &str) -> Option<Arc<Shared>> {
     let domain = domain.strip_prefix("ro-").unwrap_or(domain);
     let clusters = CLUSTERS.lock().unwrap_or_else(PoisonError::into_inner);
     clusters.get(domain)?.upgrade()
+}
+
+/// The addresses behind a name, with what the cluster's DNS gets wrong.
+pub(super) async fn resolve(host: String) -> Result<Arc<[IpAddr]>> {
+    let Some(cluster) = find(&host) else {
+        return Err(unresolved(format!(
+            "no direct cluster of this process has the name `{host}`: is it still running?"
+        )));
+    };
+    match cluster.dns() {
+        None | Some(DnsFault::Truncated) => {}
+        Some(DnsFault::Silent) => std::future::pending().await,
+        Some(DnsFault::Slow(delay)) => tokio::time::sleep(delay).await,
+        Some(DnsFault::ServFail) => {
+            return Err(unresolved(format!("the DNS server failed for `{host}`")));
+        }
+        Some(DnsFault::NxDomain) => {
+            return Err(unresolved(format!(
+                "there is no name `{host}`, says the DNS"
+            )));
+        }
+        Some(DnsFault::Wrong { name, address }) if name == host => {
+            return Ok([IpAddr::from(address)].into());
+        }
+        Some(DnsFault::Wrong { .. }) => {}
+    }
+    match cluster.resolve(&host) {
+        Some(addresses) => Ok(addresses.into()),
+        None => Err(unresolved(format!("there is no name `{host}`"))),
+    }
+}
+
+fn unresolved(message: String) -> Error {
+    Error::new(ErrorKind::Resolve, message)
 }

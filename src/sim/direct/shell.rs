@@ -1,77 +1,70 @@
 //! Carries out what the world decides by changing plain values: no sockets, no files.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use crate::id::InstanceId;
-use crate::sim::cluster::{Clock, Names};
+use crate::id::{EngineKind, InstanceId};
+use crate::sim::cluster::{Clock, InstanceStatus, Names, SimError};
+use crate::sim::dns::DnsFault;
+use crate::sim::fault::{Faults, Limits, ListenerState};
 use crate::sim::front::Ending;
 use crate::sim::host::StatusRow;
-use crate::sim::world::{Command, Effect, Opening, Records, Refusal, World};
+use crate::sim::world::{Command, Effect, InstanceState, Opening, Records, Refusal, Role, World};
 
-use super::DirectWrite;
+use super::ledger::{DirectWrite, Ledger};
+use super::machine::{Boot, Machine, Session};
 use super::trace::Trace;
+use super::traffic::Traffic;
 
 /// All of a running cluster that operations, connections and the clock's task share.
 #[derive(Debug)]
 pub(super) struct Shared {
+    pub(super) engine: EngineKind,
     pub(super) names: Names,
     pub(super) clock: Clock,
+    pub(super) faults: Arc<Faults>,
+    pub(super) traffic: Arc<Traffic>,
     /// Wakes the clock's task when the next event may have changed.
     changed: Notify,
     /// The promotion count.
     pub(super) epoch: watch::Sender<u64>,
+    /// How often a connection gave the answer of an earlier call to a later one.
+    crossed: AtomicU64,
     inner: Mutex<Inner>,
 }
 
+/// What may change.
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     world: World,
-    machines: BTreeMap<InstanceId, Machine>,
+    pub(super) machines: BTreeMap<InstanceId, Machine>,
+    limits: Limits,
     records: Records,
+    dns: Option<DnsFault>,
     random: fastrand::Rng,
-    ledger: Vec<DirectWrite>,
+    ledger: Ledger,
+    /// Since when there is no writer, and the times in which there was none.
+    writerless: (Option<Duration>, Vec<Outage>),
     trace: Trace,
 }
 
-/// One instance, as the network reaches it.
-#[derive(Debug)]
-struct Machine {
-    address: IpAddr,
-    is_listening: bool,
-    boot: Option<Boot>,
-}
+/// A time in which no instance took writes: from, until.
+pub(super) type Outage = (Duration, Duration);
 
+/// What a cluster is made from, besides its world.
 #[derive(Debug)]
-struct Boot {
-    opening: Opening,
-    may_commit: bool,
-    ending: watch::Sender<Option<Ending>>,
-}
-
-/// What somebody who knocks meets.
-#[derive(Debug)]
-pub(super) enum Knock {
-    /// Nothing listens.
-    Refused,
-    /// Nobody answers, ever.
-    Silent,
-    /// The server takes no logins yet (57P03).
-    Starting,
-    In(Session),
-}
-
-/// One connection to one boot of one instance.
-#[derive(Debug, Clone)]
-pub(super) struct Session {
-    pub(super) instance: InstanceId,
-    boot: u64,
-    /// How the connection ended; its sender's end counts as a reset.
-    pub(super) ending: watch::Receiver<Option<Ending>>,
+pub(super) struct Parts {
+    pub(super) engine: EngineKind,
+    pub(super) names: Names,
+    pub(super) clock: Clock,
+    pub(super) limits: Limits,
+    pub(super) trace: Trace,
+    pub(super) seed: u64,
 }
 
 /// What the storage says to changes.
@@ -84,24 +77,31 @@ pub(super) enum Commit {
 }
 
 impl Shared {
-    pub(super) fn new(names: Names, clock: Clock, world: World, seed: u64) -> Self {
+    pub(super) fn new(world: World, parts: Parts) -> Self {
         Self {
-            names,
-            clock,
+            engine: parts.engine,
+            names: parts.names,
+            clock: parts.clock,
+            faults: Arc::new(Faults::seeded(parts.seed)),
+            traffic: Arc::default(),
             changed: Notify::new(),
             epoch: watch::Sender::new(0),
+            crossed: AtomicU64::new(0),
             inner: Mutex::new(Inner {
                 world,
                 machines: BTreeMap::new(),
+                limits: parts.limits,
                 records: Records::default(),
-                random: fastrand::Rng::with_seed(seed),
-                ledger: Vec::new(),
-                trace: Trace::default(),
+                dns: None,
+                random: fastrand::Rng::with_seed(parts.seed),
+                ledger: Ledger::default(),
+                writerless: (None, Vec::new()),
+                trace: parts.trace,
             }),
         }
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -148,11 +148,81 @@ impl Shared {
             inner.trace.note(now, format_args!("world: {effect:?}"));
             inner.carry_out(effect);
         }
-        self.epoch.send_replace(inner.world.epoch());
+        inner.watch_for_writer(now);
+        let epoch = inner.world.epoch();
+        self.epoch
+            .send_if_modified(|known| std::mem::replace(known, epoch) != epoch);
+    }
+
+    /// Sets what an instance does with connections, as
+    /// [`SimCluster::set_listener`](crate::sim::SimCluster::set_listener).
+    pub(super) fn set_listener(
+        &self,
+        id: &InstanceId,
+        state: ListenerState,
+    ) -> Result<(), SimError> {
+        let gate = match self.inner().machines.get(id) {
+            Some(machine) => Arc::clone(&machine.gate),
+            None => return Err(Refusal::Unknown(id.clone()).into()),
+        };
+        match (gate.state(), state) {
+            (ListenerState::Silent, ListenerState::Silent) => return Ok(()),
+            (_, ListenerState::Silent) => self.perform(Command::Silence(id.clone()))?,
+            (ListenerState::Silent, _) => {
+                self.perform(Command::EndSilence(id.clone()))?;
+                // The host knows nothing of the connections it had.
+                self.inner().end(id, Ending::Reset);
+            }
+            _ => {}
+        }
+        gate.set(state);
+        self.note(format_args!("{id}: listener: {state}"));
+        Ok(())
+    }
+
+    pub(super) fn set_dns(&self, fault: Option<DnsFault>) {
+        self.note(format_args!("dns: {fault:?}"));
+        self.inner().dns = fault;
+    }
+
+    /// What the DNS gets wrong now.
+    pub(super) fn dns(&self) -> Option<DnsFault> {
+        self.inner().dns.clone()
     }
 
     pub(super) fn writer(&self) -> Option<InstanceId> {
         self.inner().world.writer().cloned()
+    }
+
+    pub(super) fn instances(&self) -> Vec<InstanceStatus> {
+        let now = self.clock.now();
+        let inner = self.inner();
+        let known = inner.world.instances().filter_map(|(id, role, state)| {
+            let machine = inner.machines.get(id)?;
+            Some(InstanceStatus {
+                id: id.clone(),
+                role,
+                state,
+                tier: inner.world.tier(id).unwrap_or_default(),
+                address: machine.address,
+                listener: machine.gate.state(),
+                connections: machine.gate.open(),
+                lag: inner.world.lag_of(id, now),
+            })
+        });
+        known.collect()
+    }
+
+    /// Whether there is a writer that nobody is about to replace, and every instance is up.
+    pub(super) fn is_settled(&self) -> bool {
+        let inner = self.inner();
+        let mut instances = inner.world.instances();
+        let all_up = instances.all(|(_, _, state)| state == InstanceState::Up);
+        all_up && inner.world.writer().is_some() && !inner.world.is_failing_over()
+    }
+
+    pub(super) fn outages(&self) -> Vec<Outage> {
+        self.inner().writerless.1.clone()
     }
 
     pub(super) fn now_micros(&self) -> i64 {
@@ -161,8 +231,10 @@ impl Shared {
     }
 
     pub(super) fn note(&self, what: std::fmt::Arguments<'_>) {
-        let now = self.clock.now();
-        self.inner().trace.note(now, what);
+        let mut inner = self.inner();
+        if !inner.trace.is_off() {
+            inner.trace.note(self.clock.now(), what);
+        }
     }
 
     pub(super) fn trace(&self) -> (String, u64) {
@@ -171,12 +243,25 @@ impl Shared {
     }
 
     pub(super) fn ledger(&self) -> Vec<DirectWrite> {
-        self.inner().ledger.clone()
+        self.inner().ledger.writes().to_vec()
+    }
+
+    pub(super) fn answers_crossed(&self) -> u64 {
+        self.crossed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn cross(&self) {
+        self.crossed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How long the next message is under way: 1 to 3 ms, as tokio's timers are no finer.
     pub(super) fn latency(&self) -> Duration {
         Duration::from_millis(self.inner().random.u64(1..=3))
+    }
+
+    /// A coin that the seed tosses.
+    pub(super) fn toss(&self) -> bool {
+        self.inner().random.bool()
     }
 
     /// The addresses behind a name; `None` where there is no such name.
@@ -197,28 +282,7 @@ impl Shared {
             vec![ids.find(|id| self.names.instance_endpoint(id) == host)?]
         };
         let machines = named.into_iter().filter_map(|id| inner.machines.get(id));
-        Some(machines.map(|machine| machine.address).collect())
-    }
-
-    /// Connects to an address.
-    pub(super) fn knock(&self, address: IpAddr) -> Knock {
-        let inner = self.inner();
-        let mut machines = inner.machines.values();
-        let machine = machines.find(|machine| machine.address == address && machine.is_listening);
-        let Some(boot) = machine.and_then(|machine| machine.boot.as_ref()) else {
-            return Knock::Refused;
-        };
-        if *boot.ending.borrow() == Some(Ending::Silence) {
-            return Knock::Silent;
-        }
-        if boot.opening.starting {
-            return Knock::Starting;
-        }
-        Knock::In(Session {
-            instance: boot.opening.instance.clone(),
-            boot: boot.opening.boot,
-            ending: boot.ending.subscribe(),
-        })
+        Some(machines.map(|machine| machine.address.into()).collect())
     }
 
     /// Applies keys at once, or none of them.
@@ -228,7 +292,7 @@ impl Shared {
         let Some(boot) = inner.boot_of(session) else {
             return Commit::Fenced;
         };
-        if boot.opening.role != crate::sim::Role::Writer {
+        if boot.opening.role != Role::Writer {
             return Commit::ReadOnly;
         }
         if !boot.may_commit {
@@ -236,20 +300,39 @@ impl Shared {
         }
         let epoch = boot.opening.epoch;
         for key in keys {
-            let instance = session.instance.clone();
-            let write = DirectWrite {
+            inner.ledger.push(DirectWrite {
                 key: *key,
                 epoch,
-                instance,
+                instance: session.instance.clone(),
                 at,
-            };
-            inner.ledger.push(write);
+            });
         }
         Commit::Applied
     }
 
-    pub(super) fn has(&self, key: u64) -> bool {
-        self.inner().ledger.iter().any(|write| write.key == key)
+    /// Whether the instance shows a row with this key.
+    pub(super) fn has(&self, session: &Session, key: u64) -> bool {
+        let inner = self.inner();
+        let then = self.shown_by(&inner, session);
+        inner.ledger.written_at(key).is_some_and(|at| at <= then)
+    }
+
+    /// How many rows the instance shows.
+    pub(super) fn count(&self, session: &Session) -> usize {
+        let inner = self.inner();
+        inner.ledger.count(self.shown_by(&inner, session))
+    }
+
+    /// The moment whose state the instance shows.
+    fn shown_by(&self, inner: &Inner, session: &Session) -> Duration {
+        let now = self.clock.now();
+        now.saturating_sub(inner.world.lag_of(&session.instance, now))
+    }
+
+    pub(super) fn is_writer(&self, session: &Session) -> bool {
+        let inner = self.inner();
+        let boot = inner.boot_of(session);
+        boot.is_some_and(|boot| boot.opening.role == Role::Writer)
     }
 
     /// Whether the instance is the writer by its own word, and its copy of the table.
@@ -257,7 +340,7 @@ impl Shared {
         let now = self.clock.now();
         let inner = self.inner();
         let boot = inner.boot_of(session)?;
-        let is_writer = boot.opening.role == crate::sim::Role::Writer;
+        let is_writer = boot.opening.role == Role::Writer;
         Some((is_writer, inner.world.view(&session.instance, now)))
     }
 }
@@ -269,18 +352,26 @@ impl Inner {
         (boot.opening.boot == session.boot).then_some(boot)
     }
 
+    fn watch_for_writer(&mut self, now: Duration) {
+        let (since, outages) = &mut self.writerless;
+        if self.world.writer().is_none() {
+            since.get_or_insert(now);
+        } else if let Some(since) = since.take() {
+            outages.push((since, now));
+        }
+    }
+
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Added { instance } => {
                 let number = u8::try_from(self.machines.len() + 1).unwrap_or(u8::MAX);
-                self.machines.entry(instance).or_insert_with(|| Machine {
-                    address: Ipv4Addr::new(127, 7, 0, number).into(),
-                    is_listening: false,
-                    boot: None,
-                });
+                let limits = self.limits.clone();
+                let machine = self.machines.entry(instance);
+                machine.or_insert_with(|| Machine::new(number, limits));
             }
             Effect::Fence { instance } => {
-                if let Some(boot) = self.boot(&instance) {
+                let machine = self.machines.get_mut(&instance);
+                if let Some(boot) = machine.and_then(|machine| machine.boot.as_mut()) {
                     boot.may_commit = false;
                 }
             }
@@ -292,17 +383,13 @@ impl Inner {
             Effect::End { instance, ending } => self.end(&instance, ending),
             Effect::Open(opening) => self.open(opening),
             Effect::Dns(records) => self.records = records,
-            // No operation of a direct cluster renames, and reads see all that was applied, on
-            // any instance.
+            // No operation of a direct cluster renames; what an instance shows is asked of the
+            // world at each read.
             Effect::Promoted { .. }
             | Effect::Renamed { .. }
             | Effect::Replication { .. }
             | Effect::Event(_) => {}
         }
-    }
-
-    fn boot(&mut self, instance: &InstanceId) -> Option<&mut Boot> {
-        self.machines.get_mut(instance)?.boot.as_mut()
     }
 
     fn end(&mut self, instance: &InstanceId, ending: Ending) {

@@ -14,7 +14,7 @@ mod table;
 
 pub(crate) use gate::{Gate, Limits, Place, Turned};
 pub use listener_state::ListenerState;
-pub(crate) use statement::{Cut, WrittenFault};
+pub(crate) use statement::{Cut, FaultError, WrittenFault};
 pub use statement::{FaultPoint, StatementFault, StatementKind};
 pub use table::{ActiveFault, FaultGuard};
 pub(crate) use table::{End, Faults, Occurrence};

@@ -1,0 +1,433 @@
+//! What must hold after every trial: each invariant is a small function with a name of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use aurora_driver::ErrorKind;
+use aurora_driver::sim::direct::{DirectAnswer, DirectConnect};
+
+use super::evidence::Evidence;
+use super::history::{Call, Fate, HandOut, Intent, Phase};
+use super::run::RECOVERY_LIMIT;
+
+/// An invariant that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Violation {
+    pub(crate) invariant: &'static str,
+    /// The first thing that breaks it.
+    pub(crate) what: String,
+}
+
+type Check = fn(&Evidence) -> Result<(), String>;
+
+/// All invariants, by name.
+pub(crate) const INVARIANTS: [(&str, Check); 17] = [
+    ("an acknowledged write is applied", acknowledged_is_applied),
+    ("nothing is applied twice", nothing_is_applied_twice),
+    (
+        "what is said not to be applied is not",
+        denied_is_not_applied,
+    ),
+    (
+        "a connection for writes leads to the writer",
+        writes_go_to_the_writer,
+    ),
+    (
+        "a read goes to a reader while one serves",
+        reads_go_to_readers,
+    ),
+    (
+        "a read goes to no reader that lags too much",
+        reads_respect_the_lag,
+    ),
+    (
+        "no connection of an old generation is handed out",
+        no_old_generation,
+    ),
+    (
+        "no connection with an open transaction is handed out",
+        no_open_transaction,
+    ),
+    ("no call gets the answer of another", no_answers_cross),
+    ("the epoch never goes back", epochs_grow),
+    ("a checkout ends by its deadline", checkouts_end_in_time),
+    ("no call hangs", no_call_hangs),
+    (
+        "connections to an instance are within bounds",
+        connections_within_bounds,
+    ),
+    (
+        "handshakes with an instance are within bounds",
+        handshakes_within_bounds,
+    ),
+    (
+        "an instance that refuses is asked within bounds",
+        attempts_within_bounds,
+    ),
+    ("once all is healed all calls succeed", healed_calls_succeed),
+    ("nothing is left running after close", nothing_is_left),
+];
+
+/// The invariants that did not hold.
+pub(crate) fn violations(evidence: &Evidence) -> Vec<Violation> {
+    let broken = INVARIANTS.iter().filter_map(|(invariant, check)| {
+        let what = check(evidence).err()?;
+        Some(Violation { invariant, what })
+    });
+    broken.collect()
+}
+
+fn applied(evidence: &Evidence) -> BTreeMap<u64, usize> {
+    let mut applied = BTreeMap::new();
+    for write in &evidence.ledger {
+        *applied.entry(write.key).or_default() += 1;
+    }
+    applied
+}
+
+fn none_or<T>(found: Option<T>, describe: impl FnOnce(T) -> String) -> Result<(), String> {
+    match found {
+        Some(found) => Err(describe(found)),
+        None => Ok(()),
+    }
+}
+
+fn acknowledged_is_applied(evidence: &Evidence) -> Result<(), String> {
+    let applied = applied(evidence);
+    let lost = evidence.fates.iter().find(|(key, fate)| {
+        matches!(fate, Fate::Acknowledged | Fate::Applied) && !applied.contains_key(key)
+    });
+    none_or(lost, |(key, fate)| {
+        format!("key {key} is {fate:?} and not in the ledger")
+    })
+}
+
+fn nothing_is_applied_twice(evidence: &Evidence) -> Result<(), String> {
+    let applied = applied(evidence);
+    let twice = applied.into_iter().find(|(_, times)| *times > 1);
+    none_or(twice, |(key, times)| {
+        format!("key {key} is in the ledger {times} times")
+    })
+}
+
+fn denied_is_not_applied(evidence: &Evidence) -> Result<(), String> {
+    let applied = applied(evidence);
+    let denied = |key: &&u64| match evidence.fates.get(key) {
+        Some(Fate::NotSent | Fate::Rejected) | None => true,
+        Some(Fate::Acknowledged | Fate::Applied | Fate::Unknown) => false,
+    };
+    none_or(applied.keys().find(denied), |key| {
+        format!(
+            "key {key} is in the ledger, its writer was told {:?}",
+            evidence.fates.get(key)
+        )
+    })
+}
+
+fn hand_out(
+    evidence: &Evidence,
+    intent: Intent,
+    is_wrong: impl Fn(&HandOut) -> bool,
+) -> Result<(), String> {
+    let mut hand_outs = evidence.hand_outs.iter();
+    none_or(
+        hand_outs.find(|it| it.intent == intent && is_wrong(it)),
+        describe,
+    )
+}
+
+fn describe(hand_out: &HandOut) -> String {
+    format!(
+        "at {:?} {} was handed out to {:?}, of generation {} where {:?} is known{}; the writer was {:?}, the readers {:?}",
+        hand_out.at,
+        hand_out.instance,
+        hand_out.intent,
+        hand_out.generation,
+        hand_out.known_generation,
+        if hand_out.is_in_transaction {
+            ", with an open transaction"
+        } else {
+            ""
+        },
+        hand_out.writer,
+        hand_out.readers,
+    )
+}
+
+fn writes_go_to_the_writer(evidence: &Evidence) -> Result<(), String> {
+    hand_out(evidence, Intent::Write, |it| {
+        it.writer.as_ref() != Some(&it.instance)
+    })
+}
+
+/// The readers that a read may go to.
+fn fresh<'a>(evidence: &Evidence, hand_out: &'a HandOut) -> Vec<&'a str> {
+    let most = evidence.plan.driver.max_reader_lag_ms;
+    let most = most.map(Duration::from_millis);
+    let readers = hand_out.readers.iter();
+    readers
+        .filter(|(_, lag)| most.is_none_or(|most| lag.is_none_or(|lag| lag <= most)))
+        .map(|(reader, _)| reader.as_str())
+        .collect()
+}
+
+fn reads_go_to_readers(evidence: &Evidence) -> Result<(), String> {
+    hand_out(evidence, Intent::Read, |it| {
+        it.writer.as_ref() == Some(&it.instance) && !fresh(evidence, it).is_empty()
+    })
+}
+
+fn reads_respect_the_lag(evidence: &Evidence) -> Result<(), String> {
+    hand_out(evidence, Intent::Read, |it| {
+        it.writer.as_ref() != Some(&it.instance)
+            && !fresh(evidence, it).contains(&it.instance.as_str())
+    })
+}
+
+fn no_old_generation(evidence: &Evidence) -> Result<(), String> {
+    let mut hand_outs = evidence.hand_outs.iter();
+    let old = hand_outs.find(|it| {
+        it.is_outdated
+            || it
+                .known_generation
+                .is_some_and(|known| known != it.generation)
+    });
+    none_or(old, describe)
+}
+
+fn no_open_transaction(evidence: &Evidence) -> Result<(), String> {
+    let mut hand_outs = evidence.hand_outs.iter();
+    none_or(hand_outs.find(|it| it.is_in_transaction), describe)
+}
+
+fn no_answers_cross(evidence: &Evidence) -> Result<(), String> {
+    none_or(
+        (evidence.answers_crossed > 0).then_some(evidence.answers_crossed),
+        |count| format!("{count} calls got the answer of another"),
+    )
+}
+
+fn epochs_grow(evidence: &Evidence) -> Result<(), String> {
+    let mut last = BTreeMap::<usize, u64>::new();
+    for (handle, epoch) in &evidence.epochs {
+        let before = last.insert(*handle, *epoch).unwrap_or_default();
+        if *epoch < before {
+            return Err(format!(
+                "handle {handle} went from epoch {before} back to {epoch}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Timers are no finer, and a call may meet its end in the same moment as another.
+const DEADLINE_SLACK: Duration = Duration::from_millis(5);
+
+fn is_checkout(call: &Call) -> bool {
+    matches!(call.what, "writer()" | "reader()")
+}
+
+/// How long a call took while its process ran.
+fn length(evidence: &Evidence, call: &Call) -> Duration {
+    let stood_still = evidence.pauses.iter().map(|(from, until)| {
+        let (from, until) = (call.began.max(*from), call.ended.min(*until));
+        until.saturating_sub(from)
+    });
+    (call.ended - call.began).saturating_sub(stood_still.sum())
+}
+
+fn checkouts_end_in_time(evidence: &Evidence) -> Result<(), String> {
+    let most = Duration::from_millis(evidence.plan.driver.checkout_timeout_ms) + DEADLINE_SLACK;
+    let mut checkouts = evidence.calls.iter().filter(|call| is_checkout(call));
+    none_or(
+        checkouts.find(|call| length(evidence, call) > most),
+        |call| format!("{} took {:?}: {call:?}", call.what, length(evidence, call)),
+    )
+}
+
+/// The longest that a statement may be without an answer: an instance that is silent must be
+/// found out by then.
+const CALL_LIMIT: Duration = Duration::from_secs(9);
+
+fn no_call_hangs(evidence: &Evidence) -> Result<(), String> {
+    if !evidence.callers_ended {
+        return Err("some caller did not come to its end".to_owned());
+    }
+    let mut statements = evidence.calls.iter().filter(|call| !is_checkout(call));
+    none_or(
+        statements.find(|call| length(evidence, call) > CALL_LIMIT),
+        |call| format!("{} took {:?}: {call:?}", call.what, length(evidence, call)),
+    )
+}
+
+/// The attempts of each process at each instance, in order.
+fn by_process(evidence: &Evidence) -> BTreeMap<(String, String), Vec<&DirectConnect>> {
+    let mut groups = BTreeMap::<_, Vec<_>>::new();
+    for connect in &evidence.connects {
+        let group = (connect.process.to_string(), connect.instance.to_string());
+        groups.entry(group).or_default().push(connect);
+    }
+    groups
+}
+
+/// How many handles a process of the trial has.
+fn handles_per_process(evidence: &Evidence) -> usize {
+    match evidence.plan.driver.share_monitor {
+        true => evidence.plan.driver.handles,
+        false => 1,
+    }
+}
+
+/// The most of these spans that there are at one moment, and when. One that ends as another
+/// begins is over.
+fn peak(spans: impl Iterator<Item = (Duration, Duration)>) -> (usize, Duration) {
+    let mut steps: Vec<(Duration, i8)> = spans
+        .flat_map(|(from, until)| [(from, 1), (until, -1)])
+        .collect();
+    steps.sort_unstable();
+    let (mut open, mut peak) = (0_i64, (0, Duration::ZERO));
+    for (at, step) in steps {
+        open += i64::from(step);
+        if let Ok(count) = usize::try_from(open)
+            && count > peak.0
+        {
+            peak = (count, at);
+        }
+    }
+    peak
+}
+
+/// What a process may have open or under way at an instance besides its pools: the monitor's
+/// connection, and the one by which a seed is asked.
+const EXTRA: usize = 2;
+
+fn connections_within_bounds(evidence: &Evidence) -> Result<(), String> {
+    let most = evidence.plan.driver.pool_max * handles_per_process(evidence) + EXTRA;
+    for ((process, instance), connects) in by_process(evidence) {
+        let open = connects
+            .iter()
+            .filter(|connect| connect.answer == DirectAnswer::Accepted)
+            .map(|connect| (connect.at, connect.ended_at.unwrap_or(Duration::MAX)));
+        let (count, at) = peak(open);
+        if count > most {
+            return Err(format!(
+                "{process} has {count} connections to {instance} at {at:?}, {most} are allowed"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn handshakes_within_bounds(evidence: &Evidence) -> Result<(), String> {
+    let most = evidence.plan.driver.max_connecting * handles_per_process(evidence) + EXTRA;
+    for ((process, instance), connects) in by_process(evidence) {
+        let under_way = connects.iter().map(|connect| {
+            let over = connect.logged_in_at.or(connect.ended_at);
+            (connect.at, over.unwrap_or(Duration::MAX))
+        });
+        let (count, at) = peak(under_way);
+        if count > most {
+            return Err(format!(
+                "{process} has {count} handshakes with {instance} under way at {at:?}, {most} are allowed"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// How many attempts an instance that refuses or starts may meet per second and process: in the
+/// first second, after that, and after five.
+const ATTEMPTS_MAX: [(Duration, usize); 3] = [
+    (Duration::ZERO, 100),
+    (Duration::from_secs(1), 20),
+    (Duration::from_secs(5), 10),
+];
+
+fn attempts_within_bounds(evidence: &Evidence) -> Result<(), String> {
+    // Callers may try too, as many as are let through at a time.
+    let callers = evidence.plan.driver.max_connecting * handles_per_process(evidence);
+    for ((process, instance), connects) in by_process(evidence) {
+        let turned = |connect: &&&DirectConnect| {
+            matches!(
+                connect.answer,
+                DirectAnswer::Refused | DirectAnswer::Starting
+            )
+        };
+        for episode in connects.chunk_by(|one, other| turned(&one) == turned(&other)) {
+            let Some(first) = episode.first().filter(turned) else {
+                continue;
+            };
+            let times: Vec<Duration> = episode.iter().map(|it| it.at - first.at).collect();
+            for (number, from) in times.iter().enumerate() {
+                let (_, most) = ATTEMPTS_MAX
+                    .iter()
+                    .rfind(|(begins, _)| from >= begins)
+                    .expect("the first begins at zero");
+                let within = times[number..]
+                    .iter()
+                    .take_while(|at| **at - *from < Duration::from_secs(1))
+                    .count();
+                // A window that begins in the first second is the first second's.
+                let is_first = *from < Duration::from_secs(1);
+                let most = if is_first { 100 } else { *most } + callers;
+                if within > most {
+                    return Err(format!(
+                        "{process} tried {instance} {within} times in the second from {:?}, {from:?} after the first refusal; {most} are allowed",
+                        first.at + *from,
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn healed_calls_succeed(evidence: &Evidence) -> Result<(), String> {
+    let Some(whole_at) = evidence.whole_at else {
+        return Err("the cluster never became whole".to_owned());
+    };
+    let callers = &evidence.plan.load;
+    let driver = &evidence.plan.driver;
+    let callers = callers.writers
+        + callers.transactions
+        + callers.readers
+        + callers.holders
+        + callers.cancellers
+        + callers.crowd;
+    // Where more want a connection than there are, some may be turned away.
+    let is_crowded = callers.div_ceil(driver.handles) > driver.pool_max;
+    let mut failed = evidence.calls.iter().filter(|call| {
+        let turned_away = call
+            .error
+            .as_ref()
+            .is_some_and(|(kind, _, _)| matches!(kind, ErrorKind::Overloaded | ErrorKind::Timeout));
+        let is_alone = call.began_in == Phase::Alone;
+        call.error.is_some()
+            && (is_alone || call.began_in == Phase::Healthy)
+            && !(is_crowded && turned_away && !is_alone)
+    });
+    none_or(failed.next(), |call| {
+        format!(
+            "more than {RECOVERY_LIMIT:?} after the cluster was whole at {whole_at:?}: {call:?}"
+        )
+    })
+}
+
+fn nothing_is_left(evidence: &Evidence) -> Result<(), String> {
+    if let Some(report) = evidence.closed.iter().find(|report| !report.is_clean()) {
+        return Err(format!("{report:?}"));
+    }
+    if evidence.tasks_left > 0 {
+        return Err(format!("{} tasks are still alive", evidence.tasks_left));
+    }
+    let open: BTreeSet<&str> = evidence
+        .connects
+        .iter()
+        .filter(|connect| connect.ended_at.is_none())
+        .map(|connect| connect.instance.as_str())
+        .collect();
+    match open.is_empty() {
+        true => Ok(()),
+        false => Err(format!("connections are still open at {open:?}")),
+    }
+}

@@ -1,0 +1,26 @@
+//! One trial: a driver over a simulated cluster in virtual time, faults that a seed drew, and the
+//! verdict on what it left behind.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `plan` | a trial as plain data, which can be written down and repeated |
+//! | `draw` | a plan from a seed |
+//! | `director` | carries the plan's faults out, and mends everything again |
+//! | `workload` | the application: callers of many kinds |
+//! | `history` | what the callers saw |
+//! | `evidence` | all that the verdict rests on |
+//! | `invariants` | what must hold, each by its name |
+//! | `run` | from a plan to a verdict |
+//! | `shrink` | the same violation from fewer faults |
+//!
+//! The example and the tests both take it in by its path.
+
+pub(crate) mod director;
+pub(crate) mod draw;
+pub(crate) mod evidence;
+pub(crate) mod history;
+pub(crate) mod invariants;
+pub(crate) mod plan;
+pub(crate) mod run;
+pub(crate) mod shrink;
+pub(crate) mod workload;

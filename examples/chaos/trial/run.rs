@@ -1,0 +1,184 @@
+//! From a plan to a verdict.
+
+use std::time::Duration;
+
+use aurora_driver::sim::direct::{Direct, DirectCluster, replay};
+use aurora_driver::{Cluster, Config};
+use futures_util::future;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use super::director::Director;
+use super::evidence::Evidence;
+use super::history::{History, Phase};
+use super::invariants::{self, Violation};
+use super::plan::Plan;
+use super::workload;
+
+/// How long a mended cluster may take until it is whole: as long as its timeline says, and then
+/// some.
+const WORLD_PATIENCE: Duration = Duration::from_secs(300);
+const WORLD_LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// How long the driver has, once the cluster is whole again, before every call must succeed.
+pub(crate) const RECOVERY_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long every call must succeed then.
+const HEALTHY_PERIOD: Duration = Duration::from_millis(1_500);
+
+/// How long the callers have to come to an end, and `close` to wait for them.
+const END_PERIOD: Duration = Duration::from_secs(60);
+
+/// What came of a trial.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) evidence: Evidence,
+    pub(crate) violations: Vec<Violation>,
+    /// All that happened, if it was asked for.
+    pub(crate) trace: String,
+}
+
+/// Runs a trial in a runtime of its own. Without a trace it takes less time, and runs the same.
+pub(crate) fn trial(plan: &Plan, is_traced: bool) -> Verdict {
+    replay(paused(), plan.seed, async {
+        let mut world = DirectCluster::builder(plan.seed)
+            .engine(plan.cluster.engine())
+            .readers(plan.cluster.readers)
+            .timeline(plan.cluster.timeline())
+            .login_cost(Duration::from_millis(plan.cluster.login_cost_ms));
+        if let Some(rate) = plan.cluster.login_rate {
+            world = world.login_rate(rate);
+        }
+        if !is_traced {
+            world = world.without_trace();
+        }
+        let world = world.start();
+        let evidence = live_through(plan, &world).await;
+        let violations = invariants::violations(&evidence);
+        Verdict {
+            evidence,
+            violations,
+            trace: world.trace(),
+        }
+    })
+}
+
+/// A runtime in which time passes at once.
+pub(crate) fn paused() -> Runtime {
+    let mut builder = Builder::new_current_thread();
+    let built = builder.enable_time().start_paused(true).build();
+    built.expect("a runtime without sockets")
+}
+
+async fn live_through(plan: &Plan, world: &DirectCluster) -> Evidence {
+    let history = History::new();
+    let tasks_before = Handle::current().metrics().num_alive_tasks();
+    let clusters = handles(plan, world);
+    let callers = workload::callers(&plan.load, plan.seed, &clusters, &history);
+    let work = future::join_all(callers.into_iter().map(workload::Caller::run));
+    let course = course(plan, world, &history);
+    let listening = clusters.iter().enumerate();
+    let listening = listening.map(|(handle, cluster)| follow_epochs(handle, cluster, &history));
+    let everything = async {
+        let (whole_at, work) = future::join(course, tokio::time::timeout(PATIENCE, work)).await;
+        history.enter(Phase::Alone);
+        for (handle, cluster) in clusters.iter().enumerate() {
+            workload::alone(handle, cluster, &history).await;
+        }
+        (whole_at, work.is_ok())
+    };
+    let (whole_at, callers_ended) = tokio::select! {
+        biased;
+        ended = everything => ended,
+        _ = future::join_all(listening) => (None, false),
+    };
+    let closing = clusters.iter().map(|cluster| cluster.close(END_PERIOD));
+    let closed = future::join_all(closing).await;
+    drop(clusters);
+    // The last tasks end with their next poll.
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let tasks_after = Handle::current().metrics().num_alive_tasks();
+    Evidence {
+        plan: plan.clone(),
+        whole_at,
+        callers_ended,
+        fates: history.fates.take(),
+        hand_outs: history.hand_outs.take(),
+        calls: history.calls.take(),
+        epochs: history.epochs.take(),
+        pauses: history.pauses.take(),
+        ledger: world.ledger(),
+        connects: world.connects(),
+        outages: world.outages(),
+        answers_crossed: world.answers_crossed(),
+        closed,
+        tasks_left: tasks_after.saturating_sub(tasks_before),
+        cancelled: history.cancelled.get(),
+        faults: history.faults.take(),
+    }
+}
+
+/// The longest that a whole trial may take, in virtual time: beyond it some call hangs.
+const PATIENCE: Duration = Duration::from_secs(900);
+
+/// The phases of a trial, one after the other; when the cluster was whole again.
+async fn course(plan: &Plan, world: &DirectCluster, history: &History) -> Option<Duration> {
+    let mut director = Director::new(world, history);
+    let length = Duration::from_millis(plan.length_ms);
+    director.play(&plan.faults, length).await;
+    history.enter(Phase::Healing);
+    world.note("the faults are over");
+    director.mend();
+    let whole = async {
+        while !world.is_settled() {
+            tokio::time::sleep(WORLD_LOOK_INTERVAL).await;
+        }
+    };
+    let whole = tokio::time::timeout(WORLD_PATIENCE, whole).await;
+    let whole_at = whole.ok().map(|()| world.now());
+    world.note("the cluster is whole");
+    tokio::time::sleep(RECOVERY_LIMIT).await;
+    history.enter(Phase::Healthy);
+    world.note("every call must succeed");
+    tokio::time::sleep(HEALTHY_PERIOD).await;
+    history.enter(Phase::Over);
+    whole_at
+}
+
+async fn follow_epochs(handle: usize, cluster: &Cluster<Direct>, history: &History) {
+    let mut events = cluster.events();
+    while let Some(event) = events.next().await {
+        if let aurora_driver::EventKind::WriterConfirmed { epoch, .. } = event.kind {
+            history.saw_epoch(handle, epoch.0);
+        }
+    }
+}
+
+fn handles(plan: &Plan, world: &DirectCluster) -> Vec<Cluster<Direct>> {
+    (0..plan.driver.handles)
+        .map(|number| {
+            let config = config(plan, world, number);
+            Cluster::new(config).expect("the plan's configuration fits together")
+        })
+        .collect()
+}
+
+fn config(plan: &Plan, world: &DirectCluster, number: usize) -> Config {
+    let driver = &plan.driver;
+    let mut config = world.config().expect("a direct cluster's configuration");
+    config.share_monitor = driver.share_monitor;
+    config.application_name = Some(match driver.share_monitor {
+        true => "trial".to_owned(),
+        false => format!("trial-{number}"),
+    });
+    config.pool.max = driver.pool_max;
+    config.pool.min_idle = driver.pool_min_idle.min(driver.pool_max);
+    config.pool.max_connecting = driver.max_connecting;
+    config.pool.max_waiting = driver.max_waiting;
+    config.max_reader_lag = driver.max_reader_lag_ms.map(Duration::from_millis);
+    let timing = &mut config.timing;
+    timing.checkout_timeout = Duration::from_millis(driver.checkout_timeout_ms);
+    timing.failover_timeout = Duration::from_millis(driver.failover_timeout_ms);
+    timing.max_lifetime = Duration::from_millis(driver.max_lifetime_ms);
+    timing.validation_period = Duration::from_millis(driver.validation_period_ms);
+    config
+}
