@@ -108,8 +108,18 @@ pub struct Dial {
     /// Where the connection's own news go, and what ends it from outside.
     pub(crate) reporter: Reporter,
     pub(crate) spawner: Spawner,
+    pub(crate) purpose: Purpose,
     /// By when the connection must be there.
     pub(crate) deadline: Instant,
+}
+
+/// Who wants a connection: the engines make no difference, the simulator's books do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The monitor, which asks.
+    Monitor,
+    /// A pool, for whoever calls.
+    Pool,
 }
 
 /// An instance's answer to "who are you, and who else is there?".

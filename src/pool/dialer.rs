@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::{Config, HostPort};
 use crate::engine::reporter::Reporter;
 use crate::engine::tls::Tls;
-use crate::engine::{Backend, Dial, Failure};
+use crate::engine::{Backend, Dial, Failure, Purpose};
 use crate::error::Result;
 use crate::id::InstanceId;
 use crate::resolve::{self, InstancePattern, Resolver};
@@ -23,6 +23,7 @@ pub(crate) struct Dialer {
     /// The port of instances whose pattern names none: Aurora's tables carry no ports.
     port: u16,
     spawner: Spawner,
+    purpose: Purpose,
 }
 
 impl Dialer {
@@ -37,14 +38,16 @@ impl Dialer {
                 .map_or_else(|| config.engine.default_port(), |seed| seed.port),
             config,
             spawner,
+            purpose: Purpose::Monitor,
         })
     }
 
-    /// The same way for another handle to the same cluster, with its own limits and tasks.
+    /// The same way for the pools of a handle, with its own limits and tasks.
     pub(crate) fn for_handle(&self, config: Arc<Config>, spawner: Spawner) -> Self {
         Self {
             config,
             spawner,
+            purpose: Purpose::Pool,
             ..self.clone()
         }
     }
@@ -86,6 +89,7 @@ impl Dialer {
             addresses,
             reporter,
             spawner: self.spawner.clone(),
+            purpose: self.purpose,
             deadline,
         })
         .await

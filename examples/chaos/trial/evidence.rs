@@ -21,6 +21,7 @@ pub(crate) struct Evidence {
     pub(crate) hand_outs: Vec<HandOut>,
     pub(crate) calls: Vec<Call>,
     pub(crate) epochs: Vec<(usize, u64)>,
+    pub(crate) alarms: Vec<(usize, Duration)>,
     pub(crate) pauses: Vec<(Duration, Duration)>,
     pub(crate) ledger: Vec<DirectWrite>,
     pub(crate) connects: Vec<DirectConnect>,

@@ -61,11 +61,9 @@ pub(crate) struct HandOut {
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) what: &'static str,
-    pub(crate) handle: usize,
     pub(crate) began: Duration,
     pub(crate) ended: Duration,
     pub(crate) began_in: Phase,
-    pub(crate) ended_in: Phase,
     pub(crate) error: Option<(ErrorKind, Outcome, String)>,
 }
 
@@ -80,6 +78,8 @@ pub(crate) struct History {
     pub(crate) calls: RefCell<Vec<Call>>,
     /// The epochs that each handle has shown, in order.
     pub(crate) epochs: RefCell<Vec<(usize, u64)>>,
+    /// When each handle was told that its writer is in doubt or lost.
+    pub(crate) alarms: RefCell<Vec<(usize, Duration)>>,
     /// When the process stood still.
     pub(crate) pauses: RefCell<Vec<(Duration, Duration)>>,
     /// How often each kind of fault struck.
@@ -97,6 +97,7 @@ impl History {
             hand_outs: RefCell::default(),
             calls: RefCell::default(),
             epochs: RefCell::default(),
+            alarms: RefCell::default(),
             pauses: RefCell::default(),
             faults: RefCell::default(),
             cancelled: Cell::new(0),
@@ -179,7 +180,6 @@ impl History {
     pub(crate) async fn call<T>(
         &self,
         what: &'static str,
-        handle: usize,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let (began, began_in) = (self.now(), self.phase());
@@ -187,11 +187,9 @@ impl History {
         let error = answer.as_ref().err();
         self.calls.borrow_mut().push(Call {
             what,
-            handle,
             began,
             ended: self.now(),
             began_in,
-            ended_in: self.phase(),
             error: error.map(|error| (error.kind(), error.outcome(), error.to_string())),
         });
         answer

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aurora_driver::ErrorKind;
-use aurora_driver::sim::direct::{DirectAnswer, DirectConnect};
 
 use super::evidence::Evidence;
 use super::history::{Call, Fate, HandOut, Intent, Phase};
 use super::run::RECOVERY_LIMIT;
+use super::traffic;
 
 /// An invariant that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) struct Violation {
 type Check = fn(&Evidence) -> Result<(), String>;
 
 /// All invariants, by name.
-pub(crate) const INVARIANTS: [(&str, Check); 17] = [
+pub(crate) const INVARIANTS: [(&str, Check); 19] = [
     ("an acknowledged write is applied", acknowledged_is_applied),
     ("nothing is applied twice", nothing_is_applied_twice),
     (
@@ -52,17 +52,22 @@ pub(crate) const INVARIANTS: [(&str, Check); 17] = [
     ("the epoch never goes back", epochs_grow),
     ("a checkout ends by its deadline", checkouts_end_in_time),
     ("no call hangs", no_call_hangs),
+    ("connections are within bounds", traffic::connections),
     (
-        "connections to an instance are within bounds",
-        connections_within_bounds,
+        "the pools' handshakes are within bounds",
+        traffic::handshakes_of_pools,
     ),
     (
-        "handshakes with an instance are within bounds",
-        handshakes_within_bounds,
+        "the monitor makes one login at a time",
+        traffic::logins_of_monitor,
     ),
     (
-        "an instance that refuses is asked within bounds",
-        attempts_within_bounds,
+        "the monitor tries who refuses within its budget",
+        traffic::attempts_of_monitor,
+    ),
+    (
+        "the pools try who refuses within bounds",
+        traffic::attempts_of_pools,
     ),
     ("once all is healed all calls succeed", healed_calls_succeed),
     ("nothing is left running after close", nothing_is_left),
@@ -258,128 +263,6 @@ fn no_call_hangs(evidence: &Evidence) -> Result<(), String> {
         statements.find(|call| length(evidence, call) > CALL_LIMIT),
         |call| format!("{} took {:?}: {call:?}", call.what, length(evidence, call)),
     )
-}
-
-/// The attempts of each process at each instance, in order.
-fn by_process(evidence: &Evidence) -> BTreeMap<(String, String), Vec<&DirectConnect>> {
-    let mut groups = BTreeMap::<_, Vec<_>>::new();
-    for connect in &evidence.connects {
-        let group = (connect.process.to_string(), connect.instance.to_string());
-        groups.entry(group).or_default().push(connect);
-    }
-    groups
-}
-
-/// How many handles a process of the trial has.
-fn handles_per_process(evidence: &Evidence) -> usize {
-    match evidence.plan.driver.share_monitor {
-        true => evidence.plan.driver.handles,
-        false => 1,
-    }
-}
-
-/// The most of these spans that there are at one moment, and when. One that ends as another
-/// begins is over.
-fn peak(spans: impl Iterator<Item = (Duration, Duration)>) -> (usize, Duration) {
-    let mut steps: Vec<(Duration, i8)> = spans
-        .flat_map(|(from, until)| [(from, 1), (until, -1)])
-        .collect();
-    steps.sort_unstable();
-    let (mut open, mut peak) = (0_i64, (0, Duration::ZERO));
-    for (at, step) in steps {
-        open += i64::from(step);
-        if let Ok(count) = usize::try_from(open)
-            && count > peak.0
-        {
-            peak = (count, at);
-        }
-    }
-    peak
-}
-
-/// What a process may have open or under way at an instance besides its pools: the monitor's
-/// connection, and the one by which a seed is asked.
-const EXTRA: usize = 2;
-
-fn connections_within_bounds(evidence: &Evidence) -> Result<(), String> {
-    let most = evidence.plan.driver.pool_max * handles_per_process(evidence) + EXTRA;
-    for ((process, instance), connects) in by_process(evidence) {
-        let open = connects
-            .iter()
-            .filter(|connect| connect.answer == DirectAnswer::Accepted)
-            .map(|connect| (connect.at, connect.ended_at.unwrap_or(Duration::MAX)));
-        let (count, at) = peak(open);
-        if count > most {
-            return Err(format!(
-                "{process} has {count} connections to {instance} at {at:?}, {most} are allowed"
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn handshakes_within_bounds(evidence: &Evidence) -> Result<(), String> {
-    let most = evidence.plan.driver.max_connecting * handles_per_process(evidence) + EXTRA;
-    for ((process, instance), connects) in by_process(evidence) {
-        let under_way = connects.iter().map(|connect| {
-            let over = connect.logged_in_at.or(connect.ended_at);
-            (connect.at, over.unwrap_or(Duration::MAX))
-        });
-        let (count, at) = peak(under_way);
-        if count > most {
-            return Err(format!(
-                "{process} has {count} handshakes with {instance} under way at {at:?}, {most} are allowed"
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// How many attempts an instance that refuses or starts may meet per second and process: in the
-/// first second, after that, and after five.
-const ATTEMPTS_MAX: [(Duration, usize); 3] = [
-    (Duration::ZERO, 100),
-    (Duration::from_secs(1), 20),
-    (Duration::from_secs(5), 10),
-];
-
-fn attempts_within_bounds(evidence: &Evidence) -> Result<(), String> {
-    // Callers may try too, as many as are let through at a time.
-    let callers = evidence.plan.driver.max_connecting * handles_per_process(evidence);
-    for ((process, instance), connects) in by_process(evidence) {
-        let turned = |connect: &&&DirectConnect| {
-            matches!(
-                connect.answer,
-                DirectAnswer::Refused | DirectAnswer::Starting
-            )
-        };
-        for episode in connects.chunk_by(|one, other| turned(&one) == turned(&other)) {
-            let Some(first) = episode.first().filter(turned) else {
-                continue;
-            };
-            let times: Vec<Duration> = episode.iter().map(|it| it.at - first.at).collect();
-            for (number, from) in times.iter().enumerate() {
-                let (_, most) = ATTEMPTS_MAX
-                    .iter()
-                    .rfind(|(begins, _)| from >= begins)
-                    .expect("the first begins at zero");
-                let within = times[number..]
-                    .iter()
-                    .take_while(|at| **at - *from < Duration::from_secs(1))
-                    .count();
-                // A window that begins in the first second is the first second's.
-                let is_first = *from < Duration::from_secs(1);
-                let most = if is_first { 100 } else { *most } + callers;
-                if within > most {
-                    return Err(format!(
-                        "{process} tried {instance} {within} times in the second from {:?}, {from:?} after the first refusal; {most} are allowed",
-                        first.at + *from,
-                    ));
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 fn healed_calls_succeed(evidence: &Evidence) -> Result<(), String> {

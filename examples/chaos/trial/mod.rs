@@ -7,14 +7,17 @@
 //! | `draw` | a plan from a seed |
 //! | `director` | carries the plan's faults out, and mends everything again |
 //! | `workload` | the application: callers of many kinds |
+//! | `crew` | all callers at once, in an order that repeats |
 //! | `history` | what the callers saw |
 //! | `evidence` | all that the verdict rests on |
 //! | `invariants` | what must hold, each by its name |
+//! | `traffic` | what the instances may meet of a process |
 //! | `run` | from a plan to a verdict |
 //! | `shrink` | the same violation from fewer faults |
 //!
 //! The example and the tests both take it in by its path.
 
+pub(crate) mod crew;
 pub(crate) mod director;
 pub(crate) mod draw;
 pub(crate) mod evidence;
@@ -23,4 +26,5 @@ pub(crate) mod invariants;
 pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod shrink;
+pub(crate) mod traffic;
 pub(crate) mod workload;

@@ -1,12 +1,14 @@
 //! From a plan to a verdict.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use aurora_driver::sim::direct::{Direct, DirectCluster, replay};
-use aurora_driver::{Cluster, Config};
+use aurora_driver::{Cluster, Config, EventKind};
 use futures_util::future;
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use super::crew::Crew;
 use super::director::Director;
 use super::evidence::Evidence;
 use super::history::{History, Phase};
@@ -74,10 +76,11 @@ async fn live_through(plan: &Plan, world: &DirectCluster) -> Evidence {
     let tasks_before = Handle::current().metrics().num_alive_tasks();
     let clusters = handles(plan, world);
     let callers = workload::callers(&plan.load, plan.seed, &clusters, &history);
-    let work = future::join_all(callers.into_iter().map(workload::Caller::run));
+    let callers = callers.into_iter();
+    let work = Crew::new(callers.map(|caller| Box::pin(caller.run()) as Pin<Box<_>>));
     let course = course(plan, world, &history);
     let listening = clusters.iter().enumerate();
-    let listening = listening.map(|(handle, cluster)| follow_epochs(handle, cluster, &history));
+    let listening = listening.map(|(handle, cluster)| follow(handle, cluster, &history));
     let everything = async {
         let (whole_at, work) = future::join(course, tokio::time::timeout(PATIENCE, work)).await;
         history.enter(Phase::Alone);
@@ -105,6 +108,7 @@ async fn live_through(plan: &Plan, world: &DirectCluster) -> Evidence {
         hand_outs: history.hand_outs.take(),
         calls: history.calls.take(),
         epochs: history.epochs.take(),
+        alarms: history.alarms.take(),
         pauses: history.pauses.take(),
         ledger: world.ledger(),
         connects: world.connects(),
@@ -144,12 +148,24 @@ async fn course(plan: &Plan, world: &DirectCluster, history: &History) -> Option
     whole_at
 }
 
-async fn follow_epochs(handle: usize, cluster: &Cluster<Direct>, history: &History) {
+async fn follow(handle: usize, cluster: &Cluster<Direct>, history: &History) {
     let mut events = cluster.events();
     while let Some(event) = events.next().await {
-        if let aurora_driver::EventKind::WriterConfirmed { epoch, .. } = event.kind {
-            history.saw_epoch(handle, epoch.0);
+        match event.kind {
+            EventKind::WriterConfirmed { epoch, .. } => history.saw_epoch(handle, epoch.0),
+            EventKind::WriterLost { .. } | EventKind::WriterSuspected { .. } => {
+                history.alarms.borrow_mut().push((handle, history.now()));
+            }
+            _ => {}
         }
+    }
+}
+
+/// What the instances know the process of a handle by.
+pub(crate) fn process(plan: &Plan, handle: usize) -> String {
+    match plan.driver.share_monitor {
+        true => "trial".to_owned(),
+        false => format!("trial-{handle}"),
     }
 }
 
@@ -166,10 +182,7 @@ fn config(plan: &Plan, world: &DirectCluster, number: usize) -> Config {
     let driver = &plan.driver;
     let mut config = world.config().expect("a direct cluster's configuration");
     config.share_monitor = driver.share_monitor;
-    config.application_name = Some(match driver.share_monitor {
-        true => "trial".to_owned(),
-        false => format!("trial-{number}"),
-    });
+    config.application_name = Some(process(plan, number));
     config.pool.max = driver.pool_max;
     config.pool.min_idle = driver.pool_min_idle.min(driver.pool_max);
     config.pool.max_connecting = driver.max_connecting;

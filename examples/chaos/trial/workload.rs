@@ -107,7 +107,7 @@ impl Caller<'_> {
             Intent::Write => "writer()",
             Intent::Read => "reader()",
         };
-        self.history.call(what, self.handle, call).await
+        self.history.call(what, call).await
     }
 
     /// A statement, for as long as the caller's patience lasts.
@@ -116,7 +116,7 @@ impl Caller<'_> {
         what: &'static str,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Option<Result<T, Error>> {
-        let call = self.history.call(what, self.handle, call);
+        let call = self.history.call(what, call);
         tokio::time::timeout(PATIENCE, call).await.ok()
     }
 

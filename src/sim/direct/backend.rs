@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::record::Record;
 use crate::engine::reporter::Reporter;
-use crate::engine::{Backend, Condition, Dial, Engine, Failure, Survey};
+use crate::engine::{Backend, Condition, Dial, Engine, Failure, Purpose, Survey};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::id::{EngineKind, Generation, InstanceId};
 use crate::resolve::Resolver;
@@ -17,11 +17,11 @@ use crate::sim::host::{MASTER_SESSION_ID, StatusRow};
 use crate::topology::observation::{Fault, Row};
 
 use super::answer::Upset;
-use super::client::{Client, ended};
+use super::client::Client;
 use super::machine::{Knock, Session};
 use super::names;
 use super::shell::{Commit, Shared};
-use super::traffic::Attempt;
+use super::traffic::{Attempt, DirectPurpose};
 use super::transaction::Transaction;
 use super::trip::Statement;
 
@@ -124,11 +124,17 @@ async fn connect(dial: Dial) -> Result<Client, Failure> {
     let Some(shared) = names::find(&dial.host) else {
         return Err(refused(&dial.host));
     };
-    let process: Arc<str> = dial.config.application_name.as_deref().unwrap_or("").into();
+    let process = dial.config.application_name.as_deref().unwrap_or_default();
+    let purpose = match (dial.purpose, dial.reporter.instance()) {
+        (Purpose::Pool, _) => DirectPurpose::Pool,
+        (Purpose::Monitor, Some(_)) => DirectPurpose::Monitor,
+        (Purpose::Monitor, None) => DirectPurpose::Seed,
+    };
+    let client = (Arc::from(process), purpose);
     let mut last = refused(&dial.host);
     for address in dial.addresses.iter() {
         tokio::time::sleep(shared.latency()).await;
-        let (knock, attempt) = shared.knock(*address, &process);
+        let (knock, attempt) = shared.knock(*address, &client);
         let instance = attempt.as_ref().map(Attempt::instance);
         let turned = |fault: Fault| match &instance {
             Some(instance) => Upset::from(fault).failure(Outcome::NotSent, instance),
@@ -174,13 +180,13 @@ async fn log_in(
     client.call(Statement::login(), |_, _| Ok(())).await?;
     client.attempt.logged_in();
     client.reporter = reporter.clone();
-    let ending = client.session.ending.clone();
+    let fate = client.session.fate.clone();
     let tasks = &dial.spawner;
     tasks.spawn("direct-connection", async move {
         tokio::select! {
             biased;
             () = open.cancelled() => {}
-            fault = ended(ending) => reporter.trouble(fault),
+            fault = fate.ended() => reporter.trouble(fault),
         }
     });
     Ok(client)

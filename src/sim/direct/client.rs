@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
 
 use crate::engine::record::{Met, Record};
@@ -10,7 +9,6 @@ use crate::engine::reporter::Reporter;
 use crate::engine::{Condition, Failure};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::sim::fault::{Place, StatementKind};
-use crate::sim::front::Ending;
 use crate::topology::observation::Fault;
 
 use super::answer::{self, Upset};
@@ -171,9 +169,8 @@ impl Client {
     }
 
     pub(super) fn condition(&self) -> Condition {
-        let ended = self.session.ending.borrow().is_some()
-            || self.session.ending.has_changed().is_err()
-            || self.reporter.generation_end().has_ended();
+        let ended =
+            self.session.fate.ending().is_some() || self.reporter.generation_end().has_ended();
         if self.is_broken || self.under_way || ended {
             Condition::Broken
         } else if self.transaction.is_some() {
@@ -221,7 +218,7 @@ impl Client {
         tokio::select! {
             biased;
             () = self.reporter.generation_end().ended() => Fault::Lost,
-            fault = ended(self.session.ending.clone()) => fault,
+            fault = self.session.fate.ended() => fault,
         }
     }
 
@@ -242,19 +239,5 @@ pub(super) fn commit(shared: &Shared, session: &Session, keys: &[u64]) -> Result
     match shared.commit(session, keys) {
         Commit::Applied => Ok(()),
         refused => Err(refused),
-    }
-}
-
-/// Waits until the connection is over; silence is not its end.
-pub(super) async fn ended(mut ending: watch::Receiver<Option<Ending>>) -> Fault {
-    loop {
-        match *ending.borrow_and_update() {
-            Some(Ending::Goodbye) => return Fault::Terminated,
-            Some(Ending::Reset) => return Fault::Lost,
-            Some(Ending::Silence) | None => {}
-        }
-        if ending.changed().await.is_err() {
-            return Fault::Lost;
-        }
     }
 }

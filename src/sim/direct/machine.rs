@@ -7,11 +7,11 @@ use tokio::sync::watch;
 
 use crate::id::{EngineKind, InstanceId};
 use crate::sim::fault::{Gate, Limits, ListenerState, Place, Turned};
-use crate::sim::front::Ending;
 use crate::sim::world::Opening;
 
+use super::fate::Fate;
 use super::shell::Shared;
-use super::traffic::{Attempt, DirectAnswer};
+use super::traffic::{Attempt, DirectAnswer, DirectPurpose};
 
 /// One instance, over all its boots.
 #[derive(Debug)]
@@ -27,7 +27,13 @@ pub(super) struct Machine {
 pub(super) struct Boot {
     pub(super) opening: Opening,
     pub(super) may_commit: bool,
-    pub(super) ending: watch::Sender<Option<Ending>>,
+    pub(super) fate: Fate,
+}
+
+impl Drop for Boot {
+    fn drop(&mut self) {
+        self.fate.abandon();
+    }
 }
 
 /// What somebody who knocks meets.
@@ -51,8 +57,7 @@ pub(super) enum Knock {
 pub(super) struct Session {
     pub(super) instance: InstanceId,
     pub(super) boot: u64,
-    /// How the connection ended; its sender's end counts as a reset.
-    pub(super) ending: watch::Receiver<Option<Ending>>,
+    pub(super) fate: Fate,
     pub(super) gate: Arc<Gate>,
 }
 
@@ -81,7 +86,7 @@ impl Machine {
         let Some(boot) = self.boot.as_ref().filter(|_| self.is_listening) else {
             return Knock::Refused;
         };
-        if *boot.ending.borrow() == Some(Ending::Silence) {
+        if boot.fate.is_silence() {
             return Knock::Silent;
         }
         if boot.opening.starting {
@@ -90,7 +95,7 @@ impl Machine {
         let session = Session {
             instance: instance.clone(),
             boot: boot.opening.boot,
-            ending: boot.ending.subscribe(),
+            fate: boot.fate.clone(),
             gate: Arc::clone(&self.gate),
         };
         match self.gate.enter() {
@@ -103,7 +108,11 @@ impl Machine {
 
 impl Shared {
     /// Connects to an address. The attempt lasts as long as its second half.
-    pub(super) fn knock(&self, address: IpAddr, process: &Arc<str>) -> (Knock, Option<Attempt>) {
+    pub(super) fn knock(
+        &self,
+        address: IpAddr,
+        client: &(Arc<str>, DirectPurpose),
+    ) -> (Knock, Option<Attempt>) {
         let (knock, instance) = {
             let inner = self.inner();
             let mut machines = inner.machines.iter();
@@ -120,10 +129,12 @@ impl Shared {
             Knock::Full => DirectAnswer::Full,
             Knock::In(..) => DirectAnswer::Accepted,
         };
-        self.note(format_args!("connect to {instance}: {answer:?}"));
-        let attempt = self
-            .traffic
-            .begin(self.clock, instance, Arc::clone(process), answer);
+        let (process, purpose) = client;
+        self.note(format_args!(
+            "connect to {instance} by {process} ({purpose:?}): {answer:?}"
+        ));
+        let client = (Arc::clone(process), *purpose);
+        let attempt = self.traffic.begin(self.clock, instance, client, answer);
         (knock, Some(attempt))
     }
 }

@@ -38,6 +38,7 @@
 //! | `builder`, `operations` | how a cluster is started, and what can be done to it |
 //! | `shell` | carries out what the world decides, by changing values |
 //! | `machine` | one instance, as the network reaches it |
+//! | `fate` | how the connections of a boot end |
 //! | `ledger` | what the storage took |
 //! | `traffic` | what the instances see of their clients |
 //! | `backend` | the driver's engine over it |
@@ -60,6 +61,7 @@ mod backend;
 mod builder;
 mod client;
 mod failover;
+mod fate;
 mod ledger;
 mod machine;
 mod names;
@@ -89,7 +91,7 @@ pub use client::Client;
 pub use failover::{FailoverReport, Writes, virtual_failover};
 pub use ledger::DirectWrite;
 pub use replay::replay;
-pub use traffic::{DirectAnswer, DirectConnect};
+pub use traffic::{DirectAnswer, DirectConnect, DirectPurpose};
 pub use transaction::Transaction;
 
 use shell::Shared;

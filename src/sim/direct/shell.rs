@@ -16,6 +16,7 @@ use crate::sim::front::Ending;
 use crate::sim::host::StatusRow;
 use crate::sim::world::{Command, Effect, InstanceState, Opening, Records, Refusal, Role, World};
 
+use super::fate::Fate;
 use super::ledger::{DirectWrite, Ledger};
 use super::machine::{Boot, Machine, Session};
 use super::trace::Trace;
@@ -397,7 +398,7 @@ impl Inner {
             return;
         };
         if let Some(boot) = &machine.boot {
-            boot.ending.send_replace(Some(ending));
+            boot.fate.end(ending);
         }
         // In silence its connections wait for another ending.
         if ending != Ending::Silence {
@@ -411,7 +412,7 @@ impl Inner {
             machine.boot = Some(Boot {
                 may_commit: opening.may_commit,
                 opening,
-                ending: watch::Sender::new(None),
+                fate: Fate::default(),
             });
         }
     }

@@ -18,12 +18,27 @@ pub struct DirectConnect {
     pub instance: InstanceId,
     /// The client's [`application_name`](crate::Config::application_name); empty without one.
     pub process: Arc<str>,
+    /// Who wanted it.
+    pub purpose: DirectPurpose,
     /// What it met.
     pub answer: DirectAnswer,
     /// When its login had succeeded.
     pub logged_in_at: Option<Duration>,
     /// When the client gave it up, or closed it.
     pub ended_at: Option<Duration>,
+}
+
+/// Which part of the driver wanted a connection to an instance of a
+/// [`DirectCluster`](super::DirectCluster).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DirectPurpose {
+    /// The monitor, to ask a known instance.
+    Monitor,
+    /// A pool, for whoever calls.
+    Pool,
+    /// The monitor, to find the cluster by one of the names that it was given.
+    Seed,
 }
 
 /// What a client met that connected to an instance of a [`DirectCluster`](super::DirectCluster).
@@ -52,7 +67,7 @@ impl Traffic {
         self: &Arc<Self>,
         clock: Clock,
         instance: InstanceId,
-        process: Arc<str>,
+        (process, purpose): (Arc<str>, DirectPurpose),
         answer: DirectAnswer,
     ) -> Attempt {
         let mut log = self.log();
@@ -60,6 +75,7 @@ impl Traffic {
             at: clock.now(),
             instance: instance.clone(),
             process,
+            purpose,
             answer,
             logged_in_at: None,
             ended_at: None,

@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::error::Outcome;
 use crate::id::InstanceId;
 use crate::sim::fault::{Cut, End, FaultPoint, ListenerState, Occurrence, StatementKind};
-use crate::sim::front::Ending;
 use crate::sim::world::Command;
 use crate::topology::observation::Fault;
 
@@ -144,7 +143,7 @@ impl Client {
             fault = self.until_over() => return Err(fault),
             () = arrival => {}
         }
-        if *self.session.ending.borrow() == Some(Ending::Silence) {
+        if self.session.fate.is_silence() {
             return Err(self.until_over().await);
         }
         Ok(())

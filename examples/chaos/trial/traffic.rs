@@ -1,0 +1,203 @@
+//! What the instances may meet of a process: how many connections, handshakes and attempts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aurora_driver::sim::direct::{DirectAnswer, DirectConnect, DirectPurpose};
+
+use super::evidence::Evidence;
+use super::run::process;
+
+/// What a process may have open at an instance besides its pools: the monitor's connection.
+const EXTRA_CONNECTIONS: usize = 1;
+
+/// How many attempts the monitor of a process may make at an instance that refuses or is starting
+/// in any second that begins that long after its first: in the first second, after that, and
+/// after five.
+const MONITOR_ATTEMPTS_MAX: [(Duration, usize); 3] = [
+    (Duration::ZERO, 100),
+    (Duration::from_secs(1), 20),
+    (Duration::from_secs(5), 10),
+];
+
+/// A new alarm renews the budget for an instance that has been away for so long.
+const RENEWAL_AGE: Duration = Duration::from_secs(5);
+
+/// How many attempts one pool may make at an instance that refuses, in any second, besides those
+/// that were under way together: delays double from 10 ms.
+const POOL_ATTEMPTS_MAX: usize = 12;
+
+/// The attempts of each process at each instance, in order.
+fn by_process(evidence: &Evidence) -> BTreeMap<(&str, &str), Vec<&DirectConnect>> {
+    let mut groups = BTreeMap::<_, Vec<_>>::new();
+    for connect in &evidence.connects {
+        let group = (&*connect.process, connect.instance.as_str());
+        groups.entry(group).or_default().push(connect);
+    }
+    groups
+}
+
+/// How many handles a process of the trial has.
+fn handles_per_process(evidence: &Evidence) -> usize {
+    match evidence.plan.driver.share_monitor {
+        true => evidence.plan.driver.handles,
+        false => 1,
+    }
+}
+
+/// The most of these spans that there are at one moment, and when. One that ends as another
+/// begins is over.
+fn peak(spans: impl Iterator<Item = (Duration, Duration)>) -> (usize, Duration) {
+    let mut steps: Vec<(Duration, i8)> = spans
+        .filter(|(from, until)| from < until)
+        .flat_map(|(from, until)| [(from, 1), (until, -1)])
+        .collect();
+    steps.sort_unstable();
+    let (mut open, mut peak) = (0_i64, (0, Duration::ZERO));
+    for (at, step) in steps {
+        open += i64::from(step);
+        if let Ok(count) = usize::try_from(open)
+            && count > peak.0
+        {
+            peak = (count, at);
+        }
+    }
+    peak
+}
+
+/// Checks the most spans that any process has at any instance.
+fn at_most(
+    evidence: &Evidence,
+    most: usize,
+    what: &str,
+    span: impl Fn(&DirectConnect) -> Option<(Duration, Duration)>,
+) -> Result<(), String> {
+    for ((process, instance), connects) in by_process(evidence) {
+        let (count, at) = peak(connects.iter().filter_map(|connect| span(connect)));
+        if count > most {
+            return Err(format!(
+                "{process} has {count} {what} {instance} at {at:?}, {most} are allowed"
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn connections(evidence: &Evidence) -> Result<(), String> {
+    let most = evidence.plan.driver.pool_max * handles_per_process(evidence) + EXTRA_CONNECTIONS;
+    at_most(evidence, most, "connections to", |connect| {
+        // A seed is asked only while there is nobody else to ask, and its connection is closed
+        // with the answer.
+        let is_lasting = connect.purpose != DirectPurpose::Seed;
+        let ended_at = connect.ended_at.unwrap_or(Duration::MAX);
+        let logged_in_at = connect.logged_in_at.filter(|_| is_lasting)?;
+        Some((logged_in_at, ended_at))
+    })
+}
+
+/// From the knock to the end of the login, however it ends.
+fn handshake(connect: &DirectConnect) -> (Duration, Duration) {
+    let over = connect.logged_in_at.or(connect.ended_at);
+    (connect.at, over.unwrap_or(Duration::MAX))
+}
+
+pub(super) fn handshakes_of_pools(evidence: &Evidence) -> Result<(), String> {
+    let most = evidence.plan.driver.max_connecting * handles_per_process(evidence);
+    at_most(evidence, most, "handshakes under way with", |connect| {
+        (connect.purpose == DirectPurpose::Pool).then(|| handshake(connect))
+    })
+}
+
+pub(super) fn logins_of_monitor(evidence: &Evidence) -> Result<(), String> {
+    let what = "logins of its monitor under way with";
+    at_most(evidence, 1, what, |connect| {
+        (connect.purpose == DirectPurpose::Monitor).then(|| handshake(connect))
+    })
+}
+
+/// The attempts of one part of a process at an instance, in stretches in which it was never let
+/// in: when they were made.
+fn refused_attempts(connects: &[&DirectConnect], purpose: DirectPurpose) -> Vec<Vec<Duration>> {
+    let is_turned = |connect: &DirectConnect| {
+        matches!(
+            connect.answer,
+            DirectAnswer::Refused | DirectAnswer::Starting | DirectAnswer::Full
+        )
+    };
+    let own: Vec<(Duration, bool)> = connects
+        .iter()
+        .filter(|connect| connect.purpose == purpose)
+        .map(|connect| (connect.at, is_turned(connect)))
+        .collect();
+    own.chunk_by(|(_, one), (_, other)| one == other)
+        .filter(|stretch| stretch.first().is_some_and(|(_, is_turned)| *is_turned))
+        .map(|stretch| stretch.iter().map(|(at, _)| *at).collect())
+        .collect()
+}
+
+/// How many of these fall into the second that begins with the first of them.
+fn within_a_second(times: &[Duration]) -> usize {
+    let end = times.first().copied().unwrap_or_default() + Duration::from_secs(1);
+    times.partition_point(|at| *at < end)
+}
+
+pub(super) fn attempts_of_monitor(evidence: &Evidence) -> Result<(), String> {
+    for ((name, instance), connects) in by_process(evidence) {
+        let alarms: Vec<Duration> = evidence
+            .alarms
+            .iter()
+            .filter(|(handle, _)| process(&evidence.plan, *handle) == name)
+            .map(|(_, at)| *at)
+            .collect();
+        for times in refused_attempts(&connects, DirectPurpose::Monitor) {
+            check_budget(&times, &alarms)
+                .map_err(|what| format!("{name} tried {instance} {what}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn check_budget(times: &[Duration], alarms: &[Duration]) -> Result<(), String> {
+    let mut stretch = times;
+    while let Some(began) = stretch.first().copied() {
+        // Up to the first attempt after an alarm that renews the budget.
+        let mut alarms = alarms.iter();
+        let renewed_at = alarms.find(|alarm| **alarm > began + RENEWAL_AGE);
+        let length = renewed_at.map_or(stretch.len(), |at| stretch.partition_point(|it| it < at));
+        let (now, later) = stretch.split_at(length.max(1));
+        for (number, at) in now.iter().enumerate() {
+            let age = *at - began;
+            let mut limits = MONITOR_ATTEMPTS_MAX.iter();
+            let limit = limits.rfind(|(from, _)| age >= *from);
+            let most = limit.map_or(0, |(_, most)| *most);
+            let count = within_a_second(&now[number..]);
+            if count > most {
+                return Err(format!(
+                    "{count} times in the second from {at:?}, {age:?} after the first refusal; \
+                     {most} are allowed"
+                ));
+            }
+        }
+        stretch = later;
+    }
+    Ok(())
+}
+
+pub(super) fn attempts_of_pools(evidence: &Evidence) -> Result<(), String> {
+    let handles = handles_per_process(evidence);
+    let most = (evidence.plan.driver.max_connecting + POOL_ATTEMPTS_MAX) * handles;
+    for ((process, instance), connects) in by_process(evidence) {
+        for times in refused_attempts(&connects, DirectPurpose::Pool) {
+            for (number, at) in times.iter().enumerate() {
+                let count = within_a_second(&times[number..]);
+                if count > most {
+                    return Err(format!(
+                        "the pools of {process} tried {instance} {count} times in the second \
+                         from {at:?}; {most} are allowed",
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
