@@ -24,8 +24,9 @@ const MONITOR_ATTEMPTS_MAX: [(Duration, usize); 3] = [
     (Duration::from_secs(5), 10),
 ];
 
-/// A new alarm renews the budget for an instance that has been away for so long.
-const RENEWAL_AGE: Duration = Duration::from_secs(5);
+/// A new alarm renews the budget for an instance that has been away for five seconds, which the
+/// monitor counts from its question: that may be a time limit earlier than the refusal.
+const RENEWAL_AGE: Duration = Duration::from_millis(4_500);
 
 /// How many attempts one pool may make at an instance that refuses, in any second, besides those
 /// that were under way together: delays double from 10 ms.
@@ -200,18 +201,26 @@ fn check_stretch(stretch: &[Refused]) -> Result<(), String> {
     let Some((mut began, first)) = stretch.first().copied() else {
         return Ok(());
     };
-    let mut has_started = first == DirectAnswer::Starting;
-    for (number, (at, answer)) in stretch.iter().enumerate() {
-        if *answer == DirectAnswer::Starting && !has_started {
-            // Its engine has made progress: as if it had begun to refuse a second ago.
-            has_started = true;
-            began = began.max(at.saturating_sub(Duration::from_secs(1)));
-        }
+    let is_starting = |(_, answer): &Refused| *answer == DirectAnswer::Starting;
+    let starts = match first {
+        DirectAnswer::Starting => None,
+        _ => stretch.iter().position(is_starting),
+    };
+    for (number, (at, _)) in stretch.iter().enumerate() {
+        let until = match starts {
+            Some(starts) if number < starts => starts,
+            Some(starts) if number == starts => {
+                // Its engine has made progress: as if it had begun to refuse a second ago.
+                began = began.max(at.saturating_sub(Duration::from_secs(1)));
+                stretch.len()
+            }
+            Some(_) | None => stretch.len(),
+        };
         let age = *at - began;
         let mut limits = MONITOR_ATTEMPTS_MAX.iter();
         let limit = limits.rfind(|(from, _)| age >= *from);
         let most = limit.map_or(0, |(_, most)| *most);
-        let count = within_a_second(&stretch[number..]);
+        let count = within_a_second(&stretch[number..until]);
         // One more may come early, as the one before it was late on its way.
         if count > most + 1 {
             return Err(format!(

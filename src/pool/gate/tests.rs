@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Ended, FIRST_RETRY_DELAY, FRESH_FAILURE_PERIOD, FULL_DELAY_MAX, Gate, RETRY_DELAY_MAX, Verdict};
+use super::{
+    Ended, FIRST_RETRY_DELAY, FRESH_FAILURE_PERIOD, FULL_DELAY_MAX, Gate, RETRY_DELAY_MAX, Verdict,
+};
 use crate::rng::Rng;
 use crate::time::{self, Instant};
 
