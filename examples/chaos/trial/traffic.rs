@@ -145,7 +145,10 @@ fn refused_attempts(connects: &[&DirectConnect], purpose: DirectPurpose) -> Vec<
     let is_turned = |answer: DirectAnswer| {
         matches!(
             answer,
-            DirectAnswer::Refused | DirectAnswer::Starting | DirectAnswer::Full
+            DirectAnswer::Refused
+                | DirectAnswer::Starting
+                | DirectAnswer::Full
+                | DirectAnswer::Silent
         )
     };
     let own: Vec<Refused> = connects
