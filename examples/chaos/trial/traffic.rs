@@ -24,6 +24,9 @@ const MONITOR_ATTEMPTS_MAX: [(Duration, usize); 3] = [
     (Duration::from_secs(5), 10),
 ];
 
+/// Who was not tried for so long has answered meanwhile on a connection that was open.
+const ANSWERED_GAP: Duration = Duration::from_millis(900);
+
 /// How long a renewal lasts; the monitor counts from its question, which may be a time limit
 /// earlier than the refusal.
 const RENEWAL_PERIOD: Duration = Duration::from_millis(5_500);
@@ -177,8 +180,10 @@ pub(super) fn attempts_of_monitor(evidence: &Evidence) -> Result<(), String> {
             .map(|(_, at)| *at)
             .collect();
         for attempts in refused_attempts(&connects, DirectPurpose::Monitor) {
-            check_budget(&attempts, &alarms)
-                .map_err(|what| format!("{name} tried {instance} {what}"))?;
+            for attempts in attempts.chunk_by(|one, next| next.0 - one.0 < ANSWERED_GAP) {
+                check_budget(attempts, &alarms)
+                    .map_err(|what| format!("{name} tried {instance} {what}"))?;
+            }
         }
     }
     Ok(())
