@@ -204,6 +204,9 @@ pub(crate) trait Listener: fmt::Debug + Send + Sync {
     /// A question to a target has ended: it said whether it is the writer, or there was no answer
     /// for this reason. Too frequent to be an event.
     fn probed(&self, target: &dyn Fn() -> String, answer: Result<bool, &'static str>);
+
+    /// An answer about the topology was not believed, for this reason.
+    fn disbelieved(&self, reason: &'static str);
 }
 
 /// Where events are published.
@@ -240,6 +243,13 @@ impl EventSender {
         }
         // Nobody listening is no error.
         let _ = self.sender.send(event);
+    }
+
+    /// See [`Listener::disbelieved`].
+    pub(crate) fn disbelieved(&self, reason: &'static str) {
+        if let Some(listener) = &self.listener {
+            listener.disbelieved(reason);
+        }
     }
 
     /// See [`Listener::probed`].

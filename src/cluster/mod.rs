@@ -8,6 +8,7 @@ mod budget;
 mod checkout;
 mod closures;
 mod hub;
+mod levels;
 mod line;
 mod retry;
 
@@ -21,7 +22,8 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Events;
-use crate::observe::FailoverRecord;
+use crate::observe::meters::SiteMeters;
+use crate::observe::{FailoverRecord, Insights};
 use crate::pool::set::PoolSet;
 use crate::pool::sweep;
 use crate::rng::Rng;
@@ -93,7 +95,7 @@ struct Inner<E: Engine> {
     left: AtomicBool,
     turn: AtomicUsize,
     /// Who waits for the writer.
-    line: Line,
+    line: Arc<Line>,
     budget: Budget,
 }
 
@@ -186,6 +188,12 @@ impl<E: Engine> Cluster<E> {
             Rng::from_entropy(),
         );
         tasks.spawner().spawn("sweep", sweep);
+        let line = Arc::new(Line::new());
+        if SiteMeters::ARE_ON {
+            let topology = published.topology.clone();
+            let telling = levels::run(Arc::clone(&pools), topology, Arc::clone(&line));
+            tasks.spawner().spawn("metrics", telling);
+        }
         Ok(Self {
             inner: Arc::new(Inner {
                 config,
@@ -197,7 +205,7 @@ impl<E: Engine> Cluster<E> {
                 listeners_end: CancellationToken::new(),
                 left: AtomicBool::new(false),
                 turn: AtomicUsize::new(0),
-                line: Line::new(),
+                line,
                 budget: Budget::new(),
             }),
         })
@@ -278,6 +286,12 @@ impl<E: Engine> Cluster<E> {
     /// ```
     pub fn failovers(&self) -> Vec<FailoverRecord> {
         self.inner.hub.recorder.failovers()
+    }
+
+    /// What this handle's statements are and how long they take, by their digests: on unless
+    /// [`Observe::insights`](crate::config::Observe::insights) says otherwise.
+    pub fn insights(&self) -> Insights {
+        self.inner.pools.observer().insights()
     }
 
     /// Ends the handle and all its clones: refuses new checkouts, waits for connections to come

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{
-    Config, Credentials, HostPort, PoolLimits, RootCertificates, Timing, TlsMode, invalid,
+    Config, Credentials, HostPort, Observe, PoolLimits, RootCertificates, Timing, TlsMode, invalid,
 };
 use crate::error::Result;
 use crate::id::EngineKind;
@@ -40,6 +40,7 @@ pub struct ConfigBuilder {
     pool: PoolLimits,
     max_reader_lag: Option<Duration>,
     timing: Timing,
+    observe: Observe,
     settings: BTreeMap<String, String>,
     share_monitor: bool,
 }
@@ -59,6 +60,7 @@ impl ConfigBuilder {
             pool: PoolLimits::default(),
             max_reader_lag: None,
             timing: Timing::default(),
+            observe: Observe::default(),
             settings: BTreeMap::new(),
             share_monitor: true,
         }
@@ -149,6 +151,13 @@ impl ConfigBuilder {
         self
     }
 
+    /// Changes what is observed of statements:
+    /// `.observe(|observe| observe.slow_statement = Some(Duration::from_secs(1)))`.
+    pub fn observe(mut self, change: impl FnOnce(&mut Observe)) -> Self {
+        change(&mut self.observe);
+        self
+    }
+
     /// Adds a session setting; see [`Config::settings`].
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.insert(name.into(), value.into());
@@ -192,6 +201,7 @@ impl ConfigBuilder {
             pool: self.pool,
             max_reader_lag: self.max_reader_lag,
             timing: self.timing,
+            observe: self.observe,
             settings: self.settings,
             share_monitor: self.share_monitor,
         };

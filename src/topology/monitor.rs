@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::apply::{Effect, Step, apply};
 use super::cadence::{Cadence, Reply, Target};
 use super::observation::{Fault, Observation, Report};
-use super::snapshot::Topology;
+use super::snapshot::{Instance, Topology};
 use crate::error::ErrorKind;
 use crate::event::{EventKind, EventSender};
 use crate::time::{self, Instant};
@@ -185,6 +185,11 @@ impl Monitor {
         let now = time::now();
         let current = Arc::clone(&self.publisher.borrow());
         let Step { next, effects } = apply(&current, observation, now);
+        if let Observation::Report(report) = observation
+            && let Some(reason) = disbelief(&current, &next, report)
+        {
+            self.events.disbelieved(reason);
+        }
         let carried_out = prober.carry_out(&next, &effects);
         for effect in &effects {
             match effect {
@@ -211,6 +216,19 @@ fn name_of(target: &Target) -> String {
     match target {
         Target::Instance(instance) => instance.to_string(),
         Target::Seed(seed) => format!("seed {seed}"),
+    }
+}
+
+/// Why an answer was not believed, or not all of it, if so.
+fn disbelief(before: &Topology, after: &Topology, report: &Report) -> Option<&'static str> {
+    let id = &report.identity;
+    let known = before.instance(id);
+    if known.is_some_and(|known| !known.believes_report(report.asked_at)) {
+        Some("outdated")
+    } else if report.is_writer && after.writer().map(Instance::id) != Some(id) {
+        Some("contested_claim")
+    } else {
+        None
     }
 }
 
