@@ -70,6 +70,7 @@ impl<E: Engine> Hub<E> {
         let tasks = TaskSet::new();
         let dialer = Dialer::new(Arc::clone(config), tasks.spawner())?;
         let recorder = Arc::new(Recorder::new(HubMeters::new(
+            config.observe.metrics,
             config.engine,
             &resolve::cluster_name(config),
         )));

@@ -22,7 +22,6 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Events;
-use crate::observe::meters::SiteMeters;
 use crate::observe::{FailoverRecord, Insights};
 use crate::pool::set::PoolSet;
 use crate::pool::sweep;
@@ -189,7 +188,7 @@ impl<E: Engine> Cluster<E> {
         );
         tasks.spawner().spawn("sweep", sweep);
         let line = Arc::new(Line::new());
-        if SiteMeters::ARE_ON {
+        if cfg!(feature = "metrics") && pools.observer().settings().metrics {
             let topology = published.topology.clone();
             let telling = levels::run(Arc::clone(&pools), topology, Arc::clone(&line));
             tasks.spawner().spawn("metrics", telling);

@@ -126,7 +126,7 @@ impl Config {
     /// | `pool_max_connecting`, `pool_max_waiting` | logins under way, and callers waiting, per instance; see [`PoolLimits`] |
     /// | `max_reader_lag` | duration; readers further behind get no reads |
     /// | `connect_timeout`, `checkout_timeout`, `failover_timeout`, `probe_interval`, `probe_timeout`, `idle_timeout`, `max_lifetime`, `slow_start` | durations; see [`Timing`] |
-    /// | `insights`, `span_text`, `keep_literals`, `sqlcommenter` | `on` or `off`; see [`Observe`] |
+    /// | `insights`, `metrics`, `span_text`, `keep_literals`, `sqlcommenter` | `on` or `off`; see [`Observe`] |
     /// | `insights_max`, `slow_per_second`, `slow_sample` | numbers; see [`Observe`] |
     /// | `slow_statement` | duration; statements that take longer are logged |
     /// | `set.NAME` | a session setting |

@@ -18,10 +18,11 @@ const MAX_URL_LENGTH: usize = 16 * 1024;
 
 /// The keys of the query, as errors list them.
 const KEYS: &str = "application_name, checkout_timeout, connect_timeout, dns, failover_timeout, \
-                    idle_timeout, insights, insights_max, instance_pattern, keep_literals, max_lifetime, max_reader_lag, pool_max, \
-                    pool_max_connecting, pool_max_waiting, pool_min_idle, probe_interval, \
-                    probe_timeout, set.NAME, slow_per_second, slow_sample, slow_start, slow_statement, \
-                    span_text, sqlcommenter, sslmode, sslrootcert";
+                    idle_timeout, insights, insights_max, instance_pattern, keep_literals, \
+                    max_lifetime, max_reader_lag, metrics, pool_max, pool_max_connecting, \
+                    pool_max_waiting, pool_min_idle, probe_interval, probe_timeout, set.NAME, \
+                    slow_per_second, slow_sample, slow_start, slow_statement, span_text, \
+                    sqlcommenter, sslmode, sslrootcert";
 
 pub(super) fn parse(url: &str) -> Result<Config> {
     if url.len() > MAX_URL_LENGTH {
@@ -192,7 +193,7 @@ fn apply(builder: ConfigBuilder, key: &str, value: &str) -> Result<ConfigBuilder
 fn observed(key: &str, value: &str) -> Result<Option<impl FnOnce(&mut super::Observe) + use<>>> {
     let is_flag = matches!(
         key,
-        "insights" | "keep_literals" | "span_text" | "sqlcommenter"
+        "insights" | "keep_literals" | "metrics" | "span_text" | "sqlcommenter"
     );
     let is_number = matches!(key, "insights_max" | "slow_per_second" | "slow_sample");
     if !is_flag && !is_number && key != "slow_statement" {
@@ -221,6 +222,7 @@ fn observed(key: &str, value: &str) -> Result<Option<impl FnOnce(&mut super::Obs
         "insights" => observe.insights = flag,
         "insights_max" => observe.insights_max = number,
         "keep_literals" => observe.keep_literals = flag,
+        "metrics" => observe.metrics = flag,
         "slow_per_second" => observe.slow_per_second = small,
         "slow_sample" => observe.slow_sample = small,
         "span_text" => observe.span_text = flag,

@@ -48,7 +48,8 @@ pub(crate) enum Routed {
 }
 
 impl Routed {
-    pub(crate) const ALL: [Self; 4] = [
+    #[cfg(feature = "metrics")]
+    const ALL: [Self; 4] = [
         Self::Writer,
         Self::LeastBusy,
         Self::FirstFree,

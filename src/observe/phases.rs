@@ -27,6 +27,8 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
+    pub(crate) const ALL: [Self; 4] = [Self::Doubt, Self::Election, Self::Resumption, Self::Total];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Doubt => "doubt",
@@ -34,10 +36,6 @@ impl Phase {
             Self::Resumption => "resumption",
             Self::Total => "total",
         }
-    }
-
-    pub(crate) fn is_election(self) -> bool {
-        self == Self::Election
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::meters::HubMeters;
 use super::record::FailoverRecord;
 use super::story::{Next, Stories};
-use crate::event::{Event, EventKind, EventSender, Listener};
+use crate::event::{Disbelief, Event, EventKind, EventSender, Listener};
 use crate::id::InstanceId;
 use crate::time::{self, Instant};
 
@@ -110,7 +110,7 @@ impl Listener for Recorder {
         self.stories().probed(time::now(), target, answer);
     }
 
-    fn disbelieved(&self, reason: &'static str) {
-        self.meters.stale(reason);
+    fn disbelieved(&self, why: Disbelief) {
+        self.meters.disbelieved(why);
     }
 }

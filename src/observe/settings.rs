@@ -21,6 +21,10 @@ pub struct Observe {
     /// Raise it when the table has a row of other statements. An application that writes values
     /// into names of tables or columns has more kinds than can be told apart.
     pub insights_max: usize,
+    /// Whether metrics are told to the `metrics` facade, where the crate has the feature `metrics`.
+    /// Default: yes. Install the recorder before the handle is opened: what is measured by one is
+    /// told to the recorder of that moment.
+    pub metrics: bool,
     /// Statements that take longer are logged: by `tracing`, at WARN, to the target
     /// `aurora_driver::slow`. Default: none are; the slowest of each kind are kept by the insights
     /// anyway.
@@ -52,6 +56,7 @@ impl Default for Observe {
         Self {
             insights: true,
             insights_max: 500,
+            metrics: true,
             slow_statement: None,
             slow_per_second: 10,
             slow_sample: 1,

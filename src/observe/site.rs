@@ -171,7 +171,7 @@ impl Site {
 
     /// Whether anybody wants to know of statements.
     pub(crate) fn is_watching(&self) -> bool {
-        self.observer.table.is_on() || self.observer.slow.is_on() || SiteMeters::ARE_ON
+        self.observer.table.is_on() || self.observer.slow.is_on() || self.meters.are_on()
     }
 
     /// A statement has ended.

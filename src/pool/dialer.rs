@@ -112,6 +112,10 @@ fn observer(config: &Config) -> Arc<Observer> {
         config.engine,
         config.application_name.clone(),
         config.database.clone(),
-        HandleMeters::new(config.engine, &resolve::cluster_name(config)),
+        HandleMeters::new(
+            config.observe.metrics,
+            config.engine,
+            &resolve::cluster_name(config),
+        ),
     ))
 }

@@ -11,7 +11,6 @@ use super::member::Member;
 use super::supply::Supply;
 use crate::engine::{Backend, Condition, Engine};
 use crate::id::{Generation, InstanceId};
-use crate::observe::meters::SiteMeters;
 use crate::observe::recorder::FirstWrite;
 use crate::time::{self, Instant};
 use crate::topology::observation::Fault;
@@ -44,6 +43,7 @@ impl<E: Engine> Connection<E> {
     /// One for which its user had waited.
     pub(crate) fn after(mut lease: Lease<E>, waited: Duration) -> Self {
         let site = lease.member().site();
+        let measures = site.meters().are_on();
         site.meters().waited(site.role(), waited);
         if waited > Duration::ZERO
             && let Some(kept) = &mut lease.kept
@@ -53,7 +53,7 @@ impl<E: Engine> Connection<E> {
         Self {
             lease: Some(lease),
             first_write: None,
-            taken_at: SiteMeters::ARE_ON.then(time::now),
+            taken_at: measures.then(time::now),
         }
     }
 

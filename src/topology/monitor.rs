@@ -15,7 +15,7 @@ use super::cadence::{Cadence, Reply, Target};
 use super::observation::{Fault, Observation, Report};
 use super::snapshot::{Instance, Topology};
 use crate::error::ErrorKind;
-use crate::event::{EventKind, EventSender};
+use crate::event::{Disbelief, EventKind, EventSender};
 use crate::time::{self, Instant};
 
 /// News beyond this are dropped: by then the monitor has long been alarmed.
@@ -186,9 +186,9 @@ impl Monitor {
         let current = Arc::clone(&self.publisher.borrow());
         let Step { next, effects } = apply(&current, observation, now);
         if let Observation::Report(report) = observation
-            && let Some(reason) = disbelief(&current, &next, report)
+            && let Some(why) = disbelief(&current, &next, report)
         {
-            self.events.disbelieved(reason);
+            self.events.disbelieved(why);
         }
         let carried_out = prober.carry_out(&next, &effects);
         for effect in &effects {
@@ -220,13 +220,13 @@ fn name_of(target: &Target) -> String {
 }
 
 /// Why an answer was not believed, or not all of it, if so.
-fn disbelief(before: &Topology, after: &Topology, report: &Report) -> Option<&'static str> {
+fn disbelief(before: &Topology, after: &Topology, report: &Report) -> Option<Disbelief> {
     let id = &report.identity;
     let known = before.instance(id);
     if known.is_some_and(|known| !known.believes_report(report.asked_at)) {
-        Some("outdated")
+        Some(Disbelief::Outdated)
     } else if report.is_writer && after.writer().map(Instance::id) != Some(id) {
-        Some("contested_claim")
+        Some(Disbelief::ContestedClaim)
     } else {
         None
     }

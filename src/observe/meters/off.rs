@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{InstanceLevels, PoolLevels, Routed};
-use crate::event::EventKind;
+use crate::event::{Disbelief, EventKind};
 use crate::id::{EngineKind, InstanceId, Role};
 use crate::time::Instant;
 
@@ -18,7 +18,7 @@ pub(crate) struct SiteMeters;
 pub(crate) struct HubMeters;
 
 impl HandleMeters {
-    pub(crate) fn new(_: EngineKind, _: &str) -> Self {
+    pub(crate) fn new(_: bool, _: EngineKind, _: &str) -> Self {
         Self
     }
 
@@ -34,7 +34,9 @@ impl HandleMeters {
 }
 
 impl SiteMeters {
-    pub(crate) const ARE_ON: bool = false;
+    pub(crate) fn are_on(&self) -> bool {
+        false
+    }
 
     pub(crate) fn new(_: &HandleMeters, _: &InstanceId) -> Self {
         Self
@@ -56,11 +58,11 @@ impl SiteMeters {
 }
 
 impl HubMeters {
-    pub(crate) fn new(_: EngineKind, _: &str) -> Self {
+    pub(crate) fn new(_: bool, _: EngineKind, _: &str) -> Self {
         Self
     }
 
     pub(crate) fn heard(&self, _: Instant, _: &EventKind) {}
 
-    pub(crate) fn stale(&self, _: &'static str) {}
+    pub(crate) fn disbelieved(&self, _: Disbelief) {}
 }

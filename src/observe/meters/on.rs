@@ -8,9 +8,9 @@ use metrics::{Counter, Gauge, Histogram, Label};
 
 use super::names::{self, Kind};
 use super::{InstanceLevels, PoolLevels, Routed};
-use crate::event::EventKind;
+use crate::event::{Disbelief, EventKind};
 use crate::id::{EngineKind, InstanceId, Role};
-use crate::observe::phases::Phases;
+use crate::observe::phases::{Phase, Phases};
 use crate::observe::span::system_name;
 use crate::time::Instant;
 
@@ -21,6 +21,7 @@ const ERRORS_MAX: usize = 64;
 /// What all metrics of one handle are labelled with, and the handles of its own.
 #[derive(Debug)]
 pub(crate) struct HandleMeters {
+    is_on: bool,
     labels: Vec<Label>,
     cluster: String,
     routed: [Counter; Routed::ALL.len()],
@@ -32,6 +33,7 @@ pub(crate) struct HandleMeters {
 /// What is measured at one instance.
 #[derive(Debug)]
 pub(crate) struct SiteMeters {
+    is_on: bool,
     labels: Vec<Label>,
     pool_name: Label,
     /// Unknown, reader, writer; made when the role is met.
@@ -59,9 +61,11 @@ struct RoleMeters {
 /// What is measured of a cluster as a whole.
 #[derive(Debug)]
 pub(crate) struct HubMeters {
-    labels: Vec<Label>,
+    is_on: bool,
     phases: Mutex<Phases>,
+    durations: [Histogram; Phase::ALL.len()],
     failovers: Counter,
+    stale: [Counter; Disbelief::ALL.len()],
 }
 
 fn base(engine: EngineKind, cluster: &str) -> Vec<Label> {
@@ -90,20 +94,23 @@ fn describe() {
 }
 
 impl HandleMeters {
-    pub(crate) fn new(engine: EngineKind, cluster: &str) -> Self {
-        describe();
+    pub(crate) fn new(is_on: bool, engine: EngineKind, cluster: &str) -> Self {
+        if is_on {
+            describe();
+        }
         let labels = base(engine, cluster);
         let routed = Routed::ALL.map(|routed| {
             let (intent, reason) = routed.labels();
             let more = [Label::new("intent", intent), Label::new("reason", reason)];
-            metrics::counter!(names::ROUTED, with(&labels, more))
+            counter(is_on, names::ROUTED, with(&labels, more))
         });
         let timeouts = [Role::Reader, Role::Writer]
-            .map(|role| metrics::counter!(names::TIMEOUTS, with(&labels, [role_label(role)])));
+            .map(|role| counter(is_on, names::TIMEOUTS, with(&labels, [role_label(role)])));
         Self {
+            is_on,
             routed,
             timeouts,
-            age: metrics::gauge!(names::TOPOLOGY_AGE, labels.clone()),
+            age: gauge(is_on, names::TOPOLOGY_AGE, labels.clone()),
             labels,
             cluster: cluster.to_owned(),
         }
@@ -125,9 +132,9 @@ impl HandleMeters {
     pub(crate) fn instance(&self, id: &InstanceId, role: Role, levels: InstanceLevels) {
         let labels = with(&self.labels, [instance_label(id), role_label(role)]);
         let lag = levels.lag.unwrap_or_default().as_secs_f64();
-        metrics::gauge!(names::UP, labels.clone()).set(f64::from(u8::from(levels.is_up)));
+        gauge(self.is_on, names::UP, labels.clone()).set(f64::from(u8::from(levels.is_up)));
         if role == Role::Reader || levels.lag.is_some() {
-            metrics::gauge!(names::LAG, labels).set(lag);
+            gauge(self.is_on, names::LAG, labels).set(lag);
         }
     }
 
@@ -141,30 +148,53 @@ impl HandleMeters {
     }
 }
 
+fn counter(is_on: bool, name: &'static str, labels: Vec<Label>) -> Counter {
+    match is_on {
+        true => metrics::counter!(name, labels),
+        false => Counter::noop(),
+    }
+}
+
+fn gauge(is_on: bool, name: &'static str, labels: Vec<Label>) -> Gauge {
+    match is_on {
+        true => metrics::gauge!(name, labels),
+        false => Gauge::noop(),
+    }
+}
+
+fn histogram(is_on: bool, name: &'static str, labels: Vec<Label>) -> Histogram {
+    match is_on {
+        true => metrics::histogram!(name, labels),
+        false => Histogram::noop(),
+    }
+}
+
 fn instance_label(id: &InstanceId) -> Label {
     Label::new("instance", id.as_str().to_owned())
 }
 
 impl RoleMeters {
-    fn new(labels: &[Label], pool_name: &Label, role: Role) -> Self {
+    fn new(is_on: bool, labels: &[Label], pool_name: &Label, role: Role) -> Self {
+        let histogram = |name, labels: &[Label]| histogram(is_on, name, labels.to_vec());
+        let gauge = |name, labels: &[Label]| gauge(is_on, name, labels.to_vec());
         let labels = with(labels, [role_label(role)]);
         let pool = with(&labels, [pool_name.clone()]);
         let state = |state: &'static str| {
             let state = Label::new("db.client.connection.state", state);
-            metrics::gauge!(names::COUNT, with(&pool, [state]))
+            gauge(names::COUNT, &with(&pool, [state]))
         };
         Self {
-            operation: metrics::histogram!(names::OPERATION, labels),
-            wait: metrics::histogram!(names::WAIT, pool.clone()),
-            in_use: metrics::histogram!(names::USE, pool.clone()),
-            create: metrics::histogram!(names::CREATE, pool.clone()),
-            check: metrics::histogram!(names::CHECK, pool.clone()),
+            operation: histogram(names::OPERATION, &labels),
+            wait: histogram(names::WAIT, &pool),
+            in_use: histogram(names::USE, &pool),
+            create: histogram(names::CREATE, &pool),
+            check: histogram(names::CHECK, &pool),
             used: state("used"),
             idle: state("idle"),
-            idle_max: metrics::gauge!(names::IDLE_MAX, pool.clone()),
-            idle_min: metrics::gauge!(names::IDLE_MIN, pool.clone()),
-            max: metrics::gauge!(names::MAX, pool.clone()),
-            pending: metrics::gauge!(names::PENDING, pool),
+            idle_max: gauge(names::IDLE_MAX, &pool),
+            idle_min: gauge(names::IDLE_MIN, &pool),
+            max: gauge(names::MAX, &pool),
+            pending: gauge(names::PENDING, &pool),
         }
     }
 
@@ -183,11 +213,15 @@ impl RoleMeters {
 }
 
 impl SiteMeters {
-    pub(crate) const ARE_ON: bool = true;
+    /// Whether anything is measured.
+    pub(crate) fn are_on(&self) -> bool {
+        self.is_on
+    }
 
     pub(crate) fn new(handle: &HandleMeters, instance: &InstanceId) -> Self {
         let pool_name = format!("{}/{instance}", handle.cluster);
         Self {
+            is_on: handle.is_on,
             labels: with(&handle.labels, [instance_label(instance)]),
             pool_name: Label::new("db.client.connection.pool.name", pool_name),
             roles: [const { OnceLock::new() }; 3],
@@ -202,18 +236,20 @@ impl SiteMeters {
             Role::Reader => 1,
             Role::Writer => 2,
         };
-        self.roles[place].get_or_init(|| RoleMeters::new(&self.labels, &self.pool_name, role))
+        self.roles[place]
+            .get_or_init(|| RoleMeters::new(self.is_on, &self.labels, &self.pool_name, role))
     }
 
     /// A statement took so long, and failed with this code or in this way.
     pub(crate) fn operation(&self, role: Role, took: Duration, error: Option<&str>) {
         match error {
             None => self.role(role).operation.record(took),
-            Some(error) => {
+            Some(error) if self.is_on => {
                 let labels = [role_label(role), Label::new("error.type", self.told(error))];
                 let labels = with(&self.labels, labels);
                 metrics::histogram!(names::OPERATION, labels).record(took);
             }
+            Some(_) => {}
         }
     }
 
@@ -247,10 +283,10 @@ impl SiteMeters {
 
     /// So many connections were ended for this cause.
     pub(crate) fn ended(&self, role: Role, cause: &'static str, count: usize) {
-        if count > 0 {
+        if count > 0 && self.is_on {
             let more = [role_label(role), Label::new("cause", cause)];
             let labels = with(&self.labels, more);
-            metrics::counter!(names::ENDED, labels).increment(count as u64);
+            counter(self.is_on, names::ENDED, labels).increment(count as u64);
         }
     }
 
@@ -279,32 +315,39 @@ impl Drop for SiteMeters {
 }
 
 impl HubMeters {
-    pub(crate) fn new(engine: EngineKind, cluster: &str) -> Self {
+    pub(crate) fn new(is_on: bool, engine: EngineKind, cluster: &str) -> Self {
         let labels = base(engine, cluster);
         Self {
-            failovers: metrics::counter!(names::FAILOVERS, labels.clone()),
+            is_on,
+            failovers: counter(is_on, names::FAILOVERS, labels.clone()),
+            durations: Phase::ALL.map(|phase| {
+                let labels = with(&labels, [Label::new("phase", phase.name())]);
+                histogram(is_on, names::PHASE, labels)
+            }),
+            stale: Disbelief::ALL.map(|disbelief| {
+                let labels = with(&labels, [Label::new("reason", disbelief.name())]);
+                counter(is_on, names::STALE, labels)
+            }),
             phases: Mutex::default(),
-            labels,
         }
     }
 
     /// Something happened to the cluster.
     pub(crate) fn heard(&self, now: Instant, what: &EventKind) {
+        if !self.is_on {
+            return;
+        }
         let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = phases.hear(now, what);
-        drop(phases);
-        for (phase, took) in ended {
-            let labels = with(&self.labels, [Label::new("phase", phase.name())]);
-            metrics::histogram!(names::PHASE, labels).record(took);
-            if phase.is_election() {
+        for (phase, took) in phases.hear(now, what) {
+            self.durations[phase as usize].record(took);
+            if phase == Phase::Election {
                 self.failovers.increment(1);
             }
         }
     }
 
     /// An answer about the topology was not believed.
-    pub(crate) fn stale(&self, reason: &'static str) {
-        let labels = with(&self.labels, [Label::new("reason", reason)]);
-        metrics::counter!(names::STALE, labels).increment(1);
+    pub(crate) fn disbelieved(&self, why: Disbelief) {
+        self.stale[why as usize].increment(1);
     }
 }

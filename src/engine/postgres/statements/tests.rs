@@ -15,7 +15,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let meters = HandleMeters::new(EngineKind::Postgres, "demo");
+        let meters = HandleMeters::new(false, EngineKind::Postgres, "demo");
         let settings = Observe::default();
         let observer = Observer::new(&settings, EngineKind::Postgres, None, None, meters);
         let place = ("127.0.0.1".to_owned(), 5432);
