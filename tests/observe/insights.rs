@@ -65,7 +65,7 @@ async fn statements_on_postgres_are_counted_by_digest_instance_and_role() {
     assert_eq!((update.calls, update.rows, update.prepared), (1, 2, 1));
     let select = find(&seen, "SELECT word FROM t WHERE n >= ?", Role::Reader).unwrap();
     assert_eq!((select.calls, select.prepared), (2, 2));
-    for text in ["BEGIN", "COMMIT"] {
+    for text in ["START TRANSACTION", "COMMIT"] {
         assert!(
             seen.iter().any(|row| row.text.starts_with(text)),
             "{text}: {seen:?}"
@@ -102,7 +102,7 @@ async fn statements_on_mysql_are_counted_by_digest_instance_and_role() {
         assert!(!words.is_empty());
     }
     reader
-        .query_drop("SELECT nothing FROM nowhere")
+        .query_drop("SELECT absent FROM nowhere")
         .await
         .unwrap_err();
     let seen = cluster.insights().snapshot().statements;
@@ -118,7 +118,7 @@ async fn statements_on_mysql_are_counted_by_digest_instance_and_role() {
     let select = find(&seen, "SELECT word FROM t WHERE n >= ?", Role::Reader).unwrap();
     assert_eq!((select.calls, select.errors), (2, 0));
     assert!(select.rows >= 2);
-    let failed = find(&seen, "SELECT nothing FROM nowhere", Role::Reader).unwrap();
+    let failed = find(&seen, "SELECT absent FROM nowhere", Role::Reader).unwrap();
     assert_eq!((failed.calls, failed.errors), (1, 1));
     assert!(!cluster.insights().snapshot().to_json().contains("secret"));
     drop(reader);
