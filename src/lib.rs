@@ -51,6 +51,9 @@ pub mod mysql {
 /// What is particular to PostgreSQL.
 #[cfg(feature = "postgres")]
 pub mod postgres {
+    #[cfg(feature = "sim")]
+    #[doc(hidden)]
+    pub use crate::engine::postgres::Rehearsal;
     pub use crate::engine::postgres::{Client, StatementText, Transaction};
     /// The client library itself, in the version that the connections are of.
     pub use tokio_postgres;

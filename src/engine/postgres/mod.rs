@@ -26,6 +26,8 @@ mod tracker;
 mod transaction;
 
 pub use client::Client;
+#[cfg(feature = "sim")]
+pub use statements::Rehearsal;
 pub use text::StatementText;
 pub use transaction::Transaction;
 

@@ -342,5 +342,10 @@ fn code(fields: &[u8]) -> [u8; 5] {
     code
 }
 
+#[cfg(feature = "sim")]
+mod rehearsal;
 #[cfg(test)]
 mod tests;
+
+#[cfg(feature = "sim")]
+pub use rehearsal::Rehearsal;
