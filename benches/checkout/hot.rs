@@ -6,6 +6,7 @@ use allocation_counter::AllocationInfo;
 use anyhow::Context;
 use aurora_driver::{Cluster, Engine};
 use futures_util::FutureExt;
+use tokio::runtime::Runtime;
 
 use crate::bare::{self, Bare};
 use crate::{Extent, POOL_MAX};
@@ -16,9 +17,15 @@ const GOAL_NANOSECONDS: f64 = 1_000.0;
 /// Checkouts over which allocations are counted.
 const COUNTED: u64 = 1_000;
 
-pub(crate) async fn measure<E: Engine>(cluster: &Cluster<E>, extent: Extent) -> anyhow::Result<()> {
+pub(crate) fn measure<E: Engine>(
+    runtime: &Runtime,
+    cluster: &Cluster<E>,
+    extent: Extent,
+) -> anyhow::Result<()> {
     let bare = bare::pool(POOL_MAX)?;
-    warm_up(cluster, &bare).await?;
+    runtime.block_on(warm_up(cluster, &bare))?;
+    // Outside of any task: tokio makes a task pause after so many semaphores without a wait.
+    let _within = runtime.enter();
     let mut times = [const { Vec::new() }; 3];
     for _ in 0..extent.rounds {
         let count = extent.checkouts;

@@ -23,9 +23,9 @@ pub(crate) fn measure<E: Engine>(simulated: &mut Simulated, extent: Extent) -> a
         .build()?;
     let cluster = runtime.block_on(connect::<E>(simulated))?;
     runtime.block_on(use_every_instance(&cluster))?;
-    runtime.block_on(tokio::time::sleep(SETTLING));
+    runtime.block_on(async { tokio::time::sleep(SETTLING).await });
     let (before, began, used_before) = (simulated.counted()?, Instant::now(), processor_time()?);
-    runtime.block_on(tokio::time::sleep(extent.idle));
+    runtime.block_on(async { tokio::time::sleep(extent.idle).await });
     let used = processor_time()? - used_before;
     let seconds = began.elapsed().as_secs_f64();
     let after = simulated.counted()?;

@@ -70,7 +70,7 @@ fn measure<E: Engine>(engine: EngineKind, extent: Extent) -> anyhow::Result<()> 
         .build()?;
     println!("{engine}, a writer and two readers, {POOL_MAX} connections per pool");
     let cluster = two_threads.block_on(connect::<E>(&simulated))?;
-    two_threads.block_on(hot::measure(&cluster, extent))?;
+    hot::measure(&two_threads, &cluster, extent)?;
     two_threads.block_on(contended::measure(&cluster, extent))?;
     two_threads.block_on(cluster.close(Duration::from_secs(5)));
     // A process that has just worked hard has threads that look for more to do.
