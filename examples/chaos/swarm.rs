@@ -31,6 +31,15 @@ pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// No runtime runs on the thread that shows the progress.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "there is no runtime to stop here"
+)]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(20));
+}
+
 impl Swarm {
     pub(crate) fn run(&self) -> Found {
         let next = AtomicU64::new(self.seeds.start);
@@ -49,7 +58,7 @@ impl Swarm {
                 .iter()
                 .all(std::thread::ScopedJoinHandle::is_finished)
             {
-                std::thread::sleep(Duration::from_millis(20));
+                pause();
                 let interval = match std::io::stderr().is_terminal() {
                     true => PROGRESS_INTERVAL,
                     false => LOG_INTERVAL,

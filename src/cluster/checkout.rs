@@ -27,6 +27,10 @@ use crate::topology::observation::Fault;
 /// topology come first.
 const RETRY_DELAY: Duration = Duration::from_millis(10);
 
+/// How long a read waits for a connection to be opened before it asks the next reader too: some
+/// logins, so that a reader without an idle connection still gets its share.
+const OPENING_PATIENCE: Duration = Duration::from_millis(20);
+
 impl<E: Engine> Cluster<E> {
     /// A connection to the writer.
     ///
@@ -325,7 +329,8 @@ impl<E: Engine> Cluster<E> {
         changed.map(drop).map_err(|_| closed())
     }
 
-    /// Asks the candidates in turn, without waiting for other callers.
+    /// Asks the candidates in turn, without waiting for other callers. One that has to open a
+    /// connection and takes its time is not waited for alone.
     async fn first_that_has_room(
         &self,
         candidates: &[Arc<InstancePool<E>>],
@@ -333,11 +338,26 @@ impl<E: Engine> Cluster<E> {
     ) -> Room<E> {
         let mut full = Vec::new();
         let mut last = None;
-        for candidate in candidates {
-            match candidate.checkout_at_once(deadline).await {
-                Ok(Some(lease)) => return Room::Given(lease),
-                Ok(None) => full.push(Arc::clone(candidate)),
-                Err(failure) => last = Some(failure),
+        let mut asked = FuturesUnordered::new();
+        let mut rest = candidates.iter();
+        loop {
+            if let Some(candidate) = rest.next() {
+                asked.push(async move { (candidate, candidate.checkout_at_once(deadline).await) });
+            }
+            let answer = if rest.len() == 0 {
+                asked.next().await
+            } else {
+                match tokio::time::timeout(OPENING_PATIENCE, asked.next()).await {
+                    Ok(answer) => answer,
+                    Err(_) => continue,
+                }
+            };
+            match answer {
+                Some((_, Ok(Some(lease)))) => return Room::Given(lease),
+                Some((candidate, Ok(None))) => full.push(Arc::clone(candidate)),
+                Some((_, Err(failure))) => last = Some(failure),
+                None if rest.len() == 0 => break,
+                None => {}
             }
         }
         match last {

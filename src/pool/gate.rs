@@ -6,6 +6,7 @@
 //! | it failed | one login at a time, after a jittered delay that doubles each time |
 //! | the server has no room | half as wide; beyond the connections that it allowed one login at a time, after a longer delay |
 //! | a generation began | as new: what an earlier life of the instance did says nothing |
+//! | the instance serves again | as new, unless it failed just now: what answers on open connections may turn logins away |
 //!
 //! The delay belongs to the instance and not to a caller: a dead one is met by one attempt,
 //! however many callers wait.
@@ -24,6 +25,9 @@ const FIRST_FULL_DELAY: Duration = Duration::from_millis(50);
 /// The longest while a server stays full. Connections of our own that come back are not waited
 /// for at the gate, so this only delays growing.
 const FULL_DELAY_MAX: Duration = Duration::from_secs(5);
+/// A failure so recent still says something about an instance that answers the monitor: it may
+/// turn logins away while its open connections are fine, and fall in and out of suspicion by it.
+const FRESH_FAILURE_PERIOD: Duration = Duration::from_secs(2);
 /// Delays are spread over their upper half, so that processes that failed together do not return
 /// together and yet none returns at once: the middle of it, and the reach in percent.
 const DELAY_MIDDLE: f64 = 0.75;
@@ -38,6 +42,7 @@ pub(super) struct Gate {
     /// Failures in a row, those that came of attempts begun together counted once.
     failures: u32,
     not_before: Option<Instant>,
+    failed_at: Option<Instant>,
     /// How many connections there were when the server had no room for another.
     ceiling: Option<usize>,
     /// Counts failures that counted; an attempt begun before the last of them is old news.
@@ -83,6 +88,7 @@ impl Gate {
             in_flight: 0,
             failures: 0,
             not_before: None,
+            failed_at: None,
             ceiling: None,
             round: 0,
             life: 0,
@@ -159,6 +165,7 @@ impl Gate {
 
     fn delay(&mut self, first: Duration, longest: Duration, now: Instant, rng: &mut Rng) {
         self.round += 1;
+        self.failed_at = Some(now);
         // Beyond this doubling changes nothing.
         let doublings = self.failures.min(16);
         self.failures = self.failures.saturating_add(1);
@@ -167,8 +174,15 @@ impl Gate {
         self.not_before = Some(now + spread);
     }
 
-    /// A generation begins, or the instance is known to serve again: no delay of before counts.
-    /// Attempts under way still take their place.
+    /// The instance is known to serve again: what failed long ago does not count.
+    pub(super) fn serves_again(&mut self, now: Instant) {
+        let is_fresh = |at: Instant| now.saturating_duration_since(at) < FRESH_FAILURE_PERIOD;
+        if !self.failed_at.is_some_and(is_fresh) {
+            self.reset();
+        }
+    }
+
+    /// A generation begins: no delay of before counts. Attempts under way still take their place.
     pub(super) fn reset(&mut self) {
         let in_flight = self.in_flight;
         let life = self.life + 1;

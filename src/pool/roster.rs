@@ -130,22 +130,56 @@ impl<E: Backend> Roster<E> {
 
     /// Asks an instance for a sign of life on a new connection, which is kept if it leads there.
     pub(super) async fn call_on(&self, station: &Station<E>) -> Result<(), Failure> {
-        let begun_at = time::now();
-        let deadline = begun_at + self.dialer.config().timing.connect_timeout;
+        let deadline = time::now() + station.probe_timeout();
+        match station.may_log_in_at_once() {
+            Some(_login) => self.ask_anew(station, deadline).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks on a new connection, which is kept if it leads there. The caller holds the right to
+    /// log in.
+    async fn ask_anew(&self, station: &Station<E>, deadline: Instant) -> Result<Survey, Failure> {
         let (generation, end, reporter) = station.reporter();
-        let mut client = self
-            .dialer
-            .dial::<E>(station.place(), reporter, deadline)
-            .await?;
+        let begun_at = time::now();
+        let place = station.place();
+        let mut client = self.dialer.dial::<E>(place, reporter, deadline).await?;
         match ask::<E>(&mut client, deadline).await {
             Ok(survey) => {
                 station.let_in_after(begun_at);
                 keep_if_it_leads_there(station, client, (generation, end), &survey);
-                Ok(())
+                Ok(survey)
             }
             Err(failure) => {
                 E::kill(client);
                 Err(failure)
+            }
+        }
+    }
+
+    /// Asks on the connection that is kept; `None` where there is none, or it is gone.
+    async fn ask_kept(
+        &self,
+        station: &Station<E>,
+        deadline: Instant,
+    ) -> Result<Option<Survey>, Failure> {
+        let generation = station.generation();
+        let Some((mut client, end)) = station.take() else {
+            return Ok(None);
+        };
+        let asked_at = time::now();
+        match ask::<E>(&mut client, deadline).await {
+            Ok(survey) => {
+                station.answered_after(asked_at);
+                keep_if_it_leads_there(station, client, (generation, end), &survey);
+                Ok(Some(survey))
+            }
+            Err(failure) => {
+                E::kill(client);
+                match failure.fault {
+                    Fault::TimedOut => Err(failure),
+                    _ => Ok(None),
+                }
             }
         }
     }
@@ -238,40 +272,20 @@ impl<E: Backend> Roster<E> {
             fault: Fault::Unresolved,
             error: Error::new(ErrorKind::Config, "no host name can be made for it"),
         })?;
-        let station = &*station;
-        let (generation, end, reporter) = station.reporter();
-        let mut kept_was_gone = false;
-        if let Some((mut client, end)) = station.take() {
-            let asked_at = time::now();
-            match ask::<E>(&mut client, deadline).await {
-                Ok(survey) => {
-                    station.answered_after(asked_at);
-                    keep_if_it_leads_there(station, client, (generation, end), &survey);
-                    return Ok((survey, false));
-                }
-                Err(failure) => {
-                    E::kill(client);
-                    if failure.fault == Fault::TimedOut {
-                        return Err(failure);
-                    }
-                    kept_was_gone = true;
-                }
-            }
+        let had_one = station.has_standing();
+        if let Some(survey) = self.ask_kept(&station, deadline).await? {
+            return Ok((survey, false));
         }
-        let place = station.place();
-        let begun_at = time::now();
-        let mut client = self.dialer.dial::<E>(place, reporter, deadline).await?;
-        match ask::<E>(&mut client, deadline).await {
-            Ok(survey) => {
-                station.let_in_after(begun_at);
-                keep_if_it_leads_there(station, client, (generation, end), &survey);
-                Ok((survey, kept_was_gone))
-            }
-            Err(failure) => {
-                E::kill(client);
-                Err(failure)
-            }
+        let login = tokio::time::timeout_at(deadline, station.may_log_in());
+        let _login = login
+            .await
+            .map_err(|_| Failure::timed_out("it lets nobody in"))?;
+        // Whoever logged in meanwhile left one.
+        if let Some(survey) = self.ask_kept(&station, deadline).await? {
+            return Ok((survey, had_one));
         }
+        let survey = self.ask_anew(&station, deadline).await?;
+        Ok((survey, had_one))
     }
 
     fn name_of(&self, target: &Target) -> String {

@@ -27,6 +27,8 @@ pub(crate) struct Station<E: Backend> {
     news: News,
     pulse: Arc<Pulse>,
     life: Mutex<Life<E>>,
+    /// Held while a connection for the monitor is opened: one login at a time.
+    login: tokio::sync::Mutex<()>,
     /// The monitor has ended: nothing is kept any more.
     closed: CancellationToken,
 }
@@ -73,6 +75,7 @@ impl<E: Backend> Station<E> {
                 unused: true,
                 usual: Usual::default(),
             }),
+            login: tokio::sync::Mutex::new(()),
             closed,
         })
     }
@@ -150,6 +153,16 @@ impl<E: Backend> Station<E> {
         (life.generation, end, reporter)
     }
 
+    /// The right to open a connection for the monitor. Cancel-safe.
+    pub(super) async fn may_log_in(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.login.lock().await
+    }
+
+    /// The same, unless somebody has it: then the instance is being asked already.
+    pub(super) fn may_log_in_at_once(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        self.login.try_lock().ok()
+    }
+
     /// Tells the monitor of an error that says something about the instance.
     pub(super) fn trouble(&self, generation: Generation, fault: Fault) {
         self.news.send(Observation::Trouble {
@@ -170,6 +183,10 @@ impl<E: Backend> Station<E> {
             .standing
             .as_ref()
             .is_some_and(|standing| now.saturating_duration_since(standing.used_at) >= period)
+    }
+
+    pub(super) fn has_standing(&self) -> bool {
+        self.life().standing.is_some()
     }
 
     /// The standing connection, for a probe. It is put back by [`keep`](Self::keep).

@@ -356,10 +356,10 @@ impl<E: Backend> Supply<E> {
         self.spur(0);
     }
 
-    /// The instance is known to serve now: delays of before do not count.
+    /// The instance is known to serve now: delays of long before do not count.
     pub(super) fn serves_again(self: &Arc<Self>) {
         let mut state = self.state();
-        state.gate.reset();
+        state.gate.serves_again(time::now());
         state.looked_at_again = None;
         drop(state);
         self.spur(0);

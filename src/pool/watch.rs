@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
@@ -17,9 +16,6 @@ use crate::id::InstanceId;
 use crate::time;
 use crate::topology::observation::Fault;
 use crate::topology::silence::{Action, Reading, TICK, Vigil};
-
-/// How long a question out of turn is waited for; whoever answers so late was condemned before.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Runs until dropped.
 pub(crate) async fn run<E: Backend>(roster: Arc<Roster<E>>) {
@@ -81,7 +77,8 @@ async fn ask<E: Backend>(roster: Arc<Roster<E>>, station: Arc<Station<E>>, actio
             Action::Confirm | Action::Condemn => roster.call_on(&station).await,
         }
     };
-    let Ok(answer) = tokio::time::timeout_at(asked_at + ANSWER_TIMEOUT, asking).await else {
+    let Ok(answer) = tokio::time::timeout_at(asked_at + station.probe_timeout(), asking).await
+    else {
         return;
     };
     if let Err(failure) = answer

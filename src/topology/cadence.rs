@@ -260,12 +260,15 @@ impl Cadence {
         match (was, need) {
             (_, Need::Urgent(_)) if is_last_resort => entry.next = now + SEED_INTERVAL,
             (_, Need::Urgent(_)) => {
-                // A new trouble is reason enough to try again those that have long been away.
-                if let Some(tries) = &mut entry.tries
-                    && now.saturating_duration_since(tries.since) > RENEWAL_AGE
-                {
-                    tries.since = now;
-                    tries.first_second = 0;
+                if let Some(tries) = &mut entry.tries {
+                    // A new trouble is reason enough to try again those that have long been
+                    // away; the others are tried as often as they may be, trouble or no trouble.
+                    if now.saturating_duration_since(tries.since) > RENEWAL_AGE {
+                        tries.since = now;
+                        tries.first_second = 0;
+                    } else if matches!(was, Need::Urgent(_)) {
+                        return;
+                    }
                 }
                 let earliest = entry.last_begun.map(|begun| begun + URGENT_SPACING);
                 entry.next = earliest.map_or(now, |earliest| earliest.max(now));

@@ -27,6 +27,9 @@ pub(crate) const RECOVERY_LIMIT: Duration = Duration::from_secs(3);
 /// How long every call must succeed then.
 const HEALTHY_PERIOD: Duration = Duration::from_millis(1_500);
 
+/// How long the driver has to clean up after the callers.
+const CLEANING_PERIOD: Duration = Duration::from_millis(200);
+
 /// How long the callers have to come to an end, and `close` to wait for them.
 const END_PERIOD: Duration = Duration::from_secs(60);
 
@@ -84,6 +87,8 @@ async fn live_through(plan: &Plan, world: &DirectCluster) -> Evidence {
     let everything = async {
         let (whole_at, work) = future::join(course, tokio::time::timeout(PATIENCE, work)).await;
         history.enter(Phase::Alone);
+        // The last transactions that the callers left open are being rolled back.
+        tokio::time::sleep(CLEANING_PERIOD).await;
         for (handle, cluster) in clusters.iter().enumerate() {
             workload::alone(handle, cluster, &history).await;
         }

@@ -6,10 +6,14 @@ use std::time::Duration;
 use aurora_driver::sim::direct::{DirectAnswer, DirectConnect, DirectPurpose};
 
 use super::evidence::Evidence;
-use super::run::process;
+use super::run::{RECOVERY_LIMIT, process};
 
-/// What a process may have open at an instance besides its pools: the monitor's connection.
-const EXTRA_CONNECTIONS: usize = 1;
+/// What a process may have open at an instance besides its pools: the monitor's connection, and
+/// the one by which it finds out whether that one is all that is silent.
+const EXTRA_CONNECTIONS: usize = 2;
+
+/// The same while all is well.
+const EXTRA_CONNECTIONS_IN_HEALTH: usize = 1;
 
 /// How many attempts the monitor of a process may make at an instance that refuses or is starting
 /// in any second that begins that long after its first: in the first second, after that, and
@@ -20,8 +24,9 @@ const MONITOR_ATTEMPTS_MAX: [(Duration, usize); 3] = [
     (Duration::from_secs(5), 10),
 ];
 
-/// A new alarm renews the budget for an instance that has been away for so long.
-const RENEWAL_AGE: Duration = Duration::from_secs(5);
+/// A new alarm renews the budget for an instance that has been away for five seconds, which the
+/// monitor counts from its question: that may be a time limit earlier than the refusal.
+const RENEWAL_AGE: Duration = Duration::from_millis(4_500);
 
 /// How many attempts one pool may make at an instance that refuses, in any second, besides those
 /// that were under way together: delays double from 10 ms.
@@ -83,16 +88,32 @@ fn at_most(
     Ok(())
 }
 
+/// From the login to the end. A seed is asked only while there is nobody else to ask, and its
+/// connection is closed with the answer.
+fn lasting(connect: &DirectConnect) -> Option<(Duration, Duration)> {
+    let logged_in_at = connect.logged_in_at?;
+    let ended_at = connect.ended_at.unwrap_or(Duration::MAX);
+    (connect.purpose != DirectPurpose::Seed).then_some((logged_in_at, ended_at))
+}
+
 pub(super) fn connections(evidence: &Evidence) -> Result<(), String> {
-    let most = evidence.plan.driver.pool_max * handles_per_process(evidence) + EXTRA_CONNECTIONS;
-    at_most(evidence, most, "connections to", |connect| {
-        // A seed is asked only while there is nobody else to ask, and its connection is closed
-        // with the answer.
-        let is_lasting = connect.purpose != DirectPurpose::Seed;
-        let ended_at = connect.ended_at.unwrap_or(Duration::MAX);
-        let logged_in_at = connect.logged_in_at.filter(|_| is_lasting)?;
-        Some((logged_in_at, ended_at))
-    })
+    let pools = evidence.plan.driver.pool_max * handles_per_process(evidence);
+    let most = pools + EXTRA_CONNECTIONS;
+    at_most(evidence, most, "connections to", lasting)?;
+    let healthy_from = evidence
+        .whole_at
+        .unwrap_or(Duration::MAX)
+        .saturating_add(RECOVERY_LIMIT);
+    let most = pools + EXTRA_CONNECTIONS_IN_HEALTH;
+    at_most(
+        evidence,
+        most,
+        "connections, all being well, to",
+        |connect| {
+            let (from, until) = lasting(connect)?;
+            Some((from.max(healthy_from), until))
+        },
+    )
 }
 
 /// From the knock to the end of the login, however it ends.
@@ -115,30 +136,36 @@ pub(super) fn logins_of_monitor(evidence: &Evidence) -> Result<(), String> {
     })
 }
 
+/// An attempt that was turned away: when, and how.
+type Refused = (Duration, DirectAnswer);
+
 /// The attempts of one part of a process at an instance, in stretches in which it was never let
-/// in: when they were made.
-fn refused_attempts(connects: &[&DirectConnect], purpose: DirectPurpose) -> Vec<Vec<Duration>> {
-    let is_turned = |connect: &DirectConnect| {
+/// in.
+fn refused_attempts(connects: &[&DirectConnect], purpose: DirectPurpose) -> Vec<Vec<Refused>> {
+    let is_turned = |answer: DirectAnswer| {
         matches!(
-            connect.answer,
-            DirectAnswer::Refused | DirectAnswer::Starting | DirectAnswer::Full
+            answer,
+            DirectAnswer::Refused
+                | DirectAnswer::Starting
+                | DirectAnswer::Full
+                | DirectAnswer::Silent
         )
     };
-    let own: Vec<(Duration, bool)> = connects
+    let own: Vec<Refused> = connects
         .iter()
         .filter(|connect| connect.purpose == purpose)
-        .map(|connect| (connect.at, is_turned(connect)))
+        .map(|connect| (connect.at, connect.answer))
         .collect();
-    own.chunk_by(|(_, one), (_, other)| one == other)
-        .filter(|stretch| stretch.first().is_some_and(|(_, is_turned)| *is_turned))
-        .map(|stretch| stretch.iter().map(|(at, _)| *at).collect())
+    own.chunk_by(|(_, one), (_, other)| is_turned(*one) == is_turned(*other))
+        .filter(|stretch| stretch.first().is_some_and(|(_, it)| is_turned(*it)))
+        .map(<[Refused]>::to_vec)
         .collect()
 }
 
 /// How many of these fall into the second that begins with the first of them.
-fn within_a_second(times: &[Duration]) -> usize {
-    let end = times.first().copied().unwrap_or_default() + Duration::from_secs(1);
-    times.partition_point(|at| *at < end)
+fn within_a_second(attempts: &[Refused]) -> usize {
+    let first = attempts.first().map_or(Duration::ZERO, |(at, _)| *at);
+    attempts.partition_point(|(at, _)| *at < first + Duration::from_secs(1))
 }
 
 pub(super) fn attempts_of_monitor(evidence: &Evidence) -> Result<(), String> {
@@ -149,36 +176,61 @@ pub(super) fn attempts_of_monitor(evidence: &Evidence) -> Result<(), String> {
             .filter(|(handle, _)| process(&evidence.plan, *handle) == name)
             .map(|(_, at)| *at)
             .collect();
-        for times in refused_attempts(&connects, DirectPurpose::Monitor) {
-            check_budget(&times, &alarms)
+        for attempts in refused_attempts(&connects, DirectPurpose::Monitor) {
+            check_budget(&attempts, &alarms)
                 .map_err(|what| format!("{name} tried {instance} {what}"))?;
         }
     }
     Ok(())
 }
 
-fn check_budget(times: &[Duration], alarms: &[Duration]) -> Result<(), String> {
-    let mut stretch = times;
-    while let Some(began) = stretch.first().copied() {
-        // Up to the first attempt after an alarm that renews the budget.
+/// A budget lasts from the first refusal until an alarm that renews it.
+fn check_budget(attempts: &[Refused], alarms: &[Duration]) -> Result<(), String> {
+    let mut left = attempts;
+    while let Some((began, _)) = left.first().copied() {
         let mut alarms = alarms.iter();
         let renewed_at = alarms.find(|alarm| **alarm > began + RENEWAL_AGE);
-        let length = renewed_at.map_or(stretch.len(), |at| stretch.partition_point(|it| it < at));
-        let (now, later) = stretch.split_at(length.max(1));
-        for (number, at) in now.iter().enumerate() {
-            let age = *at - began;
-            let mut limits = MONITOR_ATTEMPTS_MAX.iter();
-            let limit = limits.rfind(|(from, _)| age >= *from);
-            let most = limit.map_or(0, |(_, most)| *most);
-            let count = within_a_second(&now[number..]);
-            if count > most {
-                return Err(format!(
-                    "{count} times in the second from {at:?}, {age:?} after the first refusal; \
-                     {most} are allowed"
-                ));
+        let length = renewed_at.map_or(left.len(), |renewed_at| {
+            left.partition_point(|(at, _)| at < renewed_at)
+        });
+        let (stretch, later) = left.split_at(length.max(1));
+        check_stretch(stretch)?;
+        left = later;
+    }
+    Ok(())
+}
+
+fn check_stretch(stretch: &[Refused]) -> Result<(), String> {
+    let Some((mut began, first)) = stretch.first().copied() else {
+        return Ok(());
+    };
+    let is_starting = |(_, answer): &Refused| *answer == DirectAnswer::Starting;
+    let starts = match first {
+        DirectAnswer::Starting => None,
+        _ => stretch.iter().position(is_starting),
+    };
+    for (number, (at, _)) in stretch.iter().enumerate() {
+        let until = match starts {
+            Some(starts) if number < starts => starts,
+            Some(starts) if number == starts => {
+                // Its engine has made progress: as if it had begun to refuse a second ago.
+                began = began.max(at.saturating_sub(Duration::from_secs(1)));
+                stretch.len()
             }
+            Some(_) | None => stretch.len(),
+        };
+        let age = *at - began;
+        let mut limits = MONITOR_ATTEMPTS_MAX.iter();
+        let limit = limits.rfind(|(from, _)| age >= *from);
+        let most = limit.map_or(0, |(_, most)| *most);
+        let count = within_a_second(&stretch[number..until]);
+        // One more may come early, as the one before it was late on its way.
+        if count > most + 1 {
+            return Err(format!(
+                "{count} times in the second from {at:?}, {age:?} after the first refusal; \
+                 {most} are allowed"
+            ));
         }
-        stretch = later;
     }
     Ok(())
 }
@@ -187,9 +239,9 @@ pub(super) fn attempts_of_pools(evidence: &Evidence) -> Result<(), String> {
     let handles = handles_per_process(evidence);
     let most = (evidence.plan.driver.max_connecting + POOL_ATTEMPTS_MAX) * handles;
     for ((process, instance), connects) in by_process(evidence) {
-        for times in refused_attempts(&connects, DirectPurpose::Pool) {
-            for (number, at) in times.iter().enumerate() {
-                let count = within_a_second(&times[number..]);
+        for attempts in refused_attempts(&connects, DirectPurpose::Pool) {
+            for (number, (at, _)) in attempts.iter().enumerate() {
+                let count = within_a_second(&attempts[number..]);
                 if count > most {
                     return Err(format!(
                         "the pools of {process} tried {instance} {count} times in the second \

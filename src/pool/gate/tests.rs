@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Ended, FIRST_RETRY_DELAY, FULL_DELAY_MAX, Gate, RETRY_DELAY_MAX, Verdict};
+use super::{
+    Ended, FIRST_RETRY_DELAY, FRESH_FAILURE_PERIOD, FULL_DELAY_MAX, Gate, RETRY_DELAY_MAX, Verdict,
+};
 use crate::rng::Rng;
 use crate::time::{self, Instant};
 
@@ -148,6 +150,22 @@ fn a_new_generation_is_met_without_delay_and_old_failures_do_not_count_in_it() {
         .gate
         .ended(left_over, Ended::Failed, 0, bench.now, &mut bench.rng);
     assert_eq!(bench.verdict(0), Verdict::Begin);
+}
+
+#[test]
+fn an_instance_that_serves_again_is_met_without_delay_unless_it_turned_somebody_away_just_now() {
+    let mut bench = Bench::new(2);
+    for _ in 0..9 {
+        bench.attempt(Ended::Failed, 0);
+    }
+    let delay = bench.delay(0);
+    assert!(delay > Duration::ZERO);
+    bench.gate.serves_again(bench.now);
+    assert_eq!(bench.delay(0), delay, "suspicion that comes and goes");
+    bench.now += FRESH_FAILURE_PERIOD;
+    bench.gate.serves_again(bench.now);
+    bench.attempt(Ended::Failed, 0);
+    assert!(bench.delay(0) <= FIRST_RETRY_DELAY, "a first failure again");
 }
 
 #[derive(Debug, Clone)]

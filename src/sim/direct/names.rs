@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use crate::config::timing::DNS_LOOKUP_TIMEOUT;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sim::dns::DnsFault;
 
@@ -36,9 +37,15 @@ pub(super) fn find(host: &str) -> Option<Arc<Shared>> {
     clusters.get(domain)?.upgrade()
 }
 
-/// The addresses behind a name, with what the cluster's DNS gets wrong.
+/// The addresses behind a name, with what the cluster's DNS gets wrong; given up as the driver's
+/// own resolver gives up.
 pub(super) async fn resolve(host: String) -> Result<Arc<[IpAddr]>> {
-    let Some(cluster) = find(&host) else {
+    let asked = tokio::time::timeout(DNS_LOOKUP_TIMEOUT, ask(&host)).await;
+    asked.unwrap_or_else(|_| Err(unresolved(format!("no DNS server answers for `{host}`"))))
+}
+
+async fn ask(host: &str) -> Result<Arc<[IpAddr]>> {
+    let Some(cluster) = find(host) else {
         return Err(unresolved(format!(
             "no direct cluster of this process has the name `{host}`: is it still running?"
         )));
@@ -60,7 +67,7 @@ pub(super) async fn resolve(host: String) -> Result<Arc<[IpAddr]>> {
         }
         Some(DnsFault::Wrong { .. }) => {}
     }
-    match cluster.resolve(&host) {
+    match cluster.resolve(host) {
         Some(addresses) => Ok(addresses.into()),
         None => Err(unresolved(format!("there is no name `{host}`"))),
     }

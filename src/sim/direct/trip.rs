@@ -56,6 +56,7 @@ impl Statement {
 struct Request<'a, T, F: FnOnce(&Shared, &Session) -> Result<T, Commit>> {
     shared: &'a Shared,
     session: &'a Session,
+    what: &'static str,
     run: Option<F>,
 }
 
@@ -65,7 +66,7 @@ impl<T, F: FnOnce(&Shared, &Session) -> Result<T, Commit>> Drop for Request<'_, 
             && self.shared.toss()
         {
             let instance: &InstanceId = &self.session.instance;
-            let note = format_args!("{instance}: a call was dropped, and arrived");
+            let note = format_args!("{instance}: {}: dropped, and arrived", self.what);
             self.shared.note(note);
             // There is nobody left to be told.
             let _ = run(self.shared, self.session);
@@ -83,6 +84,7 @@ impl Client {
         let mut request = Request {
             shared: &self.shared,
             session: &self.session,
+            what: statement.what,
             run: Some(run),
         };
         let arrived = async {

@@ -380,6 +380,25 @@ fn trouble_that_comes_and_goes_asks_no_more_often_than_trouble_that_stays() {
 }
 
 #[test]
+fn trouble_of_the_writer_that_comes_and_goes_does_not_spend_the_budget_of_one_that_is_down() {
+    let mut rig = Rig::steady();
+    rig.trouble("i-2", Fault::Refused);
+    let mut without_i2 = |_: &mut Rig, target: &Target| match target {
+        Target::Instance(id) if id.as_str() == "i-2" => refused(),
+        other => Some(well(other)),
+    };
+    rig.run(SECOND + 200 * TICK, &mut without_i2);
+    rig.asked.clear();
+    let began = rig.now;
+    while rig.now < began + SECOND {
+        rig.trouble("i-1", Fault::Starting);
+        rig.run(20 * TICK, &mut without_i2);
+    }
+    let count = rig.count(&instance("i-2"));
+    assert!((15..=20).contains(&count), "{count}");
+}
+
+#[test]
 fn a_hint_brings_one_question_forward_and_a_stream_of_hints_no_storm() {
     let mut rig = Rig::steady();
     rig.run(500 * TICK, &mut |_, target| Some(well(target)));
