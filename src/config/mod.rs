@@ -87,6 +87,20 @@ pub struct Config {
     /// Set it where a read must not see data older than this; readers that are further behind
     /// are passed over, which costs capacity.
     pub max_reader_lag: Option<Duration>,
+    /// The custom endpoint whose members the reads are confined to: its host name, without a
+    /// port, or a name of your own for it. Default: the custom endpoints among the seeds, where
+    /// there are any, and otherwise no such choice.
+    ///
+    /// [`reader`](crate::Cluster::reader) and [`read`](crate::Cluster::read) then use no instance
+    /// but its members, and wait while none of them is up. A member that is the writer is read
+    /// from only while no other is up. Writes go to the writer, member or not.
+    ///
+    /// Who the members are is learnt from DNS, whose answers name one member at a time: the name
+    /// is resolved once a second for half a minute and then every 5 s, and each answer compared
+    /// with the names and addresses of the cluster's instances. So the first member is known at
+    /// once and the others seconds later. One that is up is no member any more when 8 answers in
+    /// a row for each known member have led to others.
+    pub custom_endpoint: Option<String>,
     /// Every interval, timeout and period.
     pub timing: Timing,
     /// Session settings given to each new connection, by name: run-time parameters such as
@@ -97,7 +111,8 @@ pub struct Config {
     /// them ask the database as often as one. Default: yes.
     ///
     /// Two handles share it when their configurations differ in nothing but
-    /// [`pool`](Self::pool), [`max_reader_lag`](Self::max_reader_lag) and the times that concern
+    /// [`pool`](Self::pool), [`max_reader_lag`](Self::max_reader_lag),
+    /// [`custom_endpoint`](Self::custom_endpoint) and the times that concern
     /// the pools alone, and when they were opened in the same tokio runtime. Providers of
     /// passwords are the same when they are clones of one [`Credentials`].
     pub share_monitor: bool,
@@ -118,6 +133,7 @@ impl Config {
     /// | `sslrootcert` | path of a PEM file with the authorities to trust |
     /// | `dns` | `ip:port` of the DNS server to ask instead of the system's |
     /// | `instance_pattern` | how an identifier becomes a host name: `?.db.internal` (write `?` as it is or as `%3F`) |
+    /// | `custom_endpoint` | reads go only to its members; see [`Config::custom_endpoint`](Self::custom_endpoint) |
     /// | `application_name` | what the server's session list shows |
     /// | `pool_max`, `pool_min_idle` | connections per instance |
     /// | `pool_max_connecting`, `pool_max_waiting` | logins under way, and callers waiting, per instance; see [`PoolLimits`] |
@@ -156,6 +172,7 @@ impl Config {
             dns_server,
             pool: _,
             max_reader_lag: _,
+            custom_endpoint: _,
             timing,
             settings,
             share_monitor,
@@ -198,6 +215,9 @@ impl Config {
         self.credentials.validate()?;
         without_nul("the database name", self.database.as_deref())?;
         without_nul("application_name", self.application_name.as_deref())?;
+        if let Some(endpoint) = &self.custom_endpoint {
+            validate_custom_endpoint(endpoint)?;
+        }
         for (name, value) in &self.settings {
             validate_setting(name, value)?;
         }
@@ -228,6 +248,18 @@ fn without_nul(what: &str, text: Option<&str>) -> Result<()> {
         ))),
         _ => Ok(()),
     }
+}
+
+fn validate_custom_endpoint(endpoint: &str) -> Result<()> {
+    let reason = match Host::parse(endpoint) {
+        Ok(Host::Name(_)) => return Ok(()),
+        Ok(Host::Address(_)) => "it is an address, which leads to one instance for ever".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(invalid(format!(
+        "custom_endpoint makes no sense: {reason}; give its host name alone, such as \
+         `reports.cluster-custom-abc123.eu-west-1.rds.amazonaws.com`"
+    )))
 }
 
 /// Setting names end up in start-up packets and `SET` statements, so they are kept to the

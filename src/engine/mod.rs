@@ -21,11 +21,12 @@ pub(crate) mod tls;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::id::{EngineKind, Generation, InstanceId};
-use crate::resolve::Resolver;
+use crate::resolve::{Lookup, Resolver};
 use crate::task::Spawner;
 use crate::time::Instant;
 use crate::topology::observation::{Fault, Row};
@@ -71,6 +72,15 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
         host: &str,
     ) -> impl Future<Output = Result<Arc<[IpAddr]>, Error>> + Send {
         async move { Ok(resolver.lookup(host).await?.addresses) }
+    }
+
+    /// What a name that leads to one instance after another leads to now, never mind what it led
+    /// to before; `None` where it has no address. Also for how long that is to be believed.
+    fn resolve_anew(
+        resolver: &Resolver,
+        host: &str,
+    ) -> impl Future<Output = Result<(Option<Lookup>, Duration), Error>> + Send {
+        resolver.ask_anew(host)
     }
 
     /// Opens a connection and logs in. Dropping the future closes the socket.

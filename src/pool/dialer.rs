@@ -1,6 +1,8 @@
 //! From a name to an open connection: locate, resolve, dial.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{Config, HostPort};
 use crate::engine::reporter::Reporter;
@@ -8,7 +10,7 @@ use crate::engine::tls::Tls;
 use crate::engine::{Backend, Dial, Failure, Purpose};
 use crate::error::Result;
 use crate::id::InstanceId;
-use crate::resolve::{self, InstancePattern, Resolver};
+use crate::resolve::{self, InstancePattern, Lookup, Resolver};
 use crate::task::Spawner;
 use crate::time::Instant;
 use crate::topology::observation::Fault;
@@ -63,6 +65,29 @@ impl Dialer {
     /// Where an instance is reached.
     pub(crate) fn locate(&self, instance: &InstanceId) -> Result<HostPort> {
         self.pattern.host_for(instance, self.port)
+    }
+
+    /// The instance that a host name is of, if it is made by the pattern.
+    pub(super) fn instance_of(&self, host: &str) -> Option<InstanceId> {
+        self.pattern.instance_of(host)
+    }
+
+    /// The addresses of an instance.
+    pub(super) async fn addresses_of<E: Backend>(
+        &self,
+        instance: &InstanceId,
+    ) -> Result<Arc<[IpAddr]>> {
+        let place = self.locate(instance)?;
+        E::resolve(&self.resolver, &place.host).await
+    }
+
+    /// What a name that leads to one instance after another leads to now, and for how long that
+    /// is to be believed.
+    pub(super) async fn resolve_anew<E: Backend>(
+        &self,
+        host: &str,
+    ) -> Result<(Option<Lookup>, Duration)> {
+        E::resolve_anew(&self.resolver, host).await
     }
 
     /// Opens a connection. The name stays the name for TLS and credentials; the socket goes to

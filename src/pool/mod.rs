@@ -1,6 +1,7 @@
 //! The connections to each instance, and what keeps them fit to be handed out.
 //!
 //! - [`roster`]: how the monitor reaches the instances, for all handles to a cluster.
+//! - [`scope`]: keeps a handle's reads to the members of custom endpoints.
 //! - [`station`]: one instance as the monitor knows it, with the connection that it keeps there.
 //! - [`routes`]: where writes and reads go now, with the pools at hand.
 //! - [`set`]: [`PoolSet`](set::PoolSet), one handle's pools, one per instance.
@@ -32,6 +33,7 @@ mod obstacle;
 mod queryable;
 pub(crate) mod roster;
 pub(crate) mod routes;
+pub(crate) mod scope;
 pub(crate) mod set;
 mod station;
 mod supply;

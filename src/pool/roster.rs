@@ -17,6 +17,7 @@ use crate::engine::{Backend, Failure, Survey};
 use crate::error::{Error, ErrorKind};
 use crate::event::EventKind;
 use crate::id::{Generation, InstanceId};
+use crate::routing::Scope;
 use crate::time::{self, Instant};
 use crate::topology::Topology;
 use crate::topology::apply::Effect;
@@ -79,6 +80,11 @@ impl<E: Backend> Roster<E> {
         pools.follow(&self.present());
         pools.route(&followers.picture);
         followers.pools.push(Arc::downgrade(pools));
+    }
+
+    /// Confines the reads of a handle to these instances.
+    pub(super) fn confine(&self, pools: &PoolSet<E>, scope: Scope) {
+        pools.confine(scope, &self.followers().picture);
     }
 
     /// Closes the monitor's connections and keeps none from now on.

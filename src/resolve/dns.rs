@@ -93,22 +93,12 @@ impl Resolver {
             Host::Address(address) => return Ok(literal(address)),
             Host::Name(name) => name,
         };
-        let endpoint = Endpoint::parse(&name)?;
-        // The final dot keeps search domains from being tried, which a name of RDS's never needs.
-        let name = if endpoint.is_rds() {
-            format!("{}.", endpoint.host())
-        } else {
-            name
-        };
+        let (name, use_hosts) = self.question(name)?;
 
         let limit = match self.answers().recall(&name, time::now()) {
             Recall::Fresh(answer) => return answer.map_err(|absent| self.absent(host, absent)),
             Recall::Stale(_) => DNS_REFRESH_TIMEOUT,
             Recall::Unknown => DNS_LOOKUP_TIMEOUT,
-        };
-        let use_hosts = match self.0.source {
-            Source::System => true,
-            Source::Server(_) => !endpoint.is_rds(),
         };
         let asked = tokio::time::timeout(limit, self.0.ask(&name, use_hosts)).await;
 
@@ -126,6 +116,42 @@ impl Resolver {
                 known.ok_or_else(|| self.failed(host, failure))
             }
         }
+    }
+
+    /// What the servers answer for `host` now, whatever is remembered of it, and remembering
+    /// nothing; `None` where they say that it has no address. Also for how long to believe it.
+    ///
+    /// # Errors
+    ///
+    /// As [`lookup`](Self::lookup), but for names without an address.
+    pub(crate) async fn ask_anew(&self, host: &str) -> Result<(Option<Lookup>, Duration)> {
+        let name = match Host::parse(host)? {
+            Host::Address(address) => return Ok((Some(literal(address)), self.0.max_ttl)),
+            Host::Name(name) => name,
+        };
+        let (name, use_hosts) = self.question(name)?;
+        let limit = DNS_LOOKUP_TIMEOUT;
+        let asked = tokio::time::timeout(limit, self.0.ask(&name, use_hosts)).await;
+        match asked.unwrap_or(Err(Failure::Silence(limit))) {
+            Ok((answer, ttl)) => Ok((answer.ok(), ttl)),
+            Err(failure) => Err(self.failed(host, failure)),
+        }
+    }
+
+    /// How a name is asked for, and whether the hosts file may know it.
+    fn question(&self, name: String) -> Result<(String, bool)> {
+        let endpoint = Endpoint::parse(&name)?;
+        let use_hosts = match self.0.source {
+            Source::System => true,
+            Source::Server(_) => !endpoint.is_rds(),
+        };
+        // The final dot keeps search domains from being tried, which a name of RDS's never needs.
+        let name = if endpoint.is_rds() {
+            format!("{}.", endpoint.host())
+        } else {
+            name
+        };
+        Ok((name, use_hosts))
     }
 
     fn answers(&self) -> MutexGuard<'_, Answers> {

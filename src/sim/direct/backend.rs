@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +12,7 @@ use crate::engine::reporter::Reporter;
 use crate::engine::{Backend, Condition, Dial, Engine, Failure, Purpose, Survey};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::id::{EngineKind, Generation, InstanceId};
-use crate::resolve::Resolver;
+use crate::resolve::{Lookup, Resolver};
 use crate::sim::fault::{Place, StatementKind};
 use crate::sim::host::{MASTER_SESSION_ID, StatusRow};
 use crate::topology::observation::{Fault, Row};
@@ -59,6 +60,24 @@ impl Backend for Direct {
     }
 
     // Each look-up is asked anew: a call costs nothing that would have to be remembered.
+    fn resolve_anew(
+        _: &Resolver,
+        host: &str,
+    ) -> impl Future<Output = Result<(Option<Lookup>, Duration), Error>> + Send {
+        let host = host.to_owned();
+        async move {
+            let addresses = names::resolve(host).await?;
+            let canonical = None;
+            let stale = false;
+            let lookup = Lookup {
+                addresses,
+                canonical,
+                stale,
+            };
+            Ok((Some(lookup), Duration::ZERO))
+        }
+    }
+
     fn resolve(
         _: &Resolver,
         host: &str,
