@@ -44,7 +44,8 @@ const HINT_SPACING: Duration = Duration::from_millis(50);
 /// So that a thousand processes which lost the same writer do not ask in step.
 const JITTER_PERCENT: u32 = 20;
 
-/// How long a target must have been away before a new trouble renews its budget of tries.
+/// How long a target must have been away before a new trouble lets it be tried as if it had been
+/// away for a second.
 const RENEWAL_AGE: Duration = Duration::from_secs(5);
 
 /// Intervals from this on are promises to the database: they only get longer.
@@ -264,8 +265,7 @@ impl Cadence {
                     // A new trouble is reason enough to try again those that have long been
                     // away; the others are tried as often as they may be, trouble or no trouble.
                     if now.saturating_duration_since(tries.since) > RENEWAL_AGE {
-                        tries.since = now;
-                        tries.first_second = 0;
+                        tries.since = now.checked_sub(FIRST_SECOND).unwrap_or(now);
                     } else if matches!(was, Need::Urgent(_)) {
                         return;
                     }

@@ -211,7 +211,7 @@ fn functions_fit_on_a_screen(source: &Source) -> Vec<String> {
     for (start, line) in lines.iter().enumerate() {
         let bare = line.trim_start();
         let is_function = bare.starts_with("fn ") || bare.contains(" fn ");
-        if !is_function || source.is_test {
+        if !is_function || source.is_test || is_declaration(&lines[start..]) {
             continue;
         }
         let closing = format!("{}}}", " ".repeat(line.len() - bare.len()));
@@ -221,6 +221,15 @@ fn functions_fit_on_a_screen(source: &Source) -> Vec<String> {
         }
     }
     breaches
+}
+
+/// A trait's function without a body: its signature ends with a semicolon before any brace opens.
+fn is_declaration(lines: &[&str]) -> bool {
+    let ends = |line: &&&str| line.ends_with([';', '{', '}']);
+    lines
+        .iter()
+        .find(ends)
+        .is_some_and(|line| line.ends_with(';'))
 }
 
 fn assert_kept(rule: fn(&Source) -> Vec<String>) {
@@ -314,6 +323,14 @@ fn no_function_is_longer_than_a_screen() {
     assert_kept(functions_fit_on_a_screen);
     let long = format!("fn f() {{\n{}}}\n", "\n".repeat(FUNCTION_LINES_MAX));
     assert_breached(functions_fit_on_a_screen, "id.rs", &long);
+    let declared = format!(
+        "trait T {{\n    fn f();\n{}    fn g() {{\n    }}\n}}\n",
+        "\n".repeat(FUNCTION_LINES_MAX)
+    );
+    assert_eq!(
+        functions_fit_on_a_screen(&Source::new("id.rs", &declared, false)),
+        Vec::<String>::new()
+    );
 }
 
 #[test]

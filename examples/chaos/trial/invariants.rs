@@ -278,7 +278,8 @@ fn healed_calls_succeed(evidence: &Evidence) -> Result<(), String> {
         + callers.cancellers
         + callers.crowd;
     // Where more want a connection than there are, some may be turned away.
-    let is_crowded = callers.div_ceil(driver.handles) > driver.pool_max;
+    let is_crowded =
+        callers.div_ceil(driver.handles) > driver.pool_max || driver.max_waiting < callers;
     let mut failed = evidence.calls.iter().filter(|call| {
         let turned_away = call
             .error

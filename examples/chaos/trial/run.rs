@@ -21,8 +21,10 @@ use super::workload;
 const WORLD_PATIENCE: Duration = Duration::from_secs(300);
 const WORLD_LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// How long the driver has, once the cluster is whole again, before every call must succeed.
-pub(crate) const RECOVERY_LIMIT: Duration = Duration::from_secs(3);
+/// How long the driver has, once the cluster is whole again, before every call must succeed: it
+/// disbelieves a demoted writer that still calls itself the writer for five seconds, and waits as
+/// long before it asks a server that was full for another connection.
+pub(crate) const RECOVERY_LIMIT: Duration = Duration::from_secs(6);
 
 /// How long every call must succeed then.
 const HEALTHY_PERIOD: Duration = Duration::from_millis(1_500);

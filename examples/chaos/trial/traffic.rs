@@ -24,9 +24,12 @@ const MONITOR_ATTEMPTS_MAX: [(Duration, usize); 3] = [
     (Duration::from_secs(5), 10),
 ];
 
-/// A new alarm renews the budget for an instance that has been away for five seconds, which the
-/// monitor counts from its question: that may be a time limit earlier than the refusal.
-const RENEWAL_AGE: Duration = Duration::from_millis(4_500);
+/// Who was not tried for so long has answered meanwhile on a connection that was open.
+const ANSWERED_GAP: Duration = Duration::from_millis(900);
+
+/// How long a renewal lasts; the monitor counts from its question, which may be a time limit
+/// earlier than the refusal.
+const RENEWAL_PERIOD: Duration = Duration::from_millis(5_500);
 
 /// How many attempts one pool may make at an instance that refuses, in any second, besides those
 /// that were under way together: delays double from 10 ms.
@@ -177,53 +180,38 @@ pub(super) fn attempts_of_monitor(evidence: &Evidence) -> Result<(), String> {
             .map(|(_, at)| *at)
             .collect();
         for attempts in refused_attempts(&connects, DirectPurpose::Monitor) {
-            check_budget(&attempts, &alarms)
-                .map_err(|what| format!("{name} tried {instance} {what}"))?;
+            for attempts in attempts.chunk_by(|one, next| next.0 - one.0 < ANSWERED_GAP) {
+                check_budget(attempts, &alarms)
+                    .map_err(|what| format!("{name} tried {instance} {what}"))?;
+            }
         }
     }
     Ok(())
 }
 
-/// A budget lasts from the first refusal until an alarm that renews it.
+/// A new alarm, and an engine that begins to start, let the monitor try as often as a second after
+/// the first refusal again, for the time until five seconds after it.
 fn check_budget(attempts: &[Refused], alarms: &[Duration]) -> Result<(), String> {
-    let mut left = attempts;
-    while let Some((began, _)) = left.first().copied() {
-        let mut alarms = alarms.iter();
-        let renewed_at = alarms.find(|alarm| **alarm > began + RENEWAL_AGE);
-        let length = renewed_at.map_or(left.len(), |renewed_at| {
-            left.partition_point(|(at, _)| at < renewed_at)
-        });
-        let (stretch, later) = left.split_at(length.max(1));
-        check_stretch(stretch)?;
-        left = later;
-    }
-    Ok(())
-}
-
-fn check_stretch(stretch: &[Refused]) -> Result<(), String> {
-    let Some((mut began, first)) = stretch.first().copied() else {
+    let Some((began, _)) = attempts.first().copied() else {
         return Ok(());
     };
-    let is_starting = |(_, answer): &Refused| *answer == DirectAnswer::Starting;
-    let starts = match first {
-        DirectAnswer::Starting => None,
-        _ => stretch.iter().position(is_starting),
-    };
-    for (number, (at, _)) in stretch.iter().enumerate() {
-        let until = match starts {
-            Some(starts) if number < starts => starts,
-            Some(starts) if number == starts => {
-                // Its engine has made progress: as if it had begun to refuse a second ago.
-                began = began.max(at.saturating_sub(Duration::from_secs(1)));
-                stretch.len()
-            }
-            Some(_) | None => stretch.len(),
+    let starts = attempts
+        .windows(2)
+        .filter(|pair| pair[1].1 == DirectAnswer::Starting && pair[0].1 != pair[1].1)
+        .map(|pair| pair[1].0);
+    let renewals: Vec<Duration> = alarms.iter().copied().chain(starts).collect();
+    for (number, (at, _)) in attempts.iter().enumerate() {
+        let mut age = *at - began;
+        let is_renewed = |renewal: &Duration| {
+            *renewal < *at + Duration::from_secs(1) && *at < *renewal + RENEWAL_PERIOD
         };
-        let age = *at - began;
+        if age >= Duration::from_secs(5) && renewals.iter().any(is_renewed) {
+            age = Duration::from_secs(1);
+        }
         let mut limits = MONITOR_ATTEMPTS_MAX.iter();
         let limit = limits.rfind(|(from, _)| age >= *from);
         let most = limit.map_or(0, |(_, most)| *most);
-        let count = within_a_second(&stretch[number..until]);
+        let count = within_a_second(&attempts[number..]);
         // One more may come early, as the one before it was late on its way.
         if count > most + 1 {
             return Err(format!(

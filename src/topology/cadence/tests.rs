@@ -281,7 +281,7 @@ fn a_down_reader_is_asked_on_its_own_and_ever_less_often_while_the_writer_keeps_
 }
 
 #[test]
-fn an_alert_asks_an_instance_that_has_been_down_for_long_as_often_as_the_others() {
+fn an_alert_tries_an_instance_that_has_been_down_for_long_twenty_times_a_second_again() {
     let mut rig = Rig::steady();
     rig.trouble("i-2", Fault::Refused);
     rig.run(60 * SECOND, &mut |_, target| match target {
@@ -294,7 +294,8 @@ fn an_alert_asks_an_instance_that_has_been_down_for_long_as_often_as_the_others(
         Target::Instance(id) if id.as_str() == "i-3" => Some(well(target)),
         _ => refused(),
     });
-    assert!(rig.count(&instance("i-2")) >= 60, "{:?}", rig.asked);
+    let count = rig.count(&instance("i-2"));
+    assert!((6..=8).contains(&count), "{count}");
 }
 
 #[test]
