@@ -183,8 +183,7 @@ impl<E: Engine> Cluster<E> {
         let dialer = dialer.for_handle(Arc::clone(&config), tasks.spawner());
         let scope = match &*custom_endpoints {
             [] => Scope::Everywhere,
-            // Nobody, until the first is known.
-            [_, ..] => Scope::Members(Arc::default()),
+            [_, ..] => Scope::Nowhere("its name has not been looked up yet".into()),
         };
         let pools = Arc::new(PoolSet::new(dialer, scope));
         hub.roster.attach(&pools);
@@ -343,10 +342,8 @@ impl<E: Engine> Cluster<E> {
     fn no_reader(&self, waited: Duration) -> Error {
         let what = match &*self.inner.pools.scope().borrow() {
             Scope::Everywhere => "no instance takes reads".into(),
-            Scope::Members(known) if known.is_empty() => {
-                "the custom endpoint has not led to any instance of the cluster, so that none \
-                 takes reads"
-                    .into()
+            Scope::Nowhere(reason) => {
+                format!("no member of the custom endpoint is known ({reason}), so none takes reads")
             }
             Scope::Members(known) => {
                 let names: Vec<&str> = known.iter().map(InstanceId::as_str).collect();

@@ -75,11 +75,11 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
     }
 
     /// What a name that leads to one instance after another leads to now, never mind what it led
-    /// to before; `None` where it has no address. Also for how long that is to be believed.
+    /// to before, and for how long that is to be believed.
     fn resolve_anew(
         resolver: &Resolver,
         host: &str,
-    ) -> impl Future<Output = Result<(Option<Lookup>, Duration), Error>> + Send {
+    ) -> impl Future<Output = Result<(Lookup, Duration), Error>> + Send {
         resolver.ask_anew(host)
     }
 

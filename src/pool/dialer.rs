@@ -86,7 +86,7 @@ impl Dialer {
     pub(super) async fn resolve_anew<E: Backend>(
         &self,
         host: &str,
-    ) -> Result<(Option<Lookup>, Duration)> {
+    ) -> Result<(Lookup, Duration)> {
         E::resolve_anew(&self.resolver, host).await
     }
 

@@ -1,11 +1,10 @@
 //! Keeps a handle's reads to the members of custom endpoints, by asking DNS again and again.
 //!
-//! Who is a member is decided in `resolve::members`.
+//! Who is a member, and when to ask, is decided in `resolve::members`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
@@ -13,6 +12,7 @@ use tokio::sync::watch;
 use super::roster::Roster;
 use super::set::PoolSet;
 use crate::engine::Backend;
+use crate::error::Result;
 use crate::id::InstanceId;
 use crate::resolve::Lookup;
 use crate::resolve::members::{self, Members};
@@ -21,14 +21,6 @@ use crate::routing::Scope;
 use crate::time;
 use crate::topology::{Health, Topology};
 
-/// How often a name is resolved at first: a query a second is nothing to a DNS server, and a
-/// handle knows its members soon.
-const LEARNING_INTERVAL: Duration = Duration::from_secs(1);
-/// How long that goes on; even through caches that keep each answer for 5 s it has led to most
-/// members of a usual endpoint by then.
-const LEARNING_PERIOD: Duration = Duration::from_secs(30);
-/// How often it is resolved after that: the time to live of Aurora's records.
-const STEADY_INTERVAL: Duration = Duration::from_secs(5);
 /// So that the processes of one application do not ask in step.
 const JITTER_PERCENT: u32 = 20;
 
@@ -36,8 +28,8 @@ const JITTER_PERCENT: u32 = 20;
 struct Endpoint {
     name: Arc<str>,
     members: Members,
-    /// The last query failed, and that has been said.
-    has_failed: bool,
+    /// Why the last query told nothing.
+    trouble: Option<Arc<str>>,
 }
 
 /// Runs until dropped.
@@ -54,24 +46,22 @@ pub(crate) async fn run<E: Backend>(
         return;
     }
     let mut endpoints: Vec<Endpoint> = names.into_iter().map(Endpoint::new).collect();
-    let mut known = BTreeSet::new();
+    let mut scope = pools.scope().borrow().clone();
     let began = time::now();
     loop {
         for endpoint in &mut endpoints {
             endpoint.ask(&pools, &topology).await;
         }
-        let members = endpoints.iter().flat_map(|endpoint| endpoint.members.ids());
-        let members: BTreeSet<InstanceId> = members.cloned().collect();
-        if members != known {
-            tracing::info!(?members, "reads go to other members of the custom endpoint");
-            roster.confine(&pools, Scope::Members(Arc::new(members.clone())));
-            known = members;
+        let next = Endpoint::scope(&endpoints);
+        if next != scope {
+            tracing::info!(scope = ?next, "the custom endpoint's members changed: reads go to others");
+            roster.confine(&pools, next.clone());
+            scope = next;
         }
-        let is_learning = time::now().saturating_duration_since(began) < LEARNING_PERIOD;
-        let interval = match is_learning {
-            true => LEARNING_INTERVAL,
-            false => STEADY_INTERVAL,
-        };
+        let instances = health(&topology.borrow());
+        let known_for = time::now().saturating_duration_since(began);
+        let all = endpoints.iter().map(|endpoint| &endpoint.members);
+        let interval = members::interval(all, &instances, known_for);
         time::sleep_until(Some(time::now() + rng.jitter(interval, JITTER_PERCENT))).await;
     }
 }
@@ -81,8 +71,19 @@ impl Endpoint {
         Self {
             name,
             members: Members::default(),
-            has_failed: false,
+            trouble: None,
         }
+    }
+
+    /// Where reads may go, by all of these.
+    fn scope(endpoints: &[Self]) -> Scope {
+        let ids = endpoints.iter().flat_map(|endpoint| endpoint.members.ids());
+        let ids: BTreeSet<InstanceId> = ids.cloned().collect();
+        if !ids.is_empty() {
+            return Scope::Members(Arc::new(ids));
+        }
+        let troubles = endpoints.iter().filter_map(|endpoint| endpoint.trouble.as_deref());
+        Scope::Nowhere(troubles.collect::<Vec<_>>().join("; ").into())
     }
 
     async fn ask<E: Backend>(
@@ -90,37 +91,38 @@ impl Endpoint {
         pools: &PoolSet<E>,
         topology: &watch::Receiver<Arc<Topology>>,
     ) {
-        let name = &*self.name;
-        let (lookup, ttl) = match pools.dialer().resolve_anew::<E>(name).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                // No answer says nothing about anybody.
-                if !std::mem::replace(&mut self.has_failed, true) {
-                    tracing::warn!(%error, "the custom endpoint's members cannot be looked up");
-                }
-                return;
-            }
-        };
-        self.has_failed = false;
-        let topology = Arc::clone(&topology.borrow());
-        let led_to = match lookup {
-            None => BTreeSet::new(),
-            Some(lookup) => {
-                let led_to = whom(pools, &topology, &lookup).await;
-                if led_to.is_empty() {
-                    let addresses = &lookup.addresses;
-                    tracing::debug!(name, ?addresses, "a custom endpoint leads to nobody known");
-                    return;
-                }
-                led_to
-            }
-        };
-        let instances: BTreeMap<InstanceId, bool> = topology
-            .instances()
-            .map(|instance| (instance.id().clone(), instance.health() == Health::Up))
-            .collect();
-        self.members.answered(&led_to, &instances, time::now(), ttl);
+        let asked = self.answer(pools, topology).await;
+        let trouble = asked.err().map(|error| error.to_string().into());
+        if let (None, Some(trouble)) = (&self.trouble, &trouble) {
+            tracing::warn!(%trouble, "the custom endpoint's members cannot be learnt; those known stay");
+        }
+        self.trouble = trouble;
     }
+
+    /// Takes in where the name leads to now. An answer that leads to nobody tells of nobody.
+    async fn answer<E: Backend>(
+        &mut self,
+        pools: &PoolSet<E>,
+        topology: &watch::Receiver<Arc<Topology>>,
+    ) -> Result<()> {
+        let (lookup, ttl) = pools.dialer().resolve_anew::<E>(&self.name).await?;
+        let topology = Arc::clone(&topology.borrow());
+        let led_to = whom(pools, &topology, &lookup).await;
+        if led_to.is_empty() {
+            return Err(members::leads_to_nobody(&self.name, &lookup.addresses));
+        }
+        let instances = health(&topology);
+        self.members.answered(&led_to, &instances, time::now(), ttl);
+        Ok(())
+    }
+}
+
+/// Which instances there are, and whether each is up.
+fn health(topology: &Topology) -> BTreeMap<InstanceId, bool> {
+    let instances = topology.instances();
+    instances
+        .map(|instance| (instance.id().clone(), instance.health() == Health::Up))
+        .collect()
 }
 
 /// Whom an answer leads to: told by the name at the end of its aliases, or else by the addresses.

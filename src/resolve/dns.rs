@@ -119,21 +119,22 @@ impl Resolver {
     }
 
     /// What the servers answer for `host` now, whatever is remembered of it, and remembering
-    /// nothing; `None` where they say that it has no address. Also for how long to believe it.
+    /// nothing; and for how long to believe it.
     ///
     /// # Errors
     ///
-    /// As [`lookup`](Self::lookup), but for names without an address.
-    pub(crate) async fn ask_anew(&self, host: &str) -> Result<(Option<Lookup>, Duration)> {
+    /// As [`lookup`](Self::lookup).
+    pub(crate) async fn ask_anew(&self, host: &str) -> Result<(Lookup, Duration)> {
         let name = match Host::parse(host)? {
-            Host::Address(address) => return Ok((Some(literal(address)), self.0.max_ttl)),
+            Host::Address(address) => return Ok((literal(address), self.0.max_ttl)),
             Host::Name(name) => name,
         };
         let (name, use_hosts) = self.question(name)?;
         let limit = DNS_LOOKUP_TIMEOUT;
         let asked = tokio::time::timeout(limit, self.0.ask(&name, use_hosts)).await;
         match asked.unwrap_or(Err(Failure::Silence(limit))) {
-            Ok((answer, ttl)) => Ok((answer.ok(), ttl)),
+            Ok((Ok(lookup), ttl)) => Ok((lookup, ttl)),
+            Ok((Err(absent), _)) => Err(self.absent(host, absent)),
             Err(failure) => Err(self.failed(host, failure)),
         }
     }

@@ -3,7 +3,8 @@
 //! Aurora answers each query for a custom endpoint with one of its members that is up (Aurora
 //! User Guide, "Custom endpoints for Amazon Aurora"), and which instances belong to it stands in
 //! no table that an application may read. So the name is resolved again and again: whom it leads
-//! to is a member, and who is up and does not turn up for long is none any more.
+//! to is a member, and who could turn up and does not for long is none any more. An answer that
+//! leads to nobody, or none at all, says nothing of anybody: the members that are known stay.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -12,11 +13,19 @@ use std::time::Duration;
 
 use super::endpoint::{Endpoint, EndpointKind};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
 use crate::time::Instant;
 
-/// For each member, how many answers in a row may lead elsewhere before one that is up has left.
+/// How often a name is resolved at first: a query a second is nothing to a DNS server, and a
+/// handle knows its members soon.
+const LEARNING_INTERVAL: Duration = Duration::from_secs(1);
+/// How long that goes on; even through caches that keep each answer for 5 s it has led to most
+/// members of a usual endpoint by then.
+const LEARNING_PERIOD: Duration = Duration::from_secs(30);
+/// How often it is resolved after that: the time to live of Aurora's records.
+const STEADY_INTERVAL: Duration = Duration::from_secs(5);
+/// For each member, how many answers in a row may lead to others before it has left.
 /// Answers are drawn at random, or from caches: of n members each is missing from 8n answers once
 /// in three thousand times.
 const MISSES_PER_MEMBER_MAX: usize = 8;
@@ -24,15 +33,15 @@ const MISSES_PER_MEMBER_MAX: usize = 8;
 /// The members of one custom endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
-    /// How many answers in a row have led elsewhere while it was up.
+    /// How many answers in a row have led to others while it was not down.
     missed: BTreeMap<InstanceId, usize>,
     /// Until when an answer is the last one once more, out of some cache.
     repeated_until: Option<Instant>,
 }
 
 impl Members {
-    /// Takes in an answer that came `now`, to be believed for `ttl`: whom it led to (nobody, where
-    /// the name has no address), and which instances there are, with whether each is up.
+    /// Takes in an answer that came `now`, to be believed for `ttl`: whom it led to, and which
+    /// instances there are, with whether each is up.
     pub(crate) fn answered(
         &mut self,
         led_to: &BTreeSet<InstanceId>,
@@ -43,20 +52,50 @@ impl Members {
         if self.repeated_until.is_none_or(|until| now >= until) {
             self.repeated_until = Some(now + ttl);
             for (member, missed) in &mut self.missed {
-                // One that is down is led to by no answer, and stays a member.
-                *missed += usize::from(instances.get(member) == Some(&true));
+                // One that is down is led to by no answer, and stays a member. One that is in no
+                // table just now may be back in a moment.
+                *missed += usize::from(instances.get(member) != Some(&false));
             }
         }
         let met = led_to.iter().filter(|id| instances.contains_key(*id));
         self.missed.extend(met.map(|id| (id.clone(), 0)));
         let misses_max = MISSES_PER_MEMBER_MAX * self.missed.len();
-        self.missed
-            .retain(|member, missed| *missed < misses_max && instances.contains_key(member));
+        self.missed.retain(|_, missed| *missed < misses_max);
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = &InstanceId> {
         self.missed.keys()
     }
+
+    /// Whether one of them is up.
+    fn serve(&self, instances: &BTreeMap<InstanceId, bool>) -> bool {
+        self.ids().any(|member| instances.get(member) == Some(&true))
+    }
+}
+
+/// How long to wait before the names of these endpoints are resolved again, the cluster being
+/// known for so long. While no member is up, reads wait for the next one that an answer leads to.
+pub(crate) fn interval<'a>(
+    mut endpoints: impl Iterator<Item = &'a Members>,
+    instances: &BTreeMap<InstanceId, bool>,
+    known_for: Duration,
+) -> Duration {
+    let is_served = endpoints.any(|members| members.serve(instances));
+    match known_for >= LEARNING_PERIOD && is_served {
+        true => STEADY_INTERVAL,
+        false => LEARNING_INTERVAL,
+    }
+}
+
+/// A name that has addresses, none of which tells of an instance.
+pub(crate) fn leads_to_nobody(name: &str, addresses: &[IpAddr]) -> Error {
+    Error::new(
+        ErrorKind::Resolve,
+        format!(
+            "`{name}` leads to {addresses:?}, which is the address of no known instance, or of \
+             several: check that it is a custom endpoint of this cluster"
+        ),
+    )
 }
 
 /// The custom endpoints whose members this configuration's reads are confined to: the one that it
@@ -200,25 +239,50 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_is_gone_has_no_members_in_the_end() {
-        let all = with_health([("a", true)]);
-        let mut asked = Asked::new();
-        asked.answered(["a"], &all);
-        for _ in 0..7 {
-            asked.answered([], &all);
-        }
-        assert_eq!(asked.ids(), ["a"]);
-        asked.answered([], &all);
-        assert_eq!(asked.ids(), [""; 0]);
-    }
-
-    #[test]
-    fn an_instance_that_the_cluster_does_not_have_is_no_member() {
+    fn an_instance_that_the_cluster_does_not_have_becomes_no_member() {
         let mut asked = Asked::new();
         asked.answered(["a", "x"], &with_health([("a", true)]));
         assert_eq!(asked.ids(), ["a"]);
-        asked.answered(["a"], &with_health([("b", true)]));
-        assert_eq!(asked.ids(), [""; 0], "it has left the cluster");
+    }
+
+    #[test]
+    fn a_member_that_is_missing_from_the_cluster_for_a_moment_stays_one_but_not_for_ever() {
+        let only_b = with_health([("b", true)]);
+        let mut asked = Asked::new();
+        asked.answered(["a", "b"], &with_health([("a", true), ("b", true)]));
+        for _ in 0..15 {
+            asked.answered(["b"], &only_b);
+        }
+        assert_eq!(asked.ids(), ["a", "b"]);
+        asked.answered(["b"], &only_b);
+        assert_eq!(asked.ids(), ["b"]);
+    }
+
+    #[test]
+    fn the_last_member_goes_only_when_another_is_led_to() {
+        let all = with_health([("a", true), ("b", true)]);
+        let mut asked = Asked::new();
+        asked.answered(["a"], &all);
+        for _ in 0..16 {
+            asked.answered(["b"], &all);
+            assert!(!asked.ids().is_empty());
+        }
+        assert_eq!(asked.ids(), ["b"]);
+    }
+
+    #[test]
+    fn a_name_is_resolved_each_second_at_first_and_while_no_member_is_up() {
+        let (early, late) = (Duration::from_secs(29), Duration::from_secs(30));
+        let after = |asked: &Asked, health, known_for| {
+            interval([&asked.members].into_iter(), &with_health(health), known_for).as_secs()
+        };
+        let mut asked = Asked::new();
+        assert_eq!(after(&asked, [("a", true)], late), 1, "none is known");
+        asked.answered(["a"], &with_health([("a", true)]));
+        assert_eq!(after(&asked, [("a", true)], early), 1);
+        assert_eq!(after(&asked, [("a", true)], late), 5);
+        assert_eq!(after(&asked, [("a", false)], late), 1, "it is down");
+        assert_eq!(after(&asked, [("b", true)], late), 1, "it is gone");
     }
 
     #[test]

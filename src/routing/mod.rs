@@ -37,6 +37,8 @@ pub(crate) enum Scope {
     Everywhere,
     /// Those that belong to the custom endpoint that the configuration names, as far as known.
     Members(Arc<BTreeSet<InstanceId>>),
+    /// None at all, as no member of that endpoint is known; and why.
+    Nowhere(Arc<str>),
 }
 
 impl Scope {
@@ -44,6 +46,7 @@ impl Scope {
         match self {
             Self::Everywhere => true,
             Self::Members(members) => members.contains(instance),
+            Self::Nowhere(_) => false,
         }
     }
 }

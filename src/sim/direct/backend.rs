@@ -59,11 +59,11 @@ impl Backend for Direct {
         client.record()
     }
 
-    // Each look-up is asked anew: a call costs nothing that would have to be remembered.
+    // Each look-up is asked anew, as all are here.
     fn resolve_anew(
         _: &Resolver,
         host: &str,
-    ) -> impl Future<Output = Result<(Option<Lookup>, Duration), Error>> + Send {
+    ) -> impl Future<Output = Result<(Lookup, Duration), Error>> + Send {
         let host = host.to_owned();
         async move {
             let addresses = names::resolve(host).await?;
@@ -74,10 +74,11 @@ impl Backend for Direct {
                 canonical,
                 stale,
             };
-            Ok((Some(lookup), Duration::ZERO))
+            Ok((lookup, Duration::ZERO))
         }
     }
 
+    // A call costs nothing that would have to be remembered.
     fn resolve(
         _: &Resolver,
         host: &str,
