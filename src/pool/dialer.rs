@@ -83,10 +83,7 @@ impl Dialer {
 
     /// What a name that leads to one instance after another leads to now, and for how long that
     /// is to be believed.
-    pub(super) async fn resolve_anew<E: Backend>(
-        &self,
-        host: &str,
-    ) -> Result<(Lookup, Duration)> {
+    pub(super) async fn resolve_anew<E: Backend>(&self, host: &str) -> Result<(Lookup, Duration)> {
         E::resolve_anew(&self.resolver, host).await
     }
 

@@ -82,7 +82,9 @@ impl Endpoint {
         if !ids.is_empty() {
             return Scope::Members(Arc::new(ids));
         }
-        let troubles = endpoints.iter().filter_map(|endpoint| endpoint.trouble.as_deref());
+        let troubles = endpoints
+            .iter()
+            .filter_map(|endpoint| endpoint.trouble.as_deref());
         Scope::Nowhere(troubles.collect::<Vec<_>>().join("; ").into())
     }
 

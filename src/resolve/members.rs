@@ -69,7 +69,8 @@ impl Members {
 
     /// Whether one of them is up.
     fn serve(&self, instances: &BTreeMap<InstanceId, bool>) -> bool {
-        self.ids().any(|member| instances.get(member) == Some(&true))
+        self.ids()
+            .any(|member| instances.get(member) == Some(&true))
     }
 }
 
@@ -274,7 +275,12 @@ mod tests {
     fn a_name_is_resolved_each_second_at_first_and_while_no_member_is_up() {
         let (early, late) = (Duration::from_secs(29), Duration::from_secs(30));
         let after = |asked: &Asked, health, known_for| {
-            interval([&asked.members].into_iter(), &with_health(health), known_for).as_secs()
+            interval(
+                [&asked.members].into_iter(),
+                &with_health(health),
+                known_for,
+            )
+            .as_secs()
         };
         let mut asked = Asked::new();
         assert_eq!(after(&asked, [("a", true)], late), 1, "none is known");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use aurora_driver::sim::{CustomEndpointKind, CustomEndpointMembers, SimCluster};
+use aurora_driver::sim::{CustomEndpointKind, CustomEndpointMembers, DnsFault, SimCluster};
 use aurora_driver::{Cluster, EngineKind, ErrorKind, InstanceId};
 
 use crate::database::{Database, PATIENCE, eventually, insert, on_both_engines, start, start_with};
@@ -18,6 +18,9 @@ on_both_engines!(
     a_member_that_is_down_gets_no_reads_and_stays_a_member,
     a_read_waits_for_the_only_member_rather_than_go_elsewhere,
     the_only_member_gets_the_reads_also_as_the_writer,
+    the_writer_is_read_from_only_while_no_other_member_is_there,
+    the_known_members_stay_when_the_name_leads_nowhere,
+    an_endpoint_that_leads_to_strangers_has_no_members,
     without_a_member_a_read_fails_and_says_why,
 );
 
@@ -194,6 +197,51 @@ async fn the_only_member_gets_the_reads_also_as_the_writer<E: Database>() {
     assert_eq!(read_from(&cluster, 20).await, [member].into());
 }
 
+async fn the_writer_is_read_from_only_while_no_other_member_is_there<E: Database>() {
+    let (simulated, _) = start::<E>().await;
+    let writer = simulated.writer().unwrap();
+    let reader = simulated.readers().remove(0);
+    let members = BTreeSet::from([writer.clone(), reader.clone()]);
+    let host = add(&simulated, members.clone());
+    let cluster = connect::<E>(&simulated, &format!("custom_endpoint={host}")).await;
+    let reader_alone = BTreeSet::from([reader.clone()]);
+    spread(&cluster, &reader_alone, &members).await;
+    assert_eq!(read_from(&cluster, 50).await, reader_alone);
+    simulated.remove_instance(&reader).unwrap();
+    spread(&cluster, &[writer].into(), &members).await;
+}
+
+async fn the_known_members_stay_when_the_name_leads_nowhere<E: Database>() {
+    let (simulated, _) = start::<E>().await;
+    let member = simulated.readers().remove(0);
+    let host = add(&simulated, [member.clone()]);
+    let endpoint = format!("custom_endpoint={host}");
+    let cluster = connect::<E>(&simulated, &endpoint).await;
+    assert_eq!(read_from(&cluster, 1).await, [member.clone()].into());
+    let _broken = simulated.break_dns(DnsFault::NxDomain);
+    // It shares what is known of the cluster. Both ask more often than it takes for a member to
+    // be no longer one.
+    let keys = format!("{endpoint}&checkout_timeout=12s");
+    let later = connect::<E>(&simulated, &keys).await;
+    let message = later.reader().await.unwrap_err().to_string();
+    assert!(message.contains("does not exist"), "{message}");
+    assert_eq!(read_from(&cluster, 20).await, [member].into());
+}
+
+async fn an_endpoint_that_leads_to_strangers_has_no_members<E: Database>() {
+    let (simulated, _) = start::<E>().await;
+    let host = add(&simulated, simulated.readers());
+    let _wrong = simulated.break_dns(DnsFault::Wrong {
+        name: host.clone(),
+        address: Ipv4Addr::new(127, 99, 99, 99),
+    });
+    let keys = format!("custom_endpoint={host}&checkout_timeout=300ms");
+    let cluster = connect::<E>(&simulated, &keys).await;
+    let message = cluster.reader().await.unwrap_err().to_string();
+    assert!(message.contains("127.99.99.99"), "{message}");
+    assert!(message.contains("of no known instance"), "{message}");
+}
+
 async fn without_a_member_a_read_fails_and_says_why<E: Database>() {
     let (simulated, _) = start::<E>().await;
     let members = CustomEndpointMembers::fixed(simulated.writer());
@@ -204,6 +252,10 @@ async fn without_a_member_a_read_fails_and_says_why<E: Database>() {
     let error = cluster.reader().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoReader);
     let message = error.to_string();
-    assert!(message.contains("custom endpoint has not led"), "{message}");
+    assert!(
+        message.contains("no member of the custom endpoint is known"),
+        "{message}"
+    );
+    assert!(message.contains(&host), "{message}");
     cluster.writer().await.expect("writes go on");
 }
