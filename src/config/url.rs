@@ -18,9 +18,9 @@ const MAX_URL_LENGTH: usize = 16 * 1024;
 
 /// The keys of the query, as errors list them.
 const KEYS: &str = "application_name, checkout_timeout, connect_timeout, custom_endpoint, dns, \
-                    failover_timeout, idle_timeout, instance_pattern, max_lifetime, max_reader_lag, pool_max, \
-                    pool_max_connecting, pool_max_waiting, pool_min_idle, probe_interval, \
-                    probe_timeout, set.NAME, slow_start, sslmode, sslrootcert";
+                    failover_timeout, idle_timeout, instance_pattern, max_lifetime, \
+                    max_reader_lag, pool_max, pool_max_connecting, pool_max_waiting, \
+                    pool_min_idle, probe_interval, probe_timeout, set.NAME, slow_start, sslmode, sslrootcert";
 
 pub(super) fn parse(url: &str) -> Result<Config> {
     if url.len() > MAX_URL_LENGTH {
