@@ -75,7 +75,7 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
     }
 
     /// What a name that leads to one instance after another leads to now, never mind what it led
-    /// to before, and for how long that is to be believed.
+    /// to before, and for how long a cache may go on saying so.
     fn resolve_anew(
         resolver: &Resolver,
         host: &str,

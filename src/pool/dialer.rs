@@ -81,8 +81,8 @@ impl Dialer {
         E::resolve(&self.resolver, &place.host).await
     }
 
-    /// What a name that leads to one instance after another leads to now, and for how long that
-    /// is to be believed.
+    /// What a name that leads to one instance after another leads to now, and for how long a cache
+    /// may go on saying so.
     pub(super) async fn resolve_anew<E: Backend>(&self, host: &str) -> Result<(Lookup, Duration)> {
         E::resolve_anew(&self.resolver, host).await
     }

@@ -54,7 +54,9 @@ pub(crate) async fn run<E: Backend>(
         }
         let next = Endpoint::scope(&endpoints);
         if next != scope {
-            tracing::info!(scope = ?next, "the custom endpoint's members changed: reads go to others");
+            if let Scope::Members(members) = &next {
+                tracing::info!(?members, "reads go to other members of the custom endpoint");
+            }
             roster.confine(&pools, next.clone());
             scope = next;
         }

@@ -25,6 +25,9 @@ const LEARNING_INTERVAL: Duration = Duration::from_secs(1);
 const LEARNING_PERIOD: Duration = Duration::from_secs(30);
 /// How often it is resolved after that: the time to live of Aurora's records.
 const STEADY_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a cache is taken to repeat an answer, at most; records that live longer are no
+/// custom endpoint's own, and must not keep who has left for ever.
+const REPEATED_PERIOD_MAX: Duration = Duration::from_secs(300);
 /// For each member, how many answers in a row may lead to others before it has left.
 /// Answers are drawn at random, or from caches: of n members each is missing from 8n answers once
 /// in three thousand times.
@@ -40,8 +43,8 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    /// Takes in an answer that came `now`, to be believed for `ttl`: whom it led to, and which
-    /// instances there are, with whether each is up.
+    /// Takes in an answer that came `now`, from records that live for `ttl`: whom it led to, and
+    /// which instances there are, with whether each is up.
     pub(crate) fn answered(
         &mut self,
         led_to: &BTreeSet<InstanceId>,
@@ -50,7 +53,7 @@ impl Members {
         ttl: Duration,
     ) {
         if self.repeated_until.is_none_or(|until| now >= until) {
-            self.repeated_until = Some(now + ttl);
+            self.repeated_until = Some(now + ttl.min(REPEATED_PERIOD_MAX));
             for (member, missed) in &mut self.missed {
                 // One that is down is led to by no answer, and stays a member. One that is in no
                 // table just now may be back in a moment.
@@ -236,6 +239,19 @@ mod tests {
         }
         assert_eq!(members.ids().count(), 2, "a is missing from 15 answers");
         members.answered(&set(["b"]), &all, start + TTL * 16, TTL);
+        assert_eq!(members.ids().count(), 1);
+    }
+
+    #[test]
+    fn records_that_live_for_ever_do_not_keep_a_member_for_ever() {
+        let all = with_health([("a", true), ("b", true)]);
+        let mut members = Members::default();
+        let start = crate::time::now();
+        members.answered(&set(["a"]), &all, start, Duration::MAX);
+        for round in 1..=16 {
+            let now = start + REPEATED_PERIOD_MAX * round;
+            members.answered(&set(["b"]), &all, now, Duration::MAX);
+        }
         assert_eq!(members.ids().count(), 1);
     }
 
