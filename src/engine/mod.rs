@@ -108,6 +108,10 @@ pub struct Dial {
     /// Where the connection's own news go, and what ends it from outside.
     pub(crate) reporter: Reporter,
     pub(crate) spawner: Spawner,
+    #[cfg_attr(
+        not(feature = "sim"),
+        expect(dead_code, reason = "for the simulator's books")
+    )]
     pub(crate) purpose: Purpose,
     /// By when the connection must be there.
     pub(crate) deadline: Instant,
