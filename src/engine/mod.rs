@@ -129,7 +129,9 @@ pub(crate) enum Purpose {
 /// An instance's answer to "who are you, and who else is there?".
 #[derive(Debug, Clone, PartialEq)]
 pub struct Survey {
-    pub(crate) identity: InstanceId,
+    /// By its own word; nothing where the server has no word for it, nor for the others: one
+    /// without Aurora's tables.
+    pub(crate) identity: Option<InstanceId>,
     pub(crate) is_writer: bool,
     pub(crate) server_now_micros: i64,
     pub(crate) rows: Vec<Row>,

@@ -12,4 +12,4 @@ mod pattern;
 pub(crate) use dns::Resolver;
 pub use endpoint::{Endpoint, EndpointKind};
 pub use pattern::InstancePattern;
-pub(crate) use pattern::for_config as instance_pattern;
+pub(crate) use pattern::{for_config as instance_pattern, missing as missing_pattern};
