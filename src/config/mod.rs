@@ -55,6 +55,11 @@ pub struct Config {
     pub engine: EngineKind,
     /// Where the first connections go: the cluster endpoint, or any of its instances.
     ///
+    /// Servers without Aurora's tables, as a developer's own PostgreSQL, MySQL or MariaDB, are
+    /// taken for a cluster of the hosts named here: whichever takes writes
+    /// (`pg_is_in_recovery()`, `@@read_only`) is the writer, the others are readers of unknown
+    /// lag, and each is called `host:port`.
+    ///
     /// One is enough; more help when one of them is down at start-up. The port is the engine's
     /// usual one unless given.
     pub seeds: Vec<HostPort>,
@@ -68,8 +73,8 @@ pub struct Config {
     /// How an instance's identifier becomes its host name, with `?` for the identifier:
     /// `?.abc123.eu-west-1.rds.amazonaws.com`, `?.db.internal:3307`.
     ///
-    /// Default: derived from the seeds where they are RDS names. Needed where the seeds are
-    /// names of your own (CNAMEs) or addresses, or a tunnel stands between.
+    /// Default: derived from the seeds where they are RDS names. Needed where the seeds of an
+    /// Aurora cluster are names of your own (CNAMEs) or addresses, or a tunnel stands between.
     pub instance_pattern: Option<String>,
     /// Whether connections are encrypted. Default: always, and the server's name is verified,
     /// except when every seed is a loopback address or `localhost`.

@@ -118,6 +118,10 @@ pub struct Dial {
     /// Where the connection's own news go, and what ends it from outside.
     pub(crate) reporter: Reporter,
     pub(crate) spawner: Spawner,
+    #[cfg_attr(
+        not(feature = "sim"),
+        expect(dead_code, reason = "for the simulator's books")
+    )]
     pub(crate) purpose: Purpose,
     /// By when the connection must be there.
     pub(crate) deadline: Instant,
@@ -135,7 +139,9 @@ pub(crate) enum Purpose {
 /// An instance's answer to "who are you, and who else is there?".
 #[derive(Debug, Clone, PartialEq)]
 pub struct Survey {
-    pub(crate) identity: InstanceId,
+    /// By its own word; nothing where the server has no word for it, nor for the others: one
+    /// without Aurora's tables.
+    pub(crate) identity: Option<InstanceId>,
     pub(crate) is_writer: bool,
     pub(crate) server_now_micros: i64,
     pub(crate) rows: Vec<Row>,

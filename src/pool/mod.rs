@@ -16,6 +16,7 @@
 //! - [`sweep`]: ends idle connections that are unfit, and keeps a minimum ready.
 //! - [`upkeep`]: keeps the monitor's connections to the readers alive.
 //! - [`watch`]: finds instances that owe answers and send nothing.
+//! - [`plain`]: names servers that have none of Aurora's tables. Pure.
 //! - [`dialer`]: from an instance's name to an open connection.
 //!
 //! Which instance to use is decided in `routing`.
@@ -29,6 +30,7 @@ pub(crate) mod lease;
 mod manager;
 mod member;
 mod obstacle;
+mod plain;
 #[cfg(feature = "mysql")]
 mod queryable;
 pub(crate) mod roster;

@@ -66,7 +66,7 @@ impl Backend for OneServer {
 
     async fn survey(_: &mut Client) -> Result<Survey, Failure> {
         Ok(Survey {
-            identity: InstanceId::new("9"),
+            identity: Some(InstanceId::new("9")),
             is_writer: true,
             server_now_micros: 1,
             rows: Vec::new(),

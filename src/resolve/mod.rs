@@ -13,4 +13,4 @@ mod pattern;
 pub(crate) use dns::{Lookup, Resolver};
 pub use endpoint::{Endpoint, EndpointKind};
 pub use pattern::InstancePattern;
-pub(crate) use pattern::for_config as instance_pattern;
+pub(crate) use pattern::{for_config as instance_pattern, missing as missing_pattern};

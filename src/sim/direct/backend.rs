@@ -97,7 +97,7 @@ impl Backend for Direct {
         let look = |shared: &Shared, session: &Session| {
             let (is_writer, rows) = shared.survey(session).ok_or(Commit::Fenced)?;
             Ok(Survey {
-                identity: session.instance.clone(),
+                identity: Some(session.instance.clone()),
                 is_writer,
                 server_now_micros: shared.now_micros(),
                 rows: rows.iter().map(row).collect(),
