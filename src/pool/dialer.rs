@@ -94,7 +94,7 @@ impl Dialer {
 
     /// The instance that a host name is of, if it is made by the pattern.
     pub(super) fn instance_of(&self, host: &str) -> Option<InstanceId> {
-        self.pattern.instance_of(host)
+        self.pattern.as_ref()?.instance_of(host)
     }
 
     /// The addresses of an instance.
