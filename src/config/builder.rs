@@ -39,6 +39,7 @@ pub struct ConfigBuilder {
     dns_server: Option<SocketAddr>,
     pool: PoolLimits,
     max_reader_lag: Option<Duration>,
+    custom_endpoint: Option<String>,
     timing: Timing,
     observe: Observe,
     settings: BTreeMap<String, String>,
@@ -59,6 +60,7 @@ impl ConfigBuilder {
             dns_server: None,
             pool: PoolLimits::default(),
             max_reader_lag: None,
+            custom_endpoint: None,
             timing: Timing::default(),
             observe: Observe::default(),
             settings: BTreeMap::new(),
@@ -144,6 +146,12 @@ impl ConfigBuilder {
         self
     }
 
+    /// See [`Config::custom_endpoint`].
+    pub fn custom_endpoint(mut self, host: impl Into<String>) -> Self {
+        self.custom_endpoint = Some(host.into());
+        self
+    }
+
     /// Changes intervals, timeouts and periods:
     /// `.timing(|timing| timing.connect_timeout = Duration::from_secs(2))`.
     pub fn timing(mut self, change: impl FnOnce(&mut Timing)) -> Self {
@@ -200,6 +208,7 @@ impl ConfigBuilder {
             dns_server: self.dns_server,
             pool: self.pool,
             max_reader_lag: self.max_reader_lag,
+            custom_endpoint: self.custom_endpoint,
             timing: self.timing,
             observe: self.observe,
             settings: self.settings,

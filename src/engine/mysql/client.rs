@@ -55,6 +55,8 @@ pub struct Client {
     prepared: Residue,
     /// What is told of its statements.
     pub(super) statements: Statements,
+    /// The server has said over this connection that it has none of Aurora's tables.
+    pub(super) is_plain: bool,
 }
 
 /// What a call takes.
@@ -76,6 +78,7 @@ impl Client {
             residue: Residue::Nothing,
             prepared: Residue::Nothing,
             statements: Statements::default(),
+            is_plain: false,
         };
         // The last packet of a login, or of the settings after it, is an OK with the status.
         client.autocommit = client.says(StatusFlags::SERVER_STATUS_AUTOCOMMIT);
