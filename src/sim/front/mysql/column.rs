@@ -96,6 +96,17 @@ fn shape(kind: SqlType) -> Shape {
         | SqlType::Float8Array
         | SqlType::TextArray
         | SqlType::UuidArray
+        | SqlType::Float4Array
+        | SqlType::NumericArray
+        | SqlType::BytesArray
+        | SqlType::DateArray
+        | SqlType::TimeArray
+        | SqlType::TimestampArray
+        | SqlType::TimestampTzArray
+        | SqlType::IntervalArray
+        | SqlType::JsonArray
+        | SqlType::OidArray
+        | SqlType::InternalChar
         | SqlType::Varchar
         | SqlType::Interval
         | SqlType::Uuid
@@ -133,6 +144,17 @@ fn wire_type(kind: SqlType) -> ColumnType {
         | SqlType::Float8Array
         | SqlType::TextArray
         | SqlType::UuidArray
+        | SqlType::Float4Array
+        | SqlType::NumericArray
+        | SqlType::BytesArray
+        | SqlType::DateArray
+        | SqlType::TimeArray
+        | SqlType::TimestampArray
+        | SqlType::TimestampTzArray
+        | SqlType::IntervalArray
+        | SqlType::JsonArray
+        | SqlType::OidArray
+        | SqlType::InternalChar
         | SqlType::Varchar
         | SqlType::Interval
         | SqlType::Uuid

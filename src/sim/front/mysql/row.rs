@@ -125,6 +125,17 @@ fn put_binary(row: &mut Vec<u8>, kind: SqlType, value: &Value) {
         | SqlType::Float8Array
         | SqlType::TextArray
         | SqlType::UuidArray
+        | SqlType::Float4Array
+        | SqlType::NumericArray
+        | SqlType::BytesArray
+        | SqlType::DateArray
+        | SqlType::TimeArray
+        | SqlType::TimestampArray
+        | SqlType::TimestampTzArray
+        | SqlType::IntervalArray
+        | SqlType::JsonArray
+        | SqlType::OidArray
+        | SqlType::InternalChar
         | SqlType::Text
         | SqlType::Varchar
         | SqlType::Bytes

@@ -23,7 +23,20 @@ impl Compiler<'_> {
             return Ok(None);
         }
         let (query, of) = match (name, arguments) {
-            ("pg_get_indexdef", [oid] | [oid, _, _]) => (INDEX_DEFINITIONS.to_owned(), oid),
+            ("pg_get_indexdef", [oid]) => (INDEX_DEFINITIONS.to_owned(), oid),
+            ("pg_get_indexdef", [oid, place, _]) => {
+                let place =
+                    self.coerce(place.clone(), SqlType::Int8.into(), Coercion::Implicit)?;
+                // The definition of the column at a place; of the whole for 0.
+                let sql = format!(
+                    "(SELECT iif({0} = 0, sim_index.definition, coalesce((SELECT \
+                     sim_quote_ident(sim_item.name) FROM pragma_index_info(sim_index.name) \
+                     AS sim_item WHERE sim_item.seqno = {0} - 1), '')) \
+                     FROM ({INDEX_DEFINITIONS}) AS sim_index WHERE sim_index.oid = {1})",
+                    place.sql, oid.sql
+                );
+                return Ok(Some(Typed::new(sql, SqlType::Text)));
+            }
             ("pg_get_constraintdef", [oid] | [oid, _]) => (self.constraint_definitions()?, oid),
             ("to_regclass", [name]) => {
                 let name = self.coerce(name.clone(), SqlType::Text.into(), Coercion::Implicit)?;
@@ -124,19 +137,6 @@ impl Compiler<'_> {
         Ok(Typed::new(sql, self.truth_type()))
     }
 
-    /// `ARRAY(SELECT ...)`, in its text form.
-    pub(super) fn array_of_query(&mut self, query: &ast::Query) -> Result<Typed, SqlError> {
-        let (sql, output) = self.subquery(query)?;
-        if output.len() != 1 {
-            let message = "subquery must return only one column";
-            return Err(SqlError::new("42601", 0, message));
-        }
-        let sql = format!(
-            "(WITH q(item) AS ({sql}) SELECT '{{' || coalesce(group_concat(item), '') || '}}' FROM q)"
-        );
-        Ok(Typed::new(sql, SqlType::Text))
-    }
-
     /// `item = ANY (array)` over an array of the catalogs.
     pub(super) fn any_of_catalog_array(
         &mut self,
@@ -190,7 +190,7 @@ impl Compiler<'_> {
                 let element = array.kind().element().unwrap_or(SqlType::Text);
                 let index = self.expression_as(index, SqlType::Int8, Coercion::Implicit)?;
                 let sql = format!("({} ->> ({} - 1))", array.sql, index.sql);
-                Ok(Typed::new(sql, element))
+                Ok(self.element(sql, element))
             }
             _ => Err(self.unsupported("a subscript or field of a value")),
         }

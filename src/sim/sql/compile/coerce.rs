@@ -111,7 +111,9 @@ impl Compiler<'_> {
             (a, SqlType::Numeric) if a.is_integer() && to.modifier.is_none() => {
                 Some(format!("CAST({sql} AS TEXT)"))
             }
-            (SqlType::Text | SqlType::Varchar, SqlType::Text | SqlType::Varchar) if unlimited => {
+            (SqlType::Text | SqlType::Varchar | SqlType::InternalChar, SqlType::Text | SqlType::Varchar)
+                if unlimited =>
+            {
                 Some(sql.clone())
             }
             (SqlType::Timestamp, SqlType::TimestampTz)
@@ -127,7 +129,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn cast_at_run_time(&self, typed: &Typed, to: Type) -> Typed {
+    pub(super) fn cast_at_run_time(&self, typed: &Typed, to: Type) -> Typed {
         let modifier = to.modifier.map_or(-1, i64::from);
         Typed::new(
             format!(

@@ -375,7 +375,8 @@ impl Compiler<'_> {
         let name = self.alias_columns(alias).into_iter().next();
         let (sql, of) = match array.kind().element() {
             Some(element) => {
-                let sql = format!("SELECT value FROM json_each({})", array.sql);
+                let item = self.element("value".to_owned(), element);
+                let sql = format!("SELECT {} FROM json_each({})", item.sql, array.sql);
                 (sql, Type::from(element))
             }
             None if self.is_catalog_array(&array) => {
@@ -405,7 +406,8 @@ impl Compiler<'_> {
             let Some(element) = array.kind().element() else {
                 return Err(self.unknown_function("unnest", &[array]));
             };
-            items.push(format!("json_extract({}, '$[' || s.key || ']')", array.sql));
+            let item = format!("json_extract({}, '$[' || s.key || ']')", array.sql);
+            items.push(self.element(item, element).sql);
             sources.push(array.sql);
             // Names of their own, so that `*` means each of them.
             let name = match (names.get(place), place) {
@@ -461,6 +463,14 @@ impl Compiler<'_> {
                 let kind = if small { SqlType::Int4 } else { SqlType::Int8 };
                 (sql, Type::from(kind))
             }
+            ("generate_subscripts", [array, _]) if array.kind().element().is_some() => {
+                let sql = format!("SELECT key + 1 FROM json_each({})", array.sql);
+                (sql, Type::from(SqlType::Int4))
+            }
+            ("generate_subscripts", [array, _]) if self.is_catalog_array(array) => (
+                super::array::subscripts_of_text(&array.sql),
+                Type::from(SqlType::Int4),
+            ),
             ("unnest", [array]) if self.is_catalog_array(array) => {
                 (items_of_text(&array.sql), Type::from(SqlType::Text))
             }

@@ -27,7 +27,7 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
 }
 
 /// Object ids of the types (PostgreSQL's `pg_type.dat`).
-const OIDS: [(SqlType, i64); 25] = [
+const OIDS: [(SqlType, i64); 36] = [
     (SqlType::Bool, 16),
     (SqlType::Bytes, 17),
     (SqlType::Int8, 20),
@@ -53,6 +53,17 @@ const OIDS: [(SqlType, i64); 25] = [
     (SqlType::Int8Array, 1016),
     (SqlType::Float8Array, 1022),
     (SqlType::UuidArray, 2951),
+    (SqlType::Float4Array, 1021),
+    (SqlType::NumericArray, 1231),
+    (SqlType::BytesArray, 1001),
+    (SqlType::DateArray, 1182),
+    (SqlType::TimeArray, 1183),
+    (SqlType::TimestampArray, 1115),
+    (SqlType::TimestampTzArray, 1185),
+    (SqlType::IntervalArray, 1187),
+    (SqlType::JsonArray, 199),
+    (SqlType::OidArray, 1028),
+    (SqlType::InternalChar, 18),
 ];
 
 /// What PostgreSQL adds to a length: the header of a value (`VARHDRSZ`).
@@ -131,6 +142,7 @@ fn internal_name(kind: SqlType) -> String {
         SqlType::Time => "time",
         SqlType::Timestamp => "timestamp",
         SqlType::TimestampTz => "timestamptz",
+        SqlType::InternalChar => "char",
         other => other.name(EngineKind::Postgres),
     }
     .to_owned()
@@ -151,9 +163,18 @@ fn format_type(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlE
     let oid = arguments.integer(0);
     let name = match OIDS.iter().find(|(_, known)| *known == oid) {
         Some((kind, _)) => kind.name(EngineKind::Postgres),
-        None if oid == 19 => "name",
-        None if oid == 1042 => "character",
-        None => "???",
+        None => match oid {
+            0 => "-",
+            19 => "name",
+            1042 => "character",
+            3802 => "jsonb",
+            1002 => "\"char\"[]",
+            1003 => "name[]",
+            1014 => "character[]",
+            1015 => "character varying[]",
+            3807 => "jsonb[]",
+            _ => "???",
+        },
     };
     let modifier = arguments.integer(1);
     if oid == 1700 && modifier > HEADER {
@@ -222,17 +243,16 @@ fn array_to_string(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, 
 
 fn items(array: &str) -> Vec<&str> {
     let inner = array.trim_start_matches('{').trim_end_matches('}');
-    let items = inner.split(',');
+    let items = inner.split([',', ' ']);
     items.filter(|item| !item.is_empty()).collect()
 }
 
-/// `sim_array_item(array, place)`, counted from 1.
+/// `sim_array_item(array, place)`, counted from 1; in a vector (`1 2`) from 0.
 fn array_item(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
     let array = arguments.text(0);
-    let place = usize::try_from(arguments.integer(1)).unwrap_or(0);
-    let item = place
-        .checked_sub(1)
-        .and_then(|place| items(&array).get(place).copied());
+    let first = i64::from(array.starts_with('{'));
+    let place = usize::try_from(arguments.integer(1) - first).ok();
+    let item = place.and_then(|place| items(&array).get(place).copied());
     Ok(item
         .and_then(|item| item.parse().ok())
         .map_or(Value::Null, Value::Integer))
