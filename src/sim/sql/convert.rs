@@ -31,7 +31,9 @@ pub(super) fn convert(
         }
         SqlType::Float4 | SqlType::Float8 => to_float(engine, value, to.kind),
         SqlType::Numeric => to_numeric(engine, value, to),
-        SqlType::Text | SqlType::Varchar | SqlType::InternalChar => to_text(engine, value, from, to),
+        SqlType::Text | SqlType::Varchar | SqlType::InternalChar => {
+            to_text(engine, value, from, to)
+        }
         SqlType::Json => to_json(engine, value),
         SqlType::BoolArray
         | SqlType::Int2Array

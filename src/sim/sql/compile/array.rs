@@ -40,7 +40,9 @@ impl Compiler<'_> {
     /// An element that was taken out of an array's inner form.
     pub(super) fn element(&self, sql: String, element: SqlType) -> Typed {
         match element {
-            SqlType::Bytes => self.cast_at_run_time(&Typed::new(sql, SqlType::Text), element.into()),
+            SqlType::Bytes => {
+                self.cast_at_run_time(&Typed::new(sql, SqlType::Text), element.into())
+            }
             _ => Typed::new(sql, element),
         }
     }

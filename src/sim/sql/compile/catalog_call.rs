@@ -25,8 +25,7 @@ impl Compiler<'_> {
         let (query, of) = match (name, arguments) {
             ("pg_get_indexdef", [oid]) => (INDEX_DEFINITIONS.to_owned(), oid),
             ("pg_get_indexdef", [oid, place, _]) => {
-                let place =
-                    self.coerce(place.clone(), SqlType::Int8.into(), Coercion::Implicit)?;
+                let place = self.coerce(place.clone(), SqlType::Int8.into(), Coercion::Implicit)?;
                 // The definition of the column at a place; of the whole for 0.
                 let sql = format!(
                     "(SELECT iif({0} = 0, sim_index.definition, coalesce((SELECT \

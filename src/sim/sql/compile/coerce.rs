@@ -111,11 +111,10 @@ impl Compiler<'_> {
             (a, SqlType::Numeric) if a.is_integer() && to.modifier.is_none() => {
                 Some(format!("CAST({sql} AS TEXT)"))
             }
-            (SqlType::Text | SqlType::Varchar | SqlType::InternalChar, SqlType::Text | SqlType::Varchar)
-                if unlimited =>
-            {
-                Some(sql.clone())
-            }
+            (
+                SqlType::Text | SqlType::Varchar | SqlType::InternalChar,
+                SqlType::Text | SqlType::Varchar,
+            ) if unlimited => Some(sql.clone()),
             (SqlType::Timestamp, SqlType::TimestampTz)
             | (SqlType::TimestampTz, SqlType::Timestamp)
                 if unlimited =>

@@ -212,6 +212,9 @@ fn default(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError
         _ => match arguments.text(3).trim_matches(['(', ')']) {
             "sim_today" => Value::Text("CURRENT_DATE".to_owned()),
             own if own.starts_with("sim_now") => Value::Text("now()".to_owned()),
+            own if own.starts_with("sim_uuid('ossp'") => {
+                Value::Text("uuid_generate_v4()".to_owned())
+            }
             own if own.starts_with("sim_uuid") => Value::Text("gen_random_uuid()".to_owned()),
             own if own.starts_with("sim_next('aurora_sim_sequence_") => {
                 let name = own["sim_next('aurora_sim_sequence_".len()..]

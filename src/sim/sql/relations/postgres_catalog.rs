@@ -6,7 +6,7 @@
 
 use super::{Source, SystemColumn, SystemRelation, column};
 use crate::sim::sql::SqlType::{
-    self, Bool, Float4, InternalChar, Int2, Int2Array, Int4, Oid, Text,
+    self, Bool, Float4, Int2, Int2Array, Int4, InternalChar, Oid, Text,
 };
 
 const fn table(

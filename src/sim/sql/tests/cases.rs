@@ -19,6 +19,7 @@ const MYSQL: &[(&str, &str)] = &[
     ("expressions", include_str!("cases/mysql_expressions.txt")),
     ("errors", include_str!("cases/mysql_errors.txt")),
     ("catalog", include_str!("cases/mysql_catalog.txt")),
+    ("clients", include_str!("cases/mysql_clients.txt")),
 ];
 
 const POSTGRES: &[(&str, &str)] = &[

@@ -35,7 +35,9 @@ pub(super) fn from_text(text: &str, kind: SqlType) -> Result<Value, SqlError> {
         }
         SqlType::Float4 | SqlType::Float8 => Value::Real(trimmed.parse().map_err(|_| odd())?),
         SqlType::Numeric => Value::Text(decimal(trimmed).ok_or_else(odd)?),
-        SqlType::Text | SqlType::Varchar | SqlType::InternalChar | SqlType::Unknown => Value::Text(text.to_owned()),
+        SqlType::Text | SqlType::Varchar | SqlType::InternalChar | SqlType::Unknown => {
+            Value::Text(text.to_owned())
+        }
         SqlType::Bytes => Value::Bytes(bytea::parse(text).ok_or_else(odd)?),
         SqlType::Date => {
             let days = datetime::date_days(trimmed).ok_or_else(odd)?;
@@ -142,7 +144,9 @@ fn from_binary(
         | SqlType::IntervalArray
         | SqlType::JsonArray
         | SqlType::OidArray => array::from_binary(bytes, kind, number)?,
-        SqlType::Text | SqlType::Varchar | SqlType::InternalChar => Value::Text(utf8(&bytes)?.to_owned()),
+        SqlType::Text | SqlType::Varchar | SqlType::InternalChar => {
+            Value::Text(utf8(&bytes)?.to_owned())
+        }
         // Of a type that is not known the binary form is not known either.
         SqlType::Unknown if oid != Type::TEXT.oid() && oid != Type::UNKNOWN.oid() => {
             return Err(error(

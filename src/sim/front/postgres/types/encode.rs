@@ -104,10 +104,7 @@ fn put_binary(value: &Value, kind: SqlType, out: &mut BytesMut) -> Result<(), Sq
             let text = plain(value, kind);
             out.put_u8(text.as_bytes().first().copied().unwrap_or(0));
         }
-        SqlType::Text
-        | SqlType::Varchar
-        | SqlType::Json
-        | SqlType::Unknown => {
+        SqlType::Text | SqlType::Varchar | SqlType::Json | SqlType::Unknown => {
             out.put_slice(plain(value, kind).as_bytes());
         }
         SqlType::Bytes => match value {
