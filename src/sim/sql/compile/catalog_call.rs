@@ -111,7 +111,7 @@ impl Compiler<'_> {
                 "(CASE {} WHEN 11 THEN 'pg_catalog' WHEN 2200 THEN 'public' END)",
                 oid.sql
             ),
-            "regtype" => format!("sim_format_type({}, -1)", oid.sql),
+            "regtype" => return Some(Typed::type_name(oid.sql.clone())),
             _ => return None,
         };
         Some(Typed::new(sql, SqlType::Text))

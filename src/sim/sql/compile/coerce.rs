@@ -26,6 +26,10 @@ impl Compiler<'_> {
         if typed.is_untyped() {
             return self.decide(typed, to);
         }
+        let typed = match to.kind.family() {
+            Family::Text => typed.shown(),
+            _ => typed,
+        };
         let from = typed.of;
         if to.kind == SqlType::Unknown || from == to {
             return Ok(typed);

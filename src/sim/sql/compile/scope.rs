@@ -2,6 +2,7 @@
 
 use super::super::types::Type;
 use super::grouping::Grouping;
+use super::typed::quote_name;
 
 /// The relations of one `FROM` and the aliases of its select list.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +30,9 @@ pub(super) struct Relation {
     pub(super) columns: Vec<RelationColumn>,
     /// SQLite knows the columns by their bare names only (`RETURNING`, `CHECK`).
     pub(super) bare: bool,
+    /// A `LATERAL` subquery of one row at most: it is not in SQLite's `FROM`, but asked where a
+    /// column of it is named.
+    pub(super) lateral: Option<String>,
 }
 
 /// A column of a relation.
@@ -39,6 +43,16 @@ pub(super) struct RelationColumn {
 }
 
 impl Relation {
+    /// A column as SQLite is to read it.
+    pub(super) fn reference(&self, column: &str) -> String {
+        let column = quote_name(column);
+        match (&self.lateral, self.bare) {
+            (Some(query), _) => format!("(SELECT {column} FROM ({query}))"),
+            (None, true) => column,
+            (None, false) => format!("{}.{column}", quote_name(&self.name)),
+        }
+    }
+
     pub(super) fn column(&self, name: &str) -> Option<&RelationColumn> {
         let mut columns = self.columns.iter();
         columns.find(|column| column.name.eq_ignore_ascii_case(name))

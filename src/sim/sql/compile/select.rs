@@ -252,10 +252,9 @@ impl Compiler<'_> {
                 {
                     continue;
                 }
-                let name = quote_name(&column.name);
-                let reference = match merged || relation.bare {
-                    true => name,
-                    false => format!("{}.{name}", quote_name(&relation.name)),
+                let reference = match merged {
+                    true => quote_name(&column.name),
+                    false => relation.reference(&column.name),
                 };
                 if merged {
                     merged_seen.push(&column.name);
@@ -389,6 +388,7 @@ fn short_type_name(kind: SqlType, written: &str) -> String {
 }
 
 fn push(sql: &mut Vec<String>, output: &mut Vec<Output>, name: String, typed: Typed) {
+    let typed = typed.shown();
     sql.push(format!("{} AS {}", typed.sql, quote_name(&name)));
     let table = match typed.origin {
         Origin::Column { table } => Some(table),

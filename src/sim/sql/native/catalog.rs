@@ -148,12 +148,55 @@ fn internal_name(kind: SqlType) -> String {
     .to_owned()
 }
 
-/// `to_regtype(name)`: NULL for a type that there is not.
-fn type_of_name(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+/// `sim_type_of_name(name, must exist)`: a type's object id; NULL for one that there is not.
+fn type_of_name(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    if arguments.is_null(0) {
+        return Ok(Value::Null);
+    }
     let name = arguments.text(0);
-    let mut known = OIDS.iter();
-    let found = known.find(|(kind, _)| kind.name(EngineKind::Postgres) == name);
-    Ok(found.map_or(Value::Null, |(_, oid)| Value::Integer(*oid)))
+    match (oid_of_name(&name), arguments.integer(1)) {
+        (Some(oid), _) => Ok(Value::Integer(oid)),
+        (None, 0) => Ok(Value::Null),
+        (None, _) => Err(SqlError::of(
+            context.engine,
+            "42704",
+            (1235, "42000"),
+            format!("type \"{name}\" does not exist"),
+        )),
+    }
+}
+
+/// A type's object id by any of its names, perhaps with its schema and in quotes.
+fn oid_of_name(name: &str) -> Option<i64> {
+    let name = name.replace('"', "").to_lowercase();
+    let name = ["pg_catalog.", "public."]
+        .iter()
+        .find_map(|schema| name.strip_prefix(schema))
+        .unwrap_or(&name);
+    if let Ok(oid) = name.parse() {
+        return Some(oid);
+    }
+    let kind = match name.strip_suffix("[]") {
+        Some(element) => SqlType::array_of(kind_of_name(element)?)?,
+        None => kind_of_name(name)?,
+    };
+    let found = OIDS.iter().find(|(known, _)| *known == kind);
+    found.map(|(_, oid)| *oid)
+}
+
+fn kind_of_name(name: &str) -> Option<SqlType> {
+    let named =
+        |kind: SqlType| kind.name(EngineKind::Postgres) == name || internal_name(kind) == name;
+    let kinds = OIDS.iter().map(|(kind, _)| *kind);
+    kinds.into_iter().find(|kind| named(*kind)).or(match name {
+        "int" => Some(SqlType::Int4),
+        "decimal" => Some(SqlType::Numeric),
+        "float" => Some(SqlType::Float8),
+        "time" => Some(SqlType::Time),
+        "timestamp" => Some(SqlType::Timestamp),
+        "jsonb" => Some(SqlType::Json),
+        _ => None,
+    })
 }
 
 fn format_type(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {

@@ -45,6 +45,7 @@ pub(super) const TABLE: &[SystemRelation] = &[
     schema::COLUMNS,
     schema::TABLE_CONSTRAINTS,
     schema::KEY_COLUMN_USAGE,
+    schema::CONSTRAINT_COLUMN_USAGE,
     schema::REFERENTIAL_CONSTRAINTS,
     schema::CHECK_CONSTRAINTS,
     schema::SCHEMATA,
@@ -69,6 +70,19 @@ pub(super) const TABLE: &[SystemRelation] = &[
         is_topology: true,
         columns: replica_status::AURORA_REPLICA_STATUS,
         source: Source::Rows(replica_status::postgres),
+    },
+    SystemRelation {
+        is_function: false,
+        schema: "pg_catalog",
+        name: "pg_cursors",
+        is_topology: false,
+        columns: &[
+            column("name", SqlType::Text),
+            column("is_holdable", SqlType::Bool),
+            column("is_binary", SqlType::Bool),
+            column("is_scrollable", SqlType::Bool),
+        ],
+        source: Source::Rows(postgres_cursors),
     },
     SystemRelation {
         is_function: false,
@@ -185,6 +199,25 @@ pub(super) const TABLE: &[SystemRelation] = &[
         ),
     },
 ];
+
+fn postgres_cursors(context: &Context) -> Vec<Vec<Json>> {
+    let state = context.state();
+    let mut rows: Vec<Vec<Json>> = state
+        .cursors
+        .iter()
+        .map(|(name, cursor)| {
+            let (hold, scroll) = cursor.traits();
+            vec![
+                json!(name),
+                json!(i32::from(hold)),
+                json!(0),
+                json!(i32::from(scroll)),
+            ]
+        })
+        .collect();
+    rows.sort_by_key(|row| row[0].to_string());
+    rows
+}
 
 fn postgres_settings(context: &Context) -> Vec<Vec<Json>> {
     let rows = variables::all(EngineKind::Postgres).iter().map(|variable| {
