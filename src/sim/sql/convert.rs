@@ -31,7 +31,7 @@ pub(super) fn convert(
         }
         SqlType::Float4 | SqlType::Float8 => to_float(engine, value, to.kind),
         SqlType::Numeric => to_numeric(engine, value, to),
-        SqlType::Text | SqlType::Varchar | SqlType::InternalChar => {
+        SqlType::Text | SqlType::Varchar | SqlType::InternalChar | SqlType::Name => {
             to_text(engine, value, from, to)
         }
         SqlType::Json => to_json(engine, value),
@@ -51,7 +51,8 @@ pub(super) fn convert(
         | SqlType::TimestampTzArray
         | SqlType::IntervalArray
         | SqlType::JsonArray
-        | SqlType::OidArray => to_array(engine, value, from, to.kind),
+        | SqlType::OidArray
+        | SqlType::NameArray => to_array(engine, value, from, to.kind),
         SqlType::Bytes => to_bytes(engine, value),
         SqlType::Date | SqlType::Timestamp | SqlType::TimestampTz => to_moment(engine, value, to),
         SqlType::Time => to_time(engine, value, from),

@@ -81,7 +81,7 @@ impl SqlType {
             | Self::Float4
             | Self::Float8
             | Self::Numeric => Family::Number,
-            Self::Text | Self::Varchar | Self::InternalChar => Family::Text,
+            Self::Text | Self::Varchar | Self::InternalChar | Self::Name => Family::Text,
             Self::Bytes => Family::Bytes,
             Self::Date | Self::Timestamp | Self::TimestampTz => Family::Moment,
             Self::Time => Family::Time,
@@ -104,7 +104,8 @@ impl SqlType {
             | Self::TimestampTzArray
             | Self::IntervalArray
             | Self::JsonArray
-            | Self::OidArray => Family::Array,
+            | Self::OidArray
+            | Self::NameArray => Family::Array,
             Self::Oid => Family::Oid,
             Self::Unknown => Family::Unknown,
         }
@@ -181,6 +182,8 @@ impl SqlType {
             Self::JsonArray => "json[]",
             Self::OidArray => "oid[]",
             Self::InternalChar => "\"char\"",
+            Self::Name => "name",
+            Self::NameArray => "name[]",
             Self::Oid => "oid",
             Self::Unknown => "unknown",
         }
@@ -188,7 +191,7 @@ impl SqlType {
 }
 
 /// The words of the schema, with the type that each stands for.
-const WORDS: [(&str, SqlType); 36] = [
+const WORDS: [(&str, SqlType); 38] = [
     ("INT_BOOL", SqlType::Bool),
     ("INT2", SqlType::Int2),
     ("INT4", SqlType::Int4),
@@ -224,6 +227,8 @@ const WORDS: [(&str, SqlType); 36] = [
     ("TEXT_LIST_INTERVAL", SqlType::IntervalArray),
     ("TEXT_LIST_JSON", SqlType::JsonArray),
     ("TEXT_LIST_OID", SqlType::OidArray),
+    ("TEXT_NAME", SqlType::Name),
+    ("TEXT_LIST_NAME", SqlType::NameArray),
     ("BLOB_OID", SqlType::Oid),
 ];
 
@@ -439,7 +444,8 @@ fn custom(engine: EngineKind, name: &str) -> Result<(Type, Generation), SqlError
         "int4" => (SqlType::Int4, Generation::None),
         "int8" => (SqlType::Int8, Generation::None),
         "bool" => (SqlType::Bool, Generation::None),
-        "text" | "name" | "citext" => (SqlType::Text, Generation::None),
+        "name" => (SqlType::Name, Generation::None),
+        "text" | "citext" => (SqlType::Text, Generation::None),
         "varchar" | "bpchar" => (SqlType::Varchar, Generation::None),
         "float4" => (SqlType::Float4, Generation::None),
         "float8" => (SqlType::Float8, Generation::None),

@@ -63,6 +63,9 @@ pub(crate) enum SqlType {
     OidArray,
     /// PostgreSQL's `"char"`, one byte of the catalogs.
     InternalChar,
+    /// PostgreSQL's `name`, of the catalogs' objects.
+    Name,
+    NameArray,
     /// Not known: fronts send it as text.
     Unknown,
 }
@@ -88,6 +91,7 @@ impl SqlType {
             Self::IntervalArray => Self::Interval,
             Self::JsonArray => Self::Json,
             Self::OidArray => Self::Oid,
+            Self::NameArray => Self::Name,
             _ => return None,
         })
     }
@@ -112,6 +116,7 @@ impl SqlType {
             Self::Interval => Self::IntervalArray,
             Self::Json => Self::JsonArray,
             Self::Oid => Self::OidArray,
+            Self::Name => Self::NameArray,
             _ => return None,
         })
     }

@@ -106,7 +106,9 @@ fn shape(kind: SqlType) -> Shape {
         | SqlType::IntervalArray
         | SqlType::JsonArray
         | SqlType::OidArray
+        | SqlType::NameArray
         | SqlType::InternalChar
+        | SqlType::Name
         | SqlType::Varchar
         | SqlType::Interval
         | SqlType::Uuid
@@ -154,7 +156,9 @@ fn wire_type(kind: SqlType) -> ColumnType {
         | SqlType::IntervalArray
         | SqlType::JsonArray
         | SqlType::OidArray
+        | SqlType::NameArray
         | SqlType::InternalChar
+        | SqlType::Name
         | SqlType::Varchar
         | SqlType::Interval
         | SqlType::Uuid

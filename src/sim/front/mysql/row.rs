@@ -135,7 +135,9 @@ fn put_binary(row: &mut Vec<u8>, kind: SqlType, value: &Value) {
         | SqlType::IntervalArray
         | SqlType::JsonArray
         | SqlType::OidArray
+        | SqlType::NameArray
         | SqlType::InternalChar
+        | SqlType::Name
         | SqlType::Text
         | SqlType::Varchar
         | SqlType::Bytes

@@ -32,7 +32,7 @@ pub(super) fn subscripts_of_text(array: &str) -> String {
 }
 
 /// A list of numbers of the catalogs as one of JSON.
-fn list_of_text(array: &str) -> String {
+pub(super) fn list_of_text(array: &str) -> String {
     format!("('[' || replace(trim({array}, '{{}}'), ' ', ',') || ']')")
 }
 

@@ -174,7 +174,21 @@ impl Compiler<'_> {
         root: &ast::Expr,
         chain: &[ast::AccessExpr],
     ) -> Result<Typed, SqlError> {
-        let array = self.expression(root)?;
+        // The parser takes `t.items[1]` for a field of `t`.
+        let mut names = Vec::new();
+        if let ast::Expr::Identifier(first) = root {
+            names.push(first.clone());
+        }
+        let fields = chain.iter().map_while(|access| match access {
+            ast::AccessExpr::Dot(ast::Expr::Identifier(name)) => Some(name.clone()),
+            _ => None,
+        });
+        names.extend(fields);
+        let dotted = names.len() > 1 && matches!(root, ast::Expr::Identifier(_));
+        let (array, chain) = match dotted {
+            true => (self.name(&names)?, &chain[names.len() - 1..]),
+            false => (self.expression(root)?, chain),
+        };
         match chain {
             [ast::AccessExpr::Subscript(ast::Subscript::Index { index })]
                 if self.is_catalog_array(&array) =>

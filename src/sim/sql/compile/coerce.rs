@@ -116,8 +116,8 @@ impl Compiler<'_> {
                 Some(format!("CAST({sql} AS TEXT)"))
             }
             (
-                SqlType::Text | SqlType::Varchar | SqlType::InternalChar,
-                SqlType::Text | SqlType::Varchar,
+                SqlType::Text | SqlType::Varchar | SqlType::InternalChar | SqlType::Name,
+                SqlType::Text | SqlType::Varchar | SqlType::Name,
             ) if unlimited => Some(sql.clone()),
             (SqlType::Timestamp, SqlType::TimestampTz)
             | (SqlType::TimestampTz, SqlType::Timestamp)

@@ -157,7 +157,14 @@ impl Compiler<'_> {
                 with_ordinality,
                 ..
             } if self.is_postgres() => {
-                self.unnest(array_exprs, *with_ordinality, alias.as_ref())?
+                let in_step = *with_ordinality && array_exprs.len() > 1;
+                match self.unnest(array_exprs, *with_ordinality, alias.as_ref()) {
+                    // It names columns of the tables before it.
+                    Err(error) if in_step || matches!(error.sqlstate, "42703" | "42P01") => {
+                        self.unnest_beside(array_exprs, *with_ordinality, alias.as_ref(), scope)?
+                    }
+                    other => other?,
+                }
             }
             TableFactor::NestedJoin {
                 table_with_joins,

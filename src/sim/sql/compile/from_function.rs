@@ -7,7 +7,8 @@ use super::super::types::Type;
 use super::super::{SqlError, SqlType};
 use super::Compiler;
 use super::coerce::Coercion;
-use super::scope::{Relation, RelationColumn};
+use super::scope::{Lateral, Relation, RelationColumn, Scope};
+use super::typed::quote_name;
 
 impl Compiler<'_> {
     /// `pg_partition_ancestors(table) WITH ORDINALITY`: without partitions, the table alone.
@@ -76,6 +77,63 @@ impl Compiler<'_> {
             });
         }
         Ok(self.derived(&sql, shown, columns, None))
+    }
+
+    /// `FROM t, unnest(t.array, ...)`: SQLite's table functions see the tables before them, which
+    /// subqueries do not.
+    pub(super) fn unnest_beside(
+        &mut self,
+        arrays: &[Expr],
+        ordinality: bool,
+        alias: Option<&TableAlias>,
+        scope: &mut Scope,
+    ) -> Result<(String, Relation), SqlError> {
+        self.scopes.push(std::mem::take(scope));
+        let compiled = arrays.iter().map(|array| self.expression(array));
+        let compiled = compiled.collect::<Result<Vec<_>, _>>();
+        *scope = self.scopes.pop().unwrap_or_default();
+        let shown = self.alias_name(alias);
+        let shown = shown.unwrap_or_else(|| "unnest".to_owned());
+        let mut names = self.alias_columns(alias).into_iter();
+        let (mut sources, mut items, mut columns) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, array) in compiled?.into_iter().enumerate() {
+            let (source, element) = match array.kind().element() {
+                Some(element) => (array.sql, element),
+                None if self.is_catalog_array(&array) => {
+                    (super::array::list_of_text(&array.sql), SqlType::Int2)
+                }
+                None => return Err(self.unknown_function("unnest", &[array])),
+            };
+            let key = format!("{}.key", quote_name(&shown));
+            let item = format!("json_extract({source}, '$[' || {key} || ']')");
+            items.push(self.element(item, element).sql);
+            sources.push(source);
+            let name = names.next().unwrap_or_else(|| match place {
+                0 => shown.clone(),
+                place => format!("unnest_{}", place + 1),
+            });
+            columns.push(RelationColumn {
+                name,
+                of: element.into(),
+            });
+        }
+        if ordinality {
+            items.push(format!("({}.key + 1)", quote_name(&shown)));
+            columns.push(RelationColumn {
+                name: names.next().unwrap_or_else(|| "ordinality".to_owned()),
+                of: SqlType::Int8.into(),
+            });
+        }
+        let longest = super::array::longest(&sources).unwrap_or_default();
+        let sql = format!("json_each({longest}) AS {}", quote_name(&shown));
+        let relation = Relation {
+            name: shown,
+            table: None,
+            columns,
+            bare: false,
+            lateral: Some(Lateral::Items(items)),
+        };
+        Ok((sql, relation))
     }
 
     /// `unnest(array, ...)`: as many rows as the longest has elements.

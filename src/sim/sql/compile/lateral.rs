@@ -11,7 +11,7 @@ use sqlparser::ast::{
 use super::super::SqlError;
 use super::Compiler;
 use super::query::rename;
-use super::scope::{Relation, Scope};
+use super::scope::{Lateral, Relation, Scope};
 use super::typed::quote_name;
 use crate::sim::sql::functions;
 
@@ -58,10 +58,10 @@ impl Compiler<'_> {
             table: None,
             columns,
             bare: false,
-            lateral: Some(format!(
+            lateral: Some(Lateral::Query(format!(
                 "WITH q({}) AS ({sql}) SELECT * FROM q",
                 list.join(", ")
-            )),
+            ))),
         });
         Ok(true)
     }

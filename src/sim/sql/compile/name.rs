@@ -5,7 +5,7 @@ use sqlparser::ast::Ident;
 use super::super::SqlError;
 use super::super::types::Type;
 use super::Compiler;
-use super::scope::Relation;
+use super::scope::{Lateral, Relation};
 use super::typed::{Origin, Typed, quote_name};
 
 impl Compiler<'_> {
@@ -99,7 +99,7 @@ impl Compiler<'_> {
 
     /// Further in, the names within the subquery might mean something else.
     fn refuse_far_lateral(&self, relation: &Relation, scope: usize) -> Result<(), SqlError> {
-        match relation.lateral.is_some() && scope + 1 < self.scopes.len() {
+        match matches!(relation.lateral, Some(Lateral::Query(_))) && scope + 1 < self.scopes.len() {
             true => Err(self.unsupported("a column of a LATERAL subquery in another subquery")),
             false => Ok(()),
         }

@@ -30,9 +30,17 @@ pub(super) struct Relation {
     pub(super) columns: Vec<RelationColumn>,
     /// SQLite knows the columns by their bare names only (`RETURNING`, `CHECK`).
     pub(super) bare: bool,
-    /// A `LATERAL` subquery of one row at most: it is not in SQLite's `FROM`, but asked where a
-    /// column of it is named.
-    pub(super) lateral: Option<String>,
+    /// Where its columns are not those of something in SQLite's `FROM`.
+    pub(super) lateral: Option<Lateral>,
+}
+
+/// What stands for a relation that sees those before it.
+#[derive(Debug, Clone)]
+pub(super) enum Lateral {
+    /// A subquery of one row at most, which is asked wherever a column of it is named.
+    Query(String),
+    /// What to ask for each column.
+    Items(Vec<String>),
 }
 
 /// A column of a relation.
@@ -45,9 +53,13 @@ pub(super) struct RelationColumn {
 impl Relation {
     /// A column as SQLite is to read it.
     pub(super) fn reference(&self, column: &str) -> String {
+        let place = self.columns.iter().position(|it| it.name == column);
         let column = quote_name(column);
         match (&self.lateral, self.bare) {
-            (Some(query), _) => format!("(SELECT {column} FROM ({query}))"),
+            (Some(Lateral::Query(query)), _) => format!("(SELECT {column} FROM ({query}))"),
+            (Some(Lateral::Items(items)), _) => place
+                .and_then(|place| items.get(place))
+                .map_or(column, String::clone),
             (None, true) => column,
             (None, false) => format!("{}.{column}", quote_name(&self.name)),
         }

@@ -1,7 +1,7 @@
 //! `SELECT ... FROM ... WHERE ... GROUP BY ... HAVING`.
 
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    AccessExpr, Distinct, Expr, GroupByExpr, Select, SelectItem, SelectItemQualifiedWildcardKind,
     WildcardAdditionalOptions,
 };
 
@@ -299,9 +299,17 @@ impl Compiler<'_> {
                 let (_, name) = self.split_name(&function.name).ok()?;
                 Some(Name::Strong(name))
             }
-            Expr::Nested(inner)
-            | Expr::Collate { expr: inner, .. }
-            | Expr::CompoundFieldAccess { root: inner, .. } => self.postgres_name(inner),
+            Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => self.postgres_name(inner),
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                let field = access_chain.iter().rev().find_map(|access| match access {
+                    AccessExpr::Dot(Expr::Identifier(name)) => Some(self.fold(name)),
+                    _ => None,
+                });
+                match field {
+                    Some(field) => Some(Name::Strong(field)),
+                    None => self.postgres_name(root),
+                }
+            }
             Expr::Array(_) => strong("array"),
             Expr::Cast {
                 expr, data_type, ..

@@ -23,11 +23,12 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     // One page: the volume does not know how much of it a table fills.
     registry.pure("sim_table_size", |_, _| Ok(Value::Integer(8192)))?;
     registry.pure("sim_size_pretty", size_pretty)?;
+    registry.pure("sim_regexp_like", regexp_like)?;
     registry.pure("sim_matches", matches)
 }
 
 /// Object ids of the types (PostgreSQL's `pg_type.dat`).
-const OIDS: [(SqlType, i64); 36] = [
+const OIDS: [(SqlType, i64); 38] = [
     (SqlType::Bool, 16),
     (SqlType::Bytes, 17),
     (SqlType::Int8, 20),
@@ -64,6 +65,8 @@ const OIDS: [(SqlType, i64); 36] = [
     (SqlType::JsonArray, 199),
     (SqlType::OidArray, 1028),
     (SqlType::InternalChar, 18),
+    (SqlType::Name, 19),
+    (SqlType::NameArray, 1003),
 ];
 
 /// What PostgreSQL adds to a length: the header of a value (`VARHDRSZ`).
@@ -208,11 +211,9 @@ fn format_type(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlE
         Some((kind, _)) => kind.name(EngineKind::Postgres),
         None => match oid {
             0 => "-",
-            19 => "name",
             1042 => "character",
             3802 => "jsonb",
             1002 => "\"char\"[]",
-            1003 => "name[]",
             1014 => "character[]",
             1015 => "character varying[]",
             3807 => "jsonb[]",
@@ -325,6 +326,27 @@ fn size_pretty(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlE
         size = (size + 512) / 1024;
     }
     Ok(Value::Text(format!("{size} TB")))
+}
+
+/// MySQL's `REGEXP_LIKE(text, pattern, flags)`, which ignores case unless the flags have a `c`.
+fn regexp_like(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    if arguments.any_null() {
+        return Ok(Value::Null);
+    }
+    let flags = arguments.text(2);
+    if let Some(flag) = flags.chars().find(|flag| !matches!(flag, 'c' | 'i')) {
+        let what = format!("REGEXP_LIKE() with the flag '{flag}'");
+        return Err(SqlError::unsupported(context.engine, what));
+    }
+    // The last of them counts.
+    let (text, wanted) = match flags.ends_with('c') {
+        true => (arguments.text(0), arguments.text(1)),
+        false => (
+            arguments.text(0).to_lowercase(),
+            arguments.text(1).to_lowercase(),
+        ),
+    };
+    Ok(Value::Integer(pattern::matches(&text, &wanted)?.into()))
 }
 
 /// `sim_matches(text, pattern, ignore case)`: the operator `~`.

@@ -327,6 +327,8 @@ fn kind_by_number(number: i64) -> SqlType {
         S::JsonArray,
         S::OidArray,
         S::InternalChar,
+        S::Name,
+        S::NameArray,
     ];
     let found = kinds.into_iter().find(|kind| *kind as i64 == number);
     found.unwrap_or(S::Unknown)

@@ -20,6 +20,7 @@ pub(super) const TABLE: &[SystemRelation] = &[
     catalog::CONSTRAINT,
     catalog::TYPE,
     catalog::ROLES,
+    catalog::STATIO_ALL_TABLES,
     catalog::ACCESS_METHODS,
     catalog::INDEXES,
     absent::AUTH_MEMBERS,
@@ -104,7 +105,7 @@ pub(super) const TABLE: &[SystemRelation] = &[
         is_topology: false,
         columns: &[
             column("oid", SqlType::Oid),
-            column("proname", SqlType::Text),
+            column("proname", SqlType::Name),
             column("pronamespace", SqlType::Oid),
             column("prokind", SqlType::Text),
         ],
@@ -117,7 +118,7 @@ pub(super) const TABLE: &[SystemRelation] = &[
         is_topology: false,
         columns: &[
             column("oid", SqlType::Oid),
-            column("datname", SqlType::Text),
+            column("datname", SqlType::Name),
             column("datdba", SqlType::Oid),
             column("encoding", SqlType::Int4),
             column("datlocprovider", SqlType::Text),
@@ -140,7 +141,7 @@ pub(super) const TABLE: &[SystemRelation] = &[
         is_topology: false,
         columns: &[
             column("oid", SqlType::Oid),
-            column("nspname", SqlType::Text),
+            column("nspname", SqlType::Name),
             column("nspowner", SqlType::Oid),
             column("nspacl", SqlType::Text),
         ],
@@ -156,7 +157,7 @@ pub(super) const TABLE: &[SystemRelation] = &[
         is_topology: false,
         columns: &[
             column("oid", SqlType::Oid),
-            column("extname", SqlType::Text),
+            column("extname", SqlType::Name),
             column("extnamespace", SqlType::Oid),
             column("extversion", SqlType::Text),
         ],
@@ -170,9 +171,9 @@ pub(super) const TABLE: &[SystemRelation] = &[
         name: "pg_tables",
         is_topology: false,
         columns: &[
-            column("schemaname", SqlType::Text),
-            column("tablename", SqlType::Text),
-            column("tableowner", SqlType::Text),
+            column("schemaname", SqlType::Name),
+            column("tablename", SqlType::Name),
+            column("tableowner", SqlType::Name),
         ],
         source: Source::Query(
             "SELECT 'public', name, sim_info('user') FROM sqlite_master

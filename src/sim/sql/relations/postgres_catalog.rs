@@ -6,7 +6,7 @@
 
 use super::{Source, SystemColumn, SystemRelation, column};
 use crate::sim::sql::SqlType::{
-    self, Bool, Float4, Int2, Int2Array, Int4, InternalChar, Oid, Text,
+    self, Bool, Float4, Int2, Int2Array, Int4, InternalChar, Name, Oid, Text,
 };
 
 const fn table(
@@ -28,7 +28,7 @@ pub(super) const CLASS: SystemRelation = table(
     "pg_class",
     &[
         column("oid", Oid),
-        column("relname", Text),
+        column("relname", Name),
         column("relnamespace", Oid),
         column("reltype", Oid),
         column("reloftype", Oid),
@@ -80,7 +80,7 @@ pub(super) const ATTRIBUTE: SystemRelation = table(
     "pg_attribute",
     &[
         column("attrelid", Oid),
-        column("attname", Text),
+        column("attname", Name),
         column("atttypid", Oid),
         column("attnum", Int2),
         column("atttypmod", Int4),
@@ -159,7 +159,7 @@ pub(super) const CONSTRAINT: SystemRelation = table(
     "pg_constraint",
     &[
         column("oid", Oid),
-        column("conname", Text),
+        column("conname", Name),
         column("connamespace", Oid),
         column("contype", InternalChar),
         column("condeferrable", Bool),
@@ -216,7 +216,7 @@ pub(super) const TYPE: SystemRelation = table(
     "pg_type",
     &[
         column("oid", Oid),
-        column("typname", Text),
+        column("typname", Name),
         column("typnamespace", Oid),
         column("typowner", Oid),
         column("typlen", Int2),
@@ -251,11 +251,23 @@ pub(super) const TYPE: SystemRelation = table(
      FROM sqlite_master WHERE type = 'view' AND name LIKE 'aurora\\_sim\\_type\\_%' ESCAPE '\\'",
 );
 
+/// The tables of which statistics are kept; the counts themselves are not.
+pub(super) const STATIO_ALL_TABLES: SystemRelation = table(
+    "pg_statio_all_tables",
+    &[
+        column("relid", Oid),
+        column("schemaname", Name),
+        column("relname", Name),
+    ],
+    "SELECT 16384 + rowid, 'public', name FROM sqlite_master
+     WHERE type = 'table' AND sim_is_visible(name)",
+);
+
 pub(super) const ROLES: SystemRelation = table(
     "pg_roles",
     &[
         column("oid", Oid),
-        column("rolname", Text),
+        column("rolname", Name),
         column("rolsuper", Bool),
         column("rolinherit", Bool),
         column("rolcreaterole", Bool),
@@ -273,7 +285,7 @@ pub(super) const ACCESS_METHODS: SystemRelation = table(
     "pg_am",
     &[
         column("oid", Oid),
-        column("amname", Text),
+        column("amname", Name),
         column("amtype", InternalChar),
     ],
     "VALUES (2, 'heap', 't'), (403, 'btree', 'i')",
@@ -282,9 +294,9 @@ pub(super) const ACCESS_METHODS: SystemRelation = table(
 pub(super) const INDEXES: SystemRelation = table(
     "pg_indexes",
     &[
-        column("schemaname", Text),
-        column("tablename", Text),
-        column("indexname", Text),
+        column("schemaname", Name),
+        column("tablename", Name),
+        column("indexname", Name),
         column("tablespace", Text),
         column("indexdef", Text),
     ],

@@ -35,9 +35,11 @@ pub(super) fn from_text(text: &str, kind: SqlType) -> Result<Value, SqlError> {
         }
         SqlType::Float4 | SqlType::Float8 => Value::Real(trimmed.parse().map_err(|_| odd())?),
         SqlType::Numeric => Value::Text(decimal(trimmed).ok_or_else(odd)?),
-        SqlType::Text | SqlType::Varchar | SqlType::InternalChar | SqlType::Unknown => {
-            Value::Text(text.to_owned())
-        }
+        SqlType::Text
+        | SqlType::Varchar
+        | SqlType::Name
+        | SqlType::InternalChar
+        | SqlType::Unknown => Value::Text(text.to_owned()),
         SqlType::Bytes => Value::Bytes(bytea::parse(text).ok_or_else(odd)?),
         SqlType::Date => {
             let days = datetime::date_days(trimmed).ok_or_else(odd)?;
@@ -71,7 +73,8 @@ pub(super) fn from_text(text: &str, kind: SqlType) -> Result<Value, SqlError> {
         | SqlType::TimestampTzArray
         | SqlType::IntervalArray
         | SqlType::JsonArray
-        | SqlType::OidArray => array::from_text(text, kind)?,
+        | SqlType::OidArray
+        | SqlType::NameArray => array::from_text(text, kind)?,
     })
 }
 
@@ -88,6 +91,8 @@ fn from_binary(
         )
     };
     let expected = match super::size(kind) {
+        // A name is shorter than the space that it has.
+        _ if kind == SqlType::Name => None,
         size if size > 0 => Some(size.unsigned_abs().into()),
         _ => None,
     };
@@ -143,8 +148,9 @@ fn from_binary(
         | SqlType::TimestampTzArray
         | SqlType::IntervalArray
         | SqlType::JsonArray
-        | SqlType::OidArray => array::from_binary(bytes, kind, number)?,
-        SqlType::Text | SqlType::Varchar | SqlType::InternalChar => {
+        | SqlType::OidArray
+        | SqlType::NameArray => array::from_binary(bytes, kind, number)?,
+        SqlType::Text | SqlType::Varchar | SqlType::Name | SqlType::InternalChar => {
             Value::Text(utf8(&bytes)?.to_owned())
         }
         // Of a type that is not known the binary form is not known either.

@@ -104,7 +104,7 @@ fn put_binary(value: &Value, kind: SqlType, out: &mut BytesMut) -> Result<(), Sq
             let text = plain(value, kind);
             out.put_u8(text.as_bytes().first().copied().unwrap_or(0));
         }
-        SqlType::Text | SqlType::Varchar | SqlType::Json | SqlType::Unknown => {
+        SqlType::Text | SqlType::Varchar | SqlType::Name | SqlType::Json | SqlType::Unknown => {
             out.put_slice(plain(value, kind).as_bytes());
         }
         SqlType::Bytes => match value {
@@ -141,7 +141,8 @@ fn put_binary(value: &Value, kind: SqlType, out: &mut BytesMut) -> Result<(), Sq
         | SqlType::TimestampTzArray
         | SqlType::IntervalArray
         | SqlType::JsonArray
-        | SqlType::OidArray => array::put_binary(text(value, kind)?, kind, out)?,
+        | SqlType::OidArray
+        | SqlType::NameArray => array::put_binary(text(value, kind)?, kind, out)?,
         SqlType::Uuid => out.put_u128(uuid(text(value, kind)?).ok_or_else(odd)?),
     }
     Ok(())

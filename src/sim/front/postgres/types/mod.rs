@@ -65,6 +65,7 @@ pub(super) fn size(kind: SqlType) -> i16 {
         | SqlType::Timestamp
         | SqlType::TimestampTz => 8,
         SqlType::Interval | SqlType::Uuid => 16,
+        SqlType::Name => 64,
         SqlType::Numeric
         | SqlType::BoolArray
         | SqlType::Int2Array
@@ -83,6 +84,7 @@ pub(super) fn size(kind: SqlType) -> i16 {
         | SqlType::IntervalArray
         | SqlType::JsonArray
         | SqlType::OidArray
+        | SqlType::NameArray
         | SqlType::Text
         | SqlType::Varchar
         | SqlType::Bytes
@@ -101,7 +103,9 @@ pub(super) fn from_oid(oid: u32) -> SqlType {
         Some(Type::FLOAT4) => SqlType::Float4,
         Some(Type::FLOAT8) => SqlType::Float8,
         Some(Type::NUMERIC) => SqlType::Numeric,
-        Some(Type::TEXT | Type::NAME) => SqlType::Text,
+        Some(Type::TEXT) => SqlType::Text,
+        Some(Type::NAME) => SqlType::Name,
+        Some(Type::NAME_ARRAY) => SqlType::NameArray,
         Some(Type::VARCHAR | Type::BPCHAR) => SqlType::Varchar,
         Some(Type::BYTEA) => SqlType::Bytes,
         Some(Type::DATE) => SqlType::Date,
@@ -174,6 +178,8 @@ fn name(kind: SqlType) -> &'static str {
         SqlType::JsonArray => "json[]",
         SqlType::OidArray => "oid[]",
         SqlType::InternalChar => "\"char\"",
+        SqlType::Name => "name",
+        SqlType::NameArray => "name[]",
         SqlType::Oid => "oid",
     }
 }
@@ -216,6 +222,8 @@ fn wire_type(kind: SqlType) -> Type {
         SqlType::JsonArray => Type::JSON_ARRAY,
         SqlType::OidArray => Type::OID_ARRAY,
         SqlType::InternalChar => Type::CHAR,
+        SqlType::Name => Type::NAME,
+        SqlType::NameArray => Type::NAME_ARRAY,
         SqlType::Oid => Type::OID,
     }
 }
