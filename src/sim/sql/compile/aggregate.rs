@@ -74,7 +74,7 @@ impl Compiler<'_> {
             }
             "array_agg" => {
                 let kind = self.array_of(argument.kind())?;
-                let item = self.into_element(&argument);
+                let item = self.stored_element(&argument);
                 let sql = format!("nullif(json_group_array({distinct}{item}{tail}, '[]')");
                 Typed::new(sql, kind)
             }

@@ -48,7 +48,7 @@ impl Compiler<'_> {
     }
 
     /// A value as it is put into an array's inner form.
-    pub(super) fn into_element(&self, value: &Typed) -> String {
+    pub(super) fn stored_element(&self, value: &Typed) -> String {
         match value.kind() {
             SqlType::Bytes => self.cast_at_run_time(value, SqlType::Text.into()).sql,
             // As a text, not as a part of the list's own structure.
@@ -69,7 +69,7 @@ impl Compiler<'_> {
             kind => kind,
         };
         let kind = self.array_of(element)?;
-        let item = self.into_element(&Typed::new("item", element));
+        let item = self.stored_element(&Typed::new("item", element));
         let sql = format!("(WITH q(item) AS ({sql}) SELECT json_group_array({item}) FROM q)");
         Ok(Typed::new(sql, kind))
     }
@@ -164,7 +164,7 @@ impl Compiler<'_> {
         let mut sql = Vec::new();
         for value in values {
             let value = self.unify(value, common)?;
-            sql.push(self.into_element(&value));
+            sql.push(self.stored_element(&value));
         }
         Ok(Typed::new(format!("json_array({})", sql.join(", ")), kind))
     }
@@ -261,7 +261,7 @@ impl Compiler<'_> {
                 let sql = format!(
                     "json_insert(coalesce({}, '[]'), '$[#]', {})",
                     array.sql,
-                    self.into_element(&item)
+                    self.stored_element(&item)
                 );
                 Typed::new(sql, array.of)
             }
@@ -271,7 +271,7 @@ impl Compiler<'_> {
                 let sql = format!(
                     "(SELECT min(item.key) + 1 FROM json_each({}) AS item WHERE item.value IS {})",
                     array.sql,
-                    self.into_element(&item)
+                    self.stored_element(&item)
                 );
                 Typed::new(sql, SqlType::Int4)
             }

@@ -66,19 +66,22 @@ impl Compiler<'_> {
         ))
     }
 
-    /// A user table's name as its object id; `None` if it is no table of the users.
+    /// The name of a user's table or index as its object id; `None` if it is neither.
     pub(super) fn object_of_table(&self, name: &str) -> Result<Option<Typed>, SqlError> {
         if let Ok(number) = name.parse() {
             return Ok(Some(Typed::literal(Value::Integer(number), SqlType::Oid)));
         }
         let table = catalog::table(self.connection, name).map_err(|it| self.internal(&it))?;
-        Ok(table.map(|table| {
-            let sql = format!(
-                "(SELECT {FIRST_OBJECT} + rowid FROM sqlite_master WHERE name = {})",
-                super::typed::quote_text(&table.name)
-            );
-            Typed::new(sql, SqlType::Oid)
-        }))
+        let name = match table {
+            Some(table) => table.name,
+            None if self.index_exists(name)? => name.to_owned(),
+            None => return Ok(None),
+        };
+        let sql = format!(
+            "(SELECT {FIRST_OBJECT} + rowid FROM sqlite_master WHERE name = {})",
+            super::typed::quote_text(&name)
+        );
+        Ok(Some(Typed::new(sql, SqlType::Oid)))
     }
 
     /// A computed name as its object id. The catalogs' own tables have numbers that nothing else
