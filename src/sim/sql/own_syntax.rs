@@ -49,7 +49,12 @@ pub(super) fn parse(engine: EngineKind, words: &[&TokenWithSpan]) -> Option<Stat
     {
         return Some(Statement::Inject(injection));
     }
-    match (engine, words.as_slice()) {
+    known(engine, words.as_slice(), &written)
+}
+
+/// `written` are the words as the client wrote them.
+fn known(engine: EngineKind, words: &[&str], written: &[String]) -> Option<Statement> {
+    match (engine, words) {
         (
             EngineKind::MySql,
             [

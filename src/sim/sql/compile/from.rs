@@ -110,6 +110,22 @@ impl Compiler<'_> {
         Ok(format!(" USING ({})", list.join(", ")))
     }
 
+    fn refuse_twice(&self, relation: &Relation, scope: &Scope) -> Result<(), SqlError> {
+        if scope
+            .relations
+            .iter()
+            .any(|other| other.name == relation.name && !relation.name.is_empty())
+        {
+            let name = &relation.name;
+            let message = match self.is_postgres() {
+                true => format!("table name \"{name}\" specified more than once"),
+                false => format!("Not unique table/alias: '{name}'"),
+            };
+            return Err(SqlError::of(self.engine, "42712", (1066, "42000"), message));
+        }
+        Ok(())
+    }
+
     fn factor(&mut self, factor: &TableFactor, scope: &mut Scope) -> Result<String, SqlError> {
         let (sql, relation) = match factor {
             TableFactor::Table {
@@ -157,14 +173,7 @@ impl Compiler<'_> {
                 with_ordinality,
                 ..
             } if self.is_postgres() => {
-                let in_step = *with_ordinality && array_exprs.len() > 1;
-                match self.unnest(array_exprs, *with_ordinality, alias.as_ref()) {
-                    // It names columns of the tables before it.
-                    Err(error) if in_step || matches!(error.sqlstate, "42703" | "42P01") => {
-                        self.unnest_beside(array_exprs, *with_ordinality, alias.as_ref(), scope)?
-                    }
-                    other => other?,
-                }
+                self.unnest_factor(array_exprs, *with_ordinality, alias.as_ref(), scope)?
             }
             TableFactor::NestedJoin {
                 table_with_joins,
@@ -175,18 +184,7 @@ impl Compiler<'_> {
             }
             other => return Err(self.unsupported(format!("{other} in FROM"))),
         };
-        if scope
-            .relations
-            .iter()
-            .any(|other| other.name == relation.name && !relation.name.is_empty())
-        {
-            let name = &relation.name;
-            let message = match self.is_postgres() {
-                true => format!("table name \"{name}\" specified more than once"),
-                false => format!("Not unique table/alias: '{name}'"),
-            };
-            return Err(SqlError::of(self.engine, "42712", (1066, "42000"), message));
-        }
+        self.refuse_twice(&relation, scope)?;
         scope.relations.push(relation);
         Ok(sql)
     }

@@ -37,8 +37,27 @@ impl Compiler<'_> {
         Ok(self.derived(&sql, shown, columns, None))
     }
 
+    pub(super) fn unnest_factor(
+        &mut self,
+        arrays: &[Expr],
+        ordinality: bool,
+        alias: Option<&TableAlias>,
+        scope: &mut Scope,
+    ) -> Result<(String, Relation), SqlError> {
+        if ordinality && arrays.len() > 1 {
+            return self.unnest_beside(arrays, ordinality, alias, scope);
+        }
+        match self.unnest(arrays, ordinality, alias) {
+            // It names columns of the tables before it.
+            Err(error) if matches!(error.sqlstate, "42703" | "42P01") => {
+                self.unnest_beside(arrays, ordinality, alias, scope)
+            }
+            other => other,
+        }
+    }
+
     /// `unnest(array)`: a row for each element.
-    pub(super) fn unnest(
+    fn unnest(
         &mut self,
         arrays: &[Expr],
         ordinality: bool,
@@ -46,7 +65,6 @@ impl Compiler<'_> {
     ) -> Result<(String, Relation), SqlError> {
         let array = match arrays {
             [array] => array,
-            _ if ordinality => return Err(self.unsupported("WITH ORDINALITY of several arrays")),
             _ => return self.unnest_in_step(arrays, alias),
         };
         let array = self.expression(array)?;
@@ -81,7 +99,7 @@ impl Compiler<'_> {
 
     /// `FROM t, unnest(t.array, ...)`: SQLite's table functions see the tables before them, which
     /// subqueries do not.
-    pub(super) fn unnest_beside(
+    fn unnest_beside(
         &mut self,
         arrays: &[Expr],
         ordinality: bool,

@@ -85,18 +85,10 @@ fn from_binary(
     number: usize,
 ) -> Result<Value, SqlError> {
     let malformed = || {
-        error(
-            "22P03",
-            format!("incorrect binary data format in bind parameter {number}"),
-        )
+        let message = format!("incorrect binary data format in bind parameter {number}");
+        error("22P03", message)
     };
-    let expected = match super::size(kind) {
-        // A name is shorter than the space that it has.
-        _ if kind == SqlType::Name => None,
-        size if size > 0 => Some(size.unsigned_abs().into()),
-        _ => None,
-    };
-    if expected.is_some_and(|size: usize| size != bytes.len()) {
+    if expected_size(kind).is_some_and(|size| size != bytes.len()) {
         return Err(malformed());
     }
     Ok(match kind {
@@ -118,19 +110,13 @@ fn from_binary(
         SqlType::Timestamp | SqlType::TimestampTz => Value::Text(
             datetime::timestamp_text(bytes.get_i64()).ok_or_else(|| out_of_range(kind))?,
         ),
-        SqlType::Interval => {
-            let (micros, days, months) = (bytes.get_i64(), bytes.get_i32(), bytes.get_i32());
-            let total = interval::from_parts(micros, days, months);
-            Value::Integer(total.ok_or_else(|| out_of_range(kind))?)
-        }
+        SqlType::Interval => interval_of(bytes)?,
         SqlType::Uuid => Value::Text(uuid_text(bytes.get_u128())),
-        SqlType::Json if oid == Type::JSONB.oid() => {
-            // The binary form of `jsonb` starts with its version.
-            if !bytes.has_remaining() || bytes.get_u8() != 1 {
-                return Err(malformed());
-            }
-            json(utf8(&bytes)?)?
-        }
+        // The binary form of `jsonb` starts with its version.
+        SqlType::Json if oid == Type::JSONB.oid() => match bytes.split_first() {
+            Some((1, text)) => json(utf8(text)?)?,
+            _ => return Err(malformed()),
+        },
         SqlType::Json => json(utf8(&bytes)?)?,
         SqlType::BoolArray
         | SqlType::Int2Array
@@ -155,13 +141,30 @@ fn from_binary(
         }
         // Of a type that is not known the binary form is not known either.
         SqlType::Unknown if oid != Type::TEXT.oid() && oid != Type::UNKNOWN.oid() => {
-            return Err(error(
-                "0A000",
-                format!("the binary format of type {oid} is not supported"),
-            ));
+            let message = format!("the binary format of type {oid} is not supported");
+            return Err(error("0A000", message));
         }
         SqlType::Unknown => Value::Text(utf8(&bytes)?.to_owned()),
     })
+}
+
+/// The sixteen bytes of an interval.
+fn interval_of(mut bytes: Bytes) -> Result<Value, SqlError> {
+    let (micros, days, months) = (bytes.get_i64(), bytes.get_i32(), bytes.get_i32());
+    let total = interval::from_parts(micros, days, months);
+    total
+        .map(Value::Integer)
+        .ok_or_else(|| out_of_range(SqlType::Interval))
+}
+
+/// The size of the binary form, where there is only one.
+fn expected_size(kind: SqlType) -> Option<usize> {
+    match super::size(kind) {
+        // A name is shorter than the space that it has.
+        _ if kind == SqlType::Name => None,
+        size if size > 0 => Some(size.unsigned_abs().into()),
+        _ => None,
+    }
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, SqlError> {
