@@ -99,8 +99,8 @@ pub struct Config {
     /// [`reader`](crate::Cluster::reader) and [`read`](crate::Cluster::read) then use no instance
     /// but its members. A member that is the writer is read from only while no other is up. While
     /// none is up they wait, for at most the `checkout_timeout`, and then fail with
-    /// [`ErrorKind::NoReader`](crate::ErrorKind::NoReader), whose message says who the members are
-    /// or why none is known. Writes go to the writer, member or not.
+    /// [`ErrorKind::NoReader`], whose message says who the members are or why none is known.
+    /// Writes go to the writer, member or not.
     ///
     /// Who the members are stands in no table; it is learnt from DNS, whose answers lead to one
     /// member that is up at a time (Aurora User Guide, "Custom endpoints for Amazon Aurora"). The

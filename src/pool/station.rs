@@ -39,6 +39,8 @@ struct Life<E: Backend> {
     end: GenerationEnd,
     /// The connection that the monitor keeps to the instance, while no probe is using it.
     standing: Option<Standing<E>>,
+    /// The standing connection was found to have ended, and no report has said so yet.
+    has_lost_one: bool,
     /// No pool has opened a connection in this generation yet.
     unused: bool,
     usual: Usual,
@@ -72,6 +74,7 @@ impl<E: Backend> Station<E> {
                 generation,
                 end: GenerationEnd::default(),
                 standing: None,
+                has_lost_one: false,
                 unused: true,
                 usual: Usual::default(),
             }),
@@ -126,6 +129,7 @@ impl<E: Backend> Station<E> {
         let outdated = {
             let mut life = self.life();
             life.generation = generation;
+            life.has_lost_one = false;
             life.unused = true;
             let end = std::mem::take(&mut life.end);
             if let Some(cause) = cause {
@@ -185,8 +189,15 @@ impl<E: Backend> Station<E> {
             .is_some_and(|standing| now.saturating_duration_since(standing.used_at) >= period)
     }
 
-    pub(super) fn has_standing(&self) -> bool {
-        self.life().standing.is_some()
+    /// A connection that was kept has ended: others may have unnoticed. The next report says so,
+    /// however many questions it takes until there is one.
+    pub(super) fn has_lost_standing(&self) {
+        self.life().has_lost_one = true;
+    }
+
+    /// Whether one has since the last report.
+    pub(super) fn take_loss(&self) -> bool {
+        std::mem::take(&mut self.life().has_lost_one)
     }
 
     /// The standing connection, for a probe. It is put back by [`keep`](Self::keep).

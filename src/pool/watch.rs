@@ -103,6 +103,7 @@ pub(super) async fn ask_standing<E: Backend>(
         }
         Err(failure) => {
             E::kill(client);
+            station.has_lost_standing();
             Err(failure)
         }
     }
