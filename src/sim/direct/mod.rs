@@ -36,6 +36,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `builder`, `operations` | how a cluster is started, and what can be done to it |
+//! | `play` | timeline files |
 //! | `shell` | carries out what the world decides, by changing values |
 //! | `machine` | one instance, as the network reaches it |
 //! | `fate` | how the connections of a boot end |
@@ -66,6 +67,7 @@ mod ledger;
 mod machine;
 mod names;
 mod operations;
+mod play;
 mod replay;
 mod shell;
 mod trace;
