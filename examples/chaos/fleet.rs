@@ -53,12 +53,10 @@ pub(crate) fn run(processes: usize, seed: u64) -> anyhow::Result<bool> {
     ] {
         let run = replay(paused(), seed, crash(name, timeline, processes, seed));
         println!("{}", chart::in_terminal(&run));
-        for (bound, kept) in verdict::judge(&run) {
-            is_good &= kept.is_ok();
-            match kept {
-                Ok(measured) => println!("  {bound}: {measured}"),
-                Err(broken) => println!("  VIOLATION: {bound}: {broken}"),
-            }
+        for judgement in verdict::judge(&run) {
+            let verdict = if judgement.is_kept { "kept" } else { "VIOLATION" };
+            println!("  {verdict}: {}: {}", judgement.bound, judgement.measured);
+            is_good &= judgement.is_kept;
         }
         runs.push(run);
     }

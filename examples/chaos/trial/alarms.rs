@@ -62,11 +62,10 @@ pub(super) fn silence_ends_calls(evidence: &Evidence) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether it says that an instance is no good.
+/// Whom it says to be no good. The end of a generation is told of those that left, too.
 fn condemned(event: &EventKind) -> Option<&InstanceId> {
     match event {
         EventKind::InstanceDown { instance, .. }
-        | EventKind::GenerationEnded { instance, .. }
         | EventKind::WriterLost { instance, .. }
         | EventKind::WriterSuspected { instance, .. } => Some(instance),
         _ => None,

@@ -56,7 +56,7 @@ fn handles_per_process(evidence: &Evidence) -> usize {
 
 /// The most of these spans that there are at one moment, and when. One that ends as another
 /// begins is over.
-fn peak(spans: impl Iterator<Item = (Duration, Duration)>) -> (usize, Duration) {
+pub(crate) fn peak(spans: impl Iterator<Item = (Duration, Duration)>) -> (usize, Duration) {
     let mut steps: Vec<(Duration, i8)> = spans
         .filter(|(from, until)| from < until)
         .flat_map(|(from, until)| [(from, 1), (until, -1)])
@@ -121,7 +121,7 @@ pub(super) fn connections(evidence: &Evidence) -> Result<(), String> {
 }
 
 /// From the knock to the end of the login, however it ends.
-fn handshake(connect: &DirectConnect) -> (Duration, Duration) {
+pub(crate) fn handshake(connect: &DirectConnect) -> (Duration, Duration) {
     let over = connect.logged_in_at.or(connect.ended_at);
     (connect.at, over.unwrap_or(Duration::MAX))
 }
