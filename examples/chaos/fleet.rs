@@ -54,7 +54,11 @@ pub(crate) fn run(processes: usize, seed: u64) -> anyhow::Result<bool> {
         let run = replay(paused(), seed, crash(name, timeline, processes, seed));
         println!("{}", chart::in_terminal(&run));
         for judgement in verdict::judge(&run) {
-            let verdict = if judgement.is_kept { "kept" } else { "VIOLATION" };
+            let verdict = if judgement.is_kept {
+                "kept"
+            } else {
+                "VIOLATION"
+            };
             println!("  {verdict}: {}: {}", judgement.bound, judgement.measured);
             is_good &= judgement.is_kept;
         }

@@ -167,10 +167,10 @@ impl<E: Backend> Roster<E> {
         let Some((mut client, end)) = station.take() else {
             return Ok(None);
         };
-        let asked_at = time::now();
+        let asked = station.asked();
         match ask::<E>(&mut client, deadline).await {
             Ok(survey) => {
-                station.answered_after(asked_at);
+                station.answered_after(asked);
                 keep_if_it_leads_there(station, client, (generation, end), &survey);
                 Ok(Some(survey))
             }

@@ -28,7 +28,9 @@ const TAIL_LINES: usize = 40;
 
 /// All files of a directory under `fixtures`, by name.
 fn fixtures(directory: &str) -> Vec<PathBuf> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(directory);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(directory);
     let mut files: Vec<PathBuf> = fs::read_dir(&directory)
         .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
         .map(|entry| entry.unwrap().path())
@@ -47,7 +49,10 @@ fn plan_in(file: &Path) -> Plan {
 /// What is to be told of a trial that failed; nothing of one that did not.
 fn complaint(plan: &Plan, command: &str) -> Option<String> {
     let found = panic::catch_unwind(|| trial(plan, false));
-    if found.as_ref().is_ok_and(|found| found.violations.is_empty()) {
+    if found
+        .as_ref()
+        .is_ok_and(|found| found.violations.is_empty())
+    {
         return None;
     }
     let (what, trace) = match panic::catch_unwind(|| trial(plan, true)) {
@@ -89,10 +94,19 @@ fn hundreds_of_seeds_break_no_promise() {
 fn plans_that_once_failed_hold() {
     for file in fixtures("regressions") {
         let plan = plan_in(&file);
-        assert!(!plan.about.is_empty(), "{} does not say what it is about", file.display());
+        assert!(
+            !plan.about.is_empty(),
+            "{} does not say what it is about",
+            file.display()
+        );
         let name = file.file_name().unwrap().to_string_lossy();
         let complaint = complaint(&plan, &format!("--plan fixtures/regressions/{name}"));
-        assert!(complaint.is_none(), "{}: {}", plan.about, complaint.unwrap_or_default());
+        assert!(
+            complaint.is_none(),
+            "{}: {}",
+            plan.about,
+            complaint.unwrap_or_default()
+        );
     }
 }
 
@@ -122,6 +136,10 @@ fn a_plan_that_is_written_down_is_the_same_plan() {
     for seed in 0..100 {
         let plan = draw::plan(seed);
         let text = serde_json::to_string_pretty(&plan).unwrap();
-        assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan, "seed {seed}");
+        assert_eq!(
+            serde_json::from_str::<Plan>(&text).unwrap(),
+            plan,
+            "seed {seed}"
+        );
     }
 }

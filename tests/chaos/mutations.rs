@@ -39,7 +39,10 @@ fn mutations() -> impl Iterator<Item = (String, Mutation)> {
 fn every_edit_of_a_mutation_fits_one_place_of_the_sources() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (name, mutation) in mutations() {
-        assert!(mutation.breaks.ends_with('.'), "{name} does not say what it breaks");
+        assert!(
+            mutation.breaks.ends_with('.'),
+            "{name} does not say what it breaks"
+        );
         assert!(!mutation.edits.is_empty(), "{name}");
         for edit in &mutation.edits {
             let source = fs::read_to_string(root.join(&edit.file)).unwrap();
@@ -54,7 +57,9 @@ fn every_edit_of_a_mutation_fits_one_place_of_the_sources() {
 fn every_mutation_names_invariants_that_there_are() {
     for (name, mutation) in mutations() {
         for expected in &mutation.found_by {
-            let is_there = INVARIANTS.iter().any(|(invariant, _)| invariant == expected);
+            let is_there = INVARIANTS
+                .iter()
+                .any(|(invariant, _)| invariant == expected);
             assert!(is_there, "{name}: `{expected}`");
         }
     }

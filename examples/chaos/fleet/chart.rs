@@ -142,7 +142,10 @@ fn picture(runs: &[Drawn<'_>]) -> String {
 
 fn panel(svg: &mut String, run: &Drawn<'_>, top: f64) {
     let parts = |slot: &Slot| [slot.turned_away, slot.monitor_logins, slot.pool_logins];
-    let sums = run.slots.iter().map(|slot| parts(slot).iter().sum::<usize>());
+    let sums = run
+        .slots
+        .iter()
+        .map(|slot| parts(slot).iter().sum::<usize>());
     let most = sums.max().unwrap_or(1).max(1) as f64;
     let (floor, tall) = (top + PANEL - 30.0, PANEL - 70.0);
     let wide = (WIDTH - MARGIN * 2.0) / run.slots.len().max(1) as f64;
@@ -150,7 +153,11 @@ fn panel(svg: &mut String, run: &Drawn<'_>, top: f64) {
     let _ = writeln!(
         svg,
         "<text x='{MARGIN}' y='{}'>{} processes, timeline {}: what {} sees per {} ms (fullest {most})</text>",
-        top + 20.0, run.processes, run.timeline, run.promoted, run.slot_ms,
+        top + 20.0,
+        run.processes,
+        run.timeline,
+        run.promoted,
+        run.slot_ms,
     );
     for (number, slot) in run.slots.iter().enumerate() {
         let (x, mut y) = (MARGIN + wide * number as f64, floor);
@@ -166,7 +173,12 @@ fn panel(svg: &mut String, run: &Drawn<'_>, top: f64) {
             }
         }
         if slot.at_ms % 5_000 == 0 {
-            let _ = writeln!(svg, "<text x='{x:.1}' y='{}'>{} s</text>", floor + 14.0, slot.at_ms / 1_000);
+            let _ = writeln!(
+                svg,
+                "<text x='{x:.1}' y='{}'>{} s</text>",
+                floor + 14.0,
+                slot.at_ms / 1_000
+            );
         }
     }
     let lead = LEAD_MS as f64;
@@ -176,7 +188,9 @@ fn panel(svg: &mut String, run: &Drawn<'_>, top: f64) {
             svg,
             "<line x1='{x:.1}' x2='{x:.1}' y1='{}' y2='{floor}' stroke='#c00' stroke-dasharray='3'/>\
              <text x='{:.1}' y='{}' fill='#c00'>{label}</text>",
-            top + 30.0, x + 3.0, top + 40.0,
+            top + 30.0,
+            x + 3.0,
+            top + 40.0,
         );
     }
     for (number, (label, colour)) in COLOURS.iter().enumerate() {
@@ -184,7 +198,9 @@ fn panel(svg: &mut String, run: &Drawn<'_>, top: f64) {
         let _ = writeln!(
             svg,
             "<rect x='{x}' y='{}' width='10' height='10' fill='{colour}'/><text x='{}' y='{}'>{label}</text>",
-            top + 11.0, x + 14.0, top + 20.0,
+            top + 11.0,
+            x + 14.0,
+            top + 20.0,
         );
     }
 }

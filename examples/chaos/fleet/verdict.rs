@@ -56,16 +56,20 @@ fn is_try(connect: &&DirectConnect) -> bool {
 fn by_process(run: &Run) -> BTreeMap<&str, Vec<&DirectConnect>> {
     let mut processes = BTreeMap::<_, Vec<_>>::new();
     for connect in &run.connects {
-        processes.entry(&*connect.process).or_default().push(connect);
+        processes
+            .entry(&*connect.process)
+            .or_default()
+            .push(connect);
     }
     processes
 }
 
 /// The most of these times that fall into one span of a length, wherever it begins.
 fn fullest(times: &[Duration], span: Duration) -> usize {
-    let counts = times.iter().enumerate().map(|(number, from)| {
-        times[number..].partition_point(|at| *at < *from + span)
-    });
+    let counts = times
+        .iter()
+        .enumerate()
+        .map(|(number, from)| times[number..].partition_point(|at| *at < *from + span));
     counts.max().unwrap_or_default()
 }
 
@@ -160,7 +164,10 @@ fn arrivals_are_spread(run: &Run) -> Judgement {
 
 /// What was opened together does not end, nor repeat itself, together.
 fn no_echo(run: &Run) -> Judgement {
-    let echo = run.connects.iter().filter(|it| it.at >= run.accepts_at + ECHO_AFTER);
+    let echo = run
+        .connects
+        .iter()
+        .filter(|it| it.at >= run.accepts_at + ECHO_AFTER);
     let echo: Vec<Duration> = echo.map(|it| it.at).collect();
     let most = fullest(&echo, SLOT * 10);
     let allowed = run.processes as f64 * ECHO_SHARE_MAX;

@@ -79,8 +79,7 @@ pub(super) fn nobody_is_condemned_in_health(evidence: &Evidence) -> Result<(), S
         None => return Ok(()),
     };
     let mut events = evidence.events.iter();
-    let alarm =
-        events.find(|(_, at, event)| *at >= healthy_from && condemned(event).is_some());
+    let alarm = events.find(|(_, at, event)| *at >= healthy_from && condemned(event).is_some());
     none_or(alarm, |(handle, at, event)| {
         format!(
             "by handle {handle} at {at:?}, where all is well from {healthy_from:?}, the process \

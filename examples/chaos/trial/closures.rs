@@ -42,7 +42,9 @@ impl Caller<'_> {
             self.handed_out(Intent::Write, writer);
             let instance = writer.instance().clone();
             let write = writer.write(key);
-            history.call("write in closure", Some(&instance), write).await
+            history
+                .call("write in closure", Some(&instance), write)
+                .await
         });
         let answer = history.call("write()", None, work).await;
         history.answered(&[key], &answer);
@@ -57,7 +59,9 @@ impl Caller<'_> {
             self.handed_out(Intent::Read, reader);
             let instance = reader.instance().clone();
             let count = reader.count();
-            history.call("count in closure", Some(&instance), count).await
+            history
+                .call("count in closure", Some(&instance), count)
+                .await
         });
         history.call("read()", None, work).await.map(drop)
     }
@@ -70,7 +74,14 @@ impl Caller<'_> {
             .collect();
         let changes_its_mind = self.rng.u32(0..6) == 0;
         for key in &keys {
-            history.fate(*key, if changes_its_mind { Fate::NotSent } else { Fate::Unknown });
+            history.fate(
+                *key,
+                if changes_its_mind {
+                    Fate::NotSent
+                } else {
+                    Fate::Unknown
+                },
+            );
         }
         let runs = Runs::begin(self);
         let work = async {

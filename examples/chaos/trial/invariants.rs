@@ -59,10 +59,7 @@ pub(crate) const INVARIANTS: [(&str, Check); 27] = [
         reigns::written_in_order,
     ),
     ("a new writer is found soon", reigns::found_soon),
-    (
-        "no reader takes a write",
-        reigns::taken_by_the_writer,
-    ),
+    ("no reader takes a write", reigns::taken_by_the_writer),
     ("a checkout ends by its deadline", checkouts_end_in_time),
     ("no call hangs", no_call_hangs),
     (
@@ -119,7 +116,10 @@ fn applied(evidence: &Evidence) -> BTreeMap<u64, usize> {
     applied
 }
 
-pub(super) fn none_or<T>(found: Option<T>, describe: impl FnOnce(T) -> String) -> Result<(), String> {
+pub(super) fn none_or<T>(
+    found: Option<T>,
+    describe: impl FnOnce(T) -> String,
+) -> Result<(), String> {
     match found {
         Some(found) => Err(describe(found)),
         None => Ok(()),
@@ -343,10 +343,9 @@ fn met_a_pause(evidence: &Evidence, call: &Call) -> bool {
 
 fn closures_run_within_bounds(evidence: &Evidence) -> Result<(), String> {
     let mut runs = evidence.runs.iter();
-    none_or(
-        runs.find(|(_, runs)| *runs > RUNS_MAX),
-        |(handle, runs)| format!("one of handle {handle} was run {runs} times"),
-    )
+    none_or(runs.find(|(_, runs)| *runs > RUNS_MAX), |(handle, runs)| {
+        format!("one of handle {handle} was run {runs} times")
+    })
 }
 
 /// How often a closure is run at most.

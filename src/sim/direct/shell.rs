@@ -406,9 +406,7 @@ impl Inner {
             // No operation of a direct cluster renames; what an instance shows is asked of the
             // world at each read.
             Effect::Promoted { instance, .. } => self.promotions.push((now, instance)),
-            Effect::Renamed { .. }
-            | Effect::Replication { .. }
-            | Effect::Event(_) => {}
+            Effect::Renamed { .. } | Effect::Replication { .. } | Effect::Event(_) => {}
         }
     }
 
