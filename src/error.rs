@@ -52,7 +52,8 @@ pub enum ErrorKind {
     NoReader,
     /// No writer was confirmed within the time given.
     NoWriter,
-    /// The server answers, but not as an Aurora cluster does.
+    /// The server answers, but not as an Aurora cluster does, and the configuration speaks of one:
+    /// by an endpoint of a cluster, or by `instance_pattern`.
     NotAurora,
     /// Too many callers wait already, or the server takes no more connections.
     Overloaded,

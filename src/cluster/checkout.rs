@@ -200,7 +200,8 @@ impl<E: Engine> Cluster<E> {
     /// gets its share little by little ([`Timing::slow_start`](crate::config::Timing::slow_start)). When the connections to
     /// all of them are in use, the first to become free is taken. With no reader up it is a
     /// connection to the writer, as Aurora's own reader endpoint would give; with neither the
-    /// call waits, for at most the `checkout_timeout`.
+    /// call waits, for at most the `checkout_timeout`. Where the handle has a
+    /// [`custom_endpoint`](crate::Config::custom_endpoint), all that holds among its members.
     ///
     /// # Errors
     ///
@@ -262,12 +263,13 @@ impl<E: Engine> Cluster<E> {
             let mut candidates = routes.readers(turn);
             // A stable sort: the rest stays in the order of preference.
             candidates.sort_by_key(|candidate| avoided.contains(candidate.id()));
-            if candidates.is_empty() && routes.writer().is_none() {
-                match tokio::time::timeout_at(deadline, topology.changed()).await {
-                    Ok(Ok(())) => continue,
-                    Ok(Err(_)) => return Err(closed()),
+            if candidates.is_empty() && routes.writer_for_reads().is_none() {
+                let changed = self.other_candidates(&routes, topology.clone());
+                match tokio::time::timeout_at(deadline, changed).await {
+                    Ok(changed) => changed?,
                     Err(_) => return Err(self.no_reader(time::now() - began)),
                 }
+                continue;
             }
             let room = tokio::select! {
                 biased;
@@ -307,26 +309,47 @@ impl<E: Engine> Cluster<E> {
     async fn other_candidates(
         &self,
         known: &Routes<E>,
-        mut topology: watch::Receiver<Arc<Topology>>,
+        topology: watch::Receiver<Arc<Topology>>,
     ) -> Result<()> {
-        let others = |_: &Arc<Topology>| !self.inner.pools.routes().leads_like(known);
-        let changed = topology.wait_for(others).await;
-        changed.map(drop).map_err(|_| closed())
+        let others = |routes: &Routes<E>| !routes.leads_like(known);
+        self.routes_become(others, topology).await
     }
 
     /// Waits until reads may no longer go to one of these.
     async fn candidate_lost(
         &self,
         candidates: &[Arc<InstancePool<E>>],
-        mut topology: watch::Receiver<Arc<Topology>>,
+        topology: watch::Receiver<Arc<Topology>>,
     ) -> Result<()> {
-        let lost = |_: &Arc<Topology>| {
-            let routes = self.inner.pools.routes();
+        let lost = |routes: &Routes<E>| {
             let mut known = candidates.iter();
             known.any(|candidate| !routes.reads_from(candidate.id()))
         };
-        let changed = topology.wait_for(lost).await;
-        changed.map(drop).map_err(|_| closed())
+        self.routes_become(lost, topology).await
+    }
+
+    /// Waits until the routes are so. They change with the topology, and with the members of a
+    /// custom endpoint.
+    async fn routes_become(
+        &self,
+        so: impl Fn(&Routes<E>) -> bool,
+        mut topology: watch::Receiver<Arc<Topology>>,
+    ) -> Result<()> {
+        let mut scope = self.inner.pools.scope();
+        loop {
+            // Seen before the routes are looked at, so that no change is missed.
+            topology.borrow_and_update();
+            scope.borrow_and_update();
+            if so(&self.inner.pools.routes()) {
+                return Ok(());
+            }
+            let changed = tokio::select! {
+                biased;
+                changed = topology.changed() => changed,
+                changed = scope.changed() => changed,
+            };
+            changed.map_err(|_| closed())?;
+        }
     }
 
     /// Asks the candidates in turn, without waiting for other callers. One that has to open a
@@ -374,7 +397,7 @@ impl<E: Engine> Cluster<E> {
         routes: &Routes<E>,
         deadline: Instant,
     ) -> Result<Result<Lease<E>, Failure>> {
-        if let Some(writer) = routes.writer().filter(|_| candidates.is_empty()) {
+        if let Some(writer) = routes.writer_for_reads().filter(|_| candidates.is_empty()) {
             if let Some(lease) = self.writer_at_once() {
                 return Ok(Ok(lease));
             }

@@ -21,10 +21,13 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Events;
+use crate::id::InstanceId;
 use crate::observe::FailoverRecord;
 use crate::pool::set::PoolSet;
-use crate::pool::sweep;
+use crate::pool::{scope, sweep};
+use crate::resolve::members;
 use crate::rng::Rng;
+use crate::routing::Scope;
 use crate::task::TaskSet;
 use crate::time;
 use crate::topology::monitor::{Failures, ProbeFailure, Published};
@@ -173,11 +176,16 @@ impl<E: Engine> Cluster<E> {
             ));
         }
         let config = Arc::new(config);
+        let custom_endpoints = members::custom_endpoints(&config)?;
         let hub = Hub::<E>::join(&config)?;
         let tasks = TaskSet::new();
         let dialer = hub.roster.dialer();
         let dialer = dialer.for_handle(Arc::clone(&config), tasks.spawner());
-        let pools = Arc::new(PoolSet::new(dialer));
+        let scope = match &*custom_endpoints {
+            [] => Scope::Everywhere,
+            [_, ..] => Scope::Nowhere("its name has not been looked up yet".into()),
+        };
+        let pools = Arc::new(PoolSet::new(dialer, scope));
         hub.roster.attach(&pools);
         let published = hub.published.clone();
         let sweep = sweep::run(
@@ -186,6 +194,16 @@ impl<E: Engine> Cluster<E> {
             Rng::from_entropy(),
         );
         tasks.spawner().spawn("sweep", sweep);
+        if !custom_endpoints.is_empty() {
+            let following = scope::run(
+                custom_endpoints,
+                Arc::clone(&hub.roster),
+                Arc::clone(&pools),
+                published.topology.clone(),
+                Rng::from_entropy(),
+            );
+            tasks.spawner().spawn("custom-endpoints", following);
+        }
         Ok(Self {
             inner: Arc::new(Inner {
                 config,
@@ -322,10 +340,18 @@ impl<E: Engine> Cluster<E> {
     }
 
     fn no_reader(&self, waited: Duration) -> Error {
-        Error::new(
-            ErrorKind::NoReader,
-            self.explain_absence("no instance takes reads", waited),
-        )
+        let what = match &*self.inner.pools.scope().borrow() {
+            Scope::Everywhere => "no instance takes reads".into(),
+            Scope::Nowhere(reason) => {
+                format!("no member of the custom endpoint is known ({reason}), so none takes reads")
+            }
+            Scope::Members(known) => {
+                let names: Vec<&str> = known.iter().map(InstanceId::as_str).collect();
+                let names = names.join(", ");
+                format!("no member of the custom endpoint ({names}) takes reads")
+            }
+        };
+        Error::new(ErrorKind::NoReader, self.explain_absence(&what, waited))
     }
 
     fn explain_absence(&self, what: &str, waited: Duration) -> String {

@@ -39,6 +39,7 @@ pub struct ConfigBuilder {
     dns_server: Option<SocketAddr>,
     pool: PoolLimits,
     max_reader_lag: Option<Duration>,
+    custom_endpoint: Option<String>,
     timing: Timing,
     settings: BTreeMap<String, String>,
     share_monitor: bool,
@@ -58,6 +59,7 @@ impl ConfigBuilder {
             dns_server: None,
             pool: PoolLimits::default(),
             max_reader_lag: None,
+            custom_endpoint: None,
             timing: Timing::default(),
             settings: BTreeMap::new(),
             share_monitor: true,
@@ -142,6 +144,12 @@ impl ConfigBuilder {
         self
     }
 
+    /// See [`Config::custom_endpoint`].
+    pub fn custom_endpoint(mut self, host: impl Into<String>) -> Self {
+        self.custom_endpoint = Some(host.into());
+        self
+    }
+
     /// Changes intervals, timeouts and periods:
     /// `.timing(|timing| timing.connect_timeout = Duration::from_secs(2))`.
     pub fn timing(mut self, change: impl FnOnce(&mut Timing)) -> Self {
@@ -191,6 +199,7 @@ impl ConfigBuilder {
             dns_server: self.dns_server,
             pool: self.pool,
             max_reader_lag: self.max_reader_lag,
+            custom_endpoint: self.custom_endpoint,
             timing: self.timing,
             settings: self.settings,
             share_monitor: self.share_monitor,

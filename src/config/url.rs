@@ -17,10 +17,10 @@ use crate::id::EngineKind;
 const MAX_URL_LENGTH: usize = 16 * 1024;
 
 /// The keys of the query, as errors list them.
-const KEYS: &str = "application_name, checkout_timeout, connect_timeout, dns, failover_timeout, \
-                    idle_timeout, instance_pattern, max_lifetime, max_reader_lag, pool_max, \
-                    pool_max_connecting, pool_max_waiting, pool_min_idle, probe_interval, \
-                    probe_timeout, set.NAME, slow_start, sslmode, sslrootcert";
+const KEYS: &str = "application_name, checkout_timeout, connect_timeout, custom_endpoint, dns, \
+                    failover_timeout, idle_timeout, instance_pattern, max_lifetime, \
+                    max_reader_lag, pool_max, pool_max_connecting, pool_max_waiting, \
+                    pool_min_idle, probe_interval, probe_timeout, set.NAME, slow_start, sslmode, sslrootcert";
 
 pub(super) fn parse(url: &str) -> Result<Config> {
     if url.len() > MAX_URL_LENGTH {
@@ -156,6 +156,7 @@ fn apply(builder: ConfigBuilder, key: &str, value: &str) -> Result<ConfigBuilder
         "application_name" => Ok(builder.application_name(text(key, value)?)),
         "checkout_timeout" => timed(builder, |timing, span| timing.checkout_timeout = span),
         "connect_timeout" => timed(builder, |timing, span| timing.connect_timeout = span),
+        "custom_endpoint" => Ok(builder.custom_endpoint(text(key, value)?)),
         "dns" => match value.parse() {
             Ok(server) => Ok(builder.dns_server(server)),
             Err(_) => Err(bad_value(key, value, "an address and a port: 127.0.0.1:53")),

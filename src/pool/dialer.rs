@@ -1,14 +1,17 @@
 //! From a name to an open connection: locate, resolve, dial.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::plain::{self, Answer};
 use crate::config::{Config, HostPort};
 use crate::engine::reporter::Reporter;
 use crate::engine::tls::Tls;
-use crate::engine::{Backend, Dial, Failure, Purpose};
+use crate::engine::{Backend, Dial, Failure, Purpose, Survey};
 use crate::error::Result;
 use crate::id::InstanceId;
-use crate::resolve::{self, InstancePattern, Resolver};
+use crate::resolve::{self, InstancePattern, Lookup, Resolver};
 use crate::task::Spawner;
 use crate::time::Instant;
 use crate::topology::observation::Fault;
@@ -19,7 +22,8 @@ pub(crate) struct Dialer {
     config: Arc<Config>,
     tls: Tls,
     resolver: Resolver,
-    pattern: InstancePattern,
+    /// None where the seeds do not tell it: servers without Aurora's tables need none.
+    pattern: Option<InstancePattern>,
     /// The port of instances whose pattern names none: Aurora's tables carry no ports.
     port: u16,
     spawner: Spawner,
@@ -62,7 +66,50 @@ impl Dialer {
 
     /// Where an instance is reached.
     pub(crate) fn locate(&self, instance: &InstanceId) -> Result<HostPort> {
-        self.pattern.host_for(instance, self.port)
+        if let Some(place) = plain::place_of(instance, &self.config) {
+            return Ok(place.clone());
+        }
+        match &self.pattern {
+            Some(pattern) => pattern.host_for(instance, self.port),
+            None => Err(resolve::missing_pattern(&self.config)),
+        }
+    }
+
+    /// Names whoever answered at that place.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind) where no instance of an Aurora cluster could be
+    /// reached by its name; those of [`plain::identify`].
+    pub(super) fn identify(&self, survey: Survey, place: &HostPort) -> Result<Answer, Failure> {
+        let answer = match (&survey.identity, &self.pattern) {
+            (Some(_), None) => Err(resolve::missing_pattern(&self.config)),
+            _ => plain::identify(survey, place, &self.config),
+        };
+        answer.map_err(|error| Failure {
+            fault: Fault::Other,
+            error,
+        })
+    }
+
+    /// The instance that a host name is of, if it is made by the pattern.
+    pub(super) fn instance_of(&self, host: &str) -> Option<InstanceId> {
+        self.pattern.as_ref()?.instance_of(host)
+    }
+
+    /// The addresses of an instance.
+    pub(super) async fn addresses_of<E: Backend>(
+        &self,
+        instance: &InstanceId,
+    ) -> Result<Arc<[IpAddr]>> {
+        let place = self.locate(instance)?;
+        E::resolve(&self.resolver, &place.host).await
+    }
+
+    /// What a name that leads to one instance after another leads to now, and for how long a cache
+    /// may go on saying so.
+    pub(super) async fn resolve_anew<E: Backend>(&self, host: &str) -> Result<(Lookup, Duration)> {
+        E::resolve_anew(&self.resolver, host).await
     }
 
     /// Opens a connection. The name stays the name for TLS and credentials; the socket goes to

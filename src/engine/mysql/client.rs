@@ -51,6 +51,8 @@ pub struct Client {
     residue: Residue,
     /// What any of the statements prepared since then may leave when it runs.
     prepared: Residue,
+    /// The server has said over this connection that it has none of Aurora's tables.
+    pub(super) is_plain: bool,
 }
 
 impl Client {
@@ -62,6 +64,7 @@ impl Client {
             is_called_by_transaction: false,
             residue: Residue::Nothing,
             prepared: Residue::Nothing,
+            is_plain: false,
         };
         // The last packet of a login, or of the settings after it, is an OK with the status.
         client.autocommit = client.says(StatusFlags::SERVER_STATUS_AUTOCOMMIT);

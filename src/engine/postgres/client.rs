@@ -35,6 +35,8 @@ pub struct Client {
     link: Arc<Link>,
     /// Whether the instance last said over this connection that it is a reader.
     pub(super) was_reader: bool,
+    /// The server has said over this connection that it has none of Aurora's functions.
+    pub(super) is_plain: bool,
 }
 
 impl Client {
@@ -43,6 +45,7 @@ impl Client {
             native,
             link,
             was_reader: false,
+            is_plain: false,
         }
     }
 
