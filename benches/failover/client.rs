@@ -1,5 +1,6 @@
 //! A client's process: started, heard, stopped, and its notes read.
 
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -21,6 +22,9 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// A client tells its notes within a second; Python's garbage and a long run may take some.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// Beside the report.
+const LOG: &str = "contestants.log";
 
 /// Who is put under load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,8 +120,18 @@ impl Contestant {
         command.args(["--engine", engine.name()]);
         command.args(["--writers", &size.writers.to_string()]);
         command.args(["--readers", &size.readers.to_string()]);
+        if !self.is_ours() {
+            command.stderr(errors(work)?);
+        }
         Client::start(command, hosts).await
     }
+}
+
+/// What contestants say of their own accord would drown the suite's progress.
+fn errors(work: &Path) -> anyhow::Result<File> {
+    let mut log = OpenOptions::new();
+    let log = log.create(true).append(true).open(work.join(LOG));
+    log.context("the contestants' log cannot be written")
 }
 
 fn with_hosts(

@@ -161,6 +161,12 @@ fn conditions(arguments: &Arguments) -> Conditions {
         readers: size.readers,
         limit_seconds: arguments.limit().as_secs(),
         processors: std::thread::available_parallelism().map_or(0, usize::from),
-        load_average: std::fs::read_to_string("/proc/loadavg").unwrap_or_default(),
+        load_average: load_average(),
     }
+}
+
+/// Of the last minute, five and fifteen; empty where the system does not tell.
+fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }

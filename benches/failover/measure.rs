@@ -107,7 +107,8 @@ pub(crate) struct Run {
     pub(crate) gap: Option<f64>,
     /// From the fault to the promotion or the healing.
     pub(crate) able_after: Option<f64>,
-    /// From the fault until the last call that it caught had ended; none if one still hung.
+    /// From the fault, or the last acknowledgement if that came later, until the last call that it caught
+    /// had ended; none if one still hung.
     pub(crate) calls_ended: Option<f64>,
     /// How many calls the fault caught: sent to what was lost, and not acknowledged by it.
     pub(crate) caught: usize,
@@ -140,16 +141,29 @@ pub(crate) fn measure(notes: &Notes, truth: &Truth) -> Run {
     let acknowledged = |call: &Call| call.acknowledged();
     let mut ends: Vec<u64> = calls.iter().filter_map(acknowledged).collect();
     ends.sort_unstable();
-    let (gap, first_after) = match truth.able_at {
-        Some(able_at) => gap_of_writes(calls, truth, able_at),
-        None => (longest_pause(&ends, truth), None),
+    let (last_before, first_after) = match truth.able_at {
+        Some(able_at) => around(calls, truth, able_at),
+        None => (None, None),
     };
-    let caught: Vec<&Call> = calls.iter().filter(|call| is_caught(call, truth)).collect();
+    let gap = match truth.able_at {
+        Some(_) => last_before
+            .zip(first_after)
+            .map(|(last, first)| millis(last, first)),
+        None => longest_pause(&ends, truth),
+    };
+    // In a planned failover the old writer goes on for a while after the request.
+    let struck_at = last_before
+        .filter(|_| truth.promotes)
+        .map_or(truth.fault_at, |last| last.max(truth.fault_at));
+    let caught: Vec<&Call> = calls
+        .iter()
+        .filter(|call| is_caught(call, struck_at))
+        .collect();
     let last = caught
         .iter()
         .map(|call| call.ended)
         .max_by_key(|ended| ended.unwrap_or(u64::MAX));
-    let calls_ended = last.flatten().map(|ended| millis(truth.fault_at, ended));
+    let calls_ended = last.flatten().map(|ended| millis(struck_at, ended));
     let numbers = notes
         .writes
         .iter()
@@ -176,9 +190,9 @@ pub(crate) fn measure(notes: &Notes, truth: &Truth) -> Run {
     }
 }
 
-/// The pause around the fault, and the first acknowledgement after it. Which instance acknowledged a
+/// The last acknowledgement before the outage and the first after it. Which instance acknowledged a
 /// write, the ledger says.
-fn gap_of_writes(calls: &[Call], truth: &Truth, able_at: u64) -> (Option<f64>, Option<u64>) {
+fn around(calls: &[Call], truth: &Truth, able_at: u64) -> (Option<u64>, Option<u64>) {
     let by_old = |call: &Call| {
         let by = truth.applied.get(&call.number).and_then(|by| by.first());
         by.is_some_and(|instance| *instance == truth.old_writer)
@@ -203,12 +217,7 @@ fn gap_of_writes(calls: &[Call], truth: &Truth, able_at: u64) -> (Option<f64>, O
             ends(&|_, at| at > able_at),
         )
     };
-    let first_after = after.into_iter().min();
-    let last_before = before.into_iter().max();
-    let gap = last_before
-        .zip(first_after)
-        .map(|(last, first)| millis(last, first));
-    (gap, first_after)
+    (before.into_iter().max(), after.into_iter().min())
 }
 
 /// The longest time without an acknowledgement from the fault on; none if there was none any more.
@@ -222,11 +231,11 @@ fn longest_pause(ends: &[u64], truth: &Truth) -> Option<f64> {
 }
 
 /// It was sent to what was lost, and did not come back in time.
-fn is_caught(call: &Call, truth: &Truth) -> bool {
+fn is_caught(call: &Call, struck_at: u64) -> bool {
     let was_sent = call
         .sent
-        .is_some_and(|sent| sent <= truth.fault_at + CAUGHT_MICROS);
-    let outlived = call.ended.is_none_or(|ended| ended > truth.fault_at);
+        .is_some_and(|sent| sent <= struck_at + CAUGHT_MICROS);
+    let outlived = call.ended.is_none_or(|ended| ended > struck_at);
     was_sent && outlived && call.result != "ok"
 }
 

@@ -57,6 +57,19 @@ fn a_failover_is_measured_from_the_last_write_on_the_old_writer_to_the_first_on_
 }
 
 #[test]
+fn a_planned_failover_catches_calls_when_the_old_writer_stops_and_not_when_it_is_told_to() {
+    let notes = notes(&[
+        "w 1 1049000 1049100 1050000 ok",
+        "w 2 1050000 1050100 1052000 unknown",
+        "w 3 1049000 1049100 1053000 unknown",
+        "w 4 1060100 1060200 1061000 unknown",
+        "w 5 1250000 1300100 1301000 ok",
+    ]);
+    let run = measure(&notes, &crash(&[(1, "a"), (5, "b")]));
+    assert_eq!((run.caught, run.calls_ended), (2, Some(3.0)));
+}
+
+#[test]
 fn a_write_that_was_acknowledged_and_is_not_in_the_ledger_is_lost() {
     let notes = notes(&[
         "w 1 990000 990100 990500 ok",

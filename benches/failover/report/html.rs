@@ -61,7 +61,8 @@ fn intro(report: &Report) -> String {
          failed. All times are milliseconds. After {} s nobody was waited for.</p>\n\
          <p class=\"legend\"><span class=\"key ours\">this driver</span> \
          <span class=\"key theirs\">others</span> <span class=\"key fault\">fault</span> \
-         <span class=\"key able\">new writer accepts, or network healed</span></p>\n",
+         <span class=\"key able\">new writer accepts, or network healed</span> \
+         <span class=\"key rest\">not measured any more</span></p>\n",
         conditions.writers,
         conditions.readers,
         escape::html(&conditions.timeline),

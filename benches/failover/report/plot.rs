@@ -81,6 +81,15 @@ fn strip(cell: &Cell, run: &Run, after: f64, most: u32) -> String {
     let mark = |class: &str, at: f64| {
         format!("<line class=\"{class}\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"0\" y2=\"{HEIGHT}\"/>")
     };
+    // Without it the time after the measurement would look like an outage.
+    let end = match run.gap {
+        Some(_) => run.timeline.len() as f64 * BUCKET_MS,
+        None => BEFORE_MS + run.waited,
+    };
+    let rest = (width - end).max(0.0);
+    bars.push_str(&format!(
+        "<rect class=\"rest\" x=\"{end:.1}\" y=\"0\" width=\"{rest:.1}\" height=\"{HEIGHT}\"/>"
+    ));
     let mut marks = mark("fault", BEFORE_MS);
     if let Some(able) = run.able_after.filter(|able| *able < after) {
         marks.push_str(&mark("able", BEFORE_MS + able));
@@ -105,10 +114,17 @@ fn told(run: &Run) -> String {
     let Some(gap) = run.gap else {
         return format!("not back within {:.0} s", run.waited / 1_000.0);
     };
-    let gap = format!("{} ms without an answer", millis(gap, f64::INFINITY));
+    let gap = format!("{} without an answer", span(gap));
     match run.added {
-        Some(added) => format!("{gap}, {} ms of them its own", millis(added, f64::INFINITY)),
+        Some(added) => format!("{gap}, {} of it added", span(added)),
         None => gap,
+    }
+}
+
+fn span(value: f64) -> String {
+    match millis(value, f64::INFINITY) {
+        told if told.ends_with('s') => told,
+        told => format!("{told} ms"),
     }
 }
 

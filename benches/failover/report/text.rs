@@ -118,12 +118,18 @@ fn row(cell: &Cell) -> [String; 13] {
     ]
 }
 
+/// From so many milliseconds on a time is told in seconds.
+const SECONDS_FROM: f64 = 10_000.0;
+
 /// What did not come within the time that was waited is said to be over it.
 pub(super) fn millis(value: f64, waited: f64) -> String {
     match value {
-        value if value.is_infinite() && waited.is_finite() => format!("> {waited:.0}"),
+        value if value.is_infinite() && waited.is_finite() => {
+            format!("> {}", millis(waited, waited))
+        }
         value if value.is_infinite() => "never".to_owned(),
         value if value.abs() < 10.0 => format!("{value:.1}"),
+        value if value >= SECONDS_FROM => format!("{:.1} s", value / 1_000.0),
         value => format!("{value:.0}"),
     }
 }
