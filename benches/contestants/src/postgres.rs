@@ -1,5 +1,7 @@
 //! `deadpool-postgres` and sqlx's pool, on PostgreSQL.
 
+use std::sync::Once;
+
 use deadpool_postgres::{Manager, Pool, PoolError};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use tokio_postgres::NoTls;
@@ -125,6 +127,9 @@ impl Client for Sqlx {
 }
 
 pub(crate) fn of_sqlx(error: sqlx::Error) -> Failure {
+    // The first goes to the log, for whoever wonders why it does not begin.
+    static FIRST: Once = Once::new();
+    FIRST.call_once(|| eprintln!("the first failure: {error}"));
     match error {
         sqlx::Error::PoolTimedOut => failure("timeout"),
         // PostgreSQL's SQLSTATE, and MySQL's for `ER_OPTION_PREVENTS_STATEMENT`.
