@@ -50,6 +50,9 @@ pub(crate) struct Arguments {
     /// With --false-alarms: keeps every processor busy meanwhile.
     #[arg(long, requires = "false_alarms")]
     pub(crate) busy: bool,
+    /// Tell what the driver thought in each run in which it added more than so much.
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub(crate) explain: Option<f64>,
     /// Fixes the simulator's choices in the first run; each further run has the next one.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,

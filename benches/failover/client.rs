@@ -77,10 +77,6 @@ impl Contestant {
         self.program == Program::Ours
     }
 
-    pub(crate) fn is_python(&self) -> bool {
-        matches!(self.program, Program::AwsPython { .. })
-    }
-
     /// How long it is left alone before the fault, so that pools are full and monitors know all.
     pub(crate) fn warm_up(&self) -> Duration {
         match self.program {

@@ -123,6 +123,8 @@ pub(crate) struct Run {
     pub(crate) duplicated: usize,
     /// Acknowledged calls per bucket, from half a second before the fault.
     pub(crate) timeline: Vec<u32>,
+    /// What the driver told from the fault on, each with its time after it.
+    pub(crate) story: Vec<(f64, String)>,
 }
 
 impl Run {
@@ -187,7 +189,14 @@ pub(crate) fn measure(notes: &Notes, truth: &Truth) -> Run {
             .count(),
         duplicated: truth.applied.values().filter(|by| by.len() > 1).count(),
         timeline: timeline(&ends, truth),
+        story: story(notes, truth.fault_at),
     }
+}
+
+fn story(notes: &Notes, fault_at: u64) -> Vec<(f64, String)> {
+    let events = notes.events.iter();
+    let events = events.map(|(at, _, words)| (millis(fault_at, *at), words.clone()));
+    events.filter(|(after, _)| *after >= 0.0).collect()
 }
 
 /// The last acknowledgement before the outage and the first after it. Which instance acknowledged a

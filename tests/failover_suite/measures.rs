@@ -39,6 +39,8 @@ fn crash(entries: &[(i64, &str)]) -> Truth {
 #[test]
 fn a_failover_is_measured_from_the_last_write_on_the_old_writer_to_the_first_on_the_new() {
     let notes = notes(&[
+        "e 900000 instance_up a is up",
+        "e 1002000 writer_suspected writer a in doubt: a connection was lost",
         "w 1 990000 990100 990500 ok",
         "w 2 999000 999100 1010000 unknown",
         "w 3 1011000 - 1012000 not-sent",
@@ -51,6 +53,8 @@ fn a_failover_is_measured_from_the_last_write_on_the_old_writer_to_the_first_on_
     assert_eq!(run.calls_ended, Some(10.0));
     assert_eq!((run.caught, run.acknowledged), (1, 3));
     assert_eq!(run.errors.len(), 2);
+    let told = "writer a in doubt: a connection was lost".to_owned();
+    assert_eq!(run.story, [(2.0, told)]);
     assert!(run.is_correct());
     assert_eq!(run.timeline.iter().sum::<u32>(), 3);
     assert_eq!((run.timeline[9], run.timeline[16]), (1, 2));

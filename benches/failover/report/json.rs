@@ -85,6 +85,7 @@ fn run(run: &Run) -> Value {
         "lost": run.lost,
         "duplicated": run.duplicated,
         "acknowledged_per_bucket": run.timeline,
+        "driver_events": run.story.iter().map(|(at, words)| json!({ "at_ms": at, "what": words })).collect::<Vec<_>>(),
     })
 }
 
