@@ -51,6 +51,22 @@ pub(super) fn adapt(engine: EngineKind, tokens: &mut Vec<TokenWithSpan>) {
         if sets && tokens[*at].token == Token::Assignment {
             tokens[*at].token = Token::Eq;
         }
+        // `NAMES charset [COLLATE collation]` may be one of several assignments (MySQL 8.0 Reference
+        // Manual, 15.7.6.1); the parser knows it only alone. It becomes an assignment to `NAMES`.
+        let follows = place
+            .checked_sub(1)
+            .map(|before| &tokens[words[before]].token);
+        if sets && follows == Some(&Token::Comma) && is(tokens, Some(at), "NAMES") {
+            if let Some(gap) = tokens.get_mut(at + 1)
+                && matches!(gap.token, Token::Whitespace(_))
+            {
+                gap.token = Token::Eq;
+            }
+            if is(tokens, next(2), "COLLATE") {
+                blank(tokens, next(2));
+                blank(tokens, next(3));
+            }
+        }
     }
 }
 

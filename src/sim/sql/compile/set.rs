@@ -1,7 +1,7 @@
 //! `SET`, `RESET`, and system variables in expressions.
 
 use sqlparser::ast::{
-    ContextModifier, Expr, Ident, Interval, ObjectName, Reset, ResetStatement, Set,
+    ContextModifier, Expr, Ident, Interval, ObjectName, Reset, ResetStatement, Set, SetAssignment,
     SetSessionAuthorizationParam, SetSessionAuthorizationParamKind, TransactionAccessMode,
     TransactionIsolationLevel, TransactionMode, Value as Constant,
 };
@@ -26,6 +26,10 @@ impl Compiler<'_> {
             Set::MultipleAssignments { assignments } => {
                 let mut settings = Vec::new();
                 for assignment in assignments {
+                    if let Some(charset) = self.names_among_others(assignment) {
+                        settings.extend(self.names(&charset)?);
+                        continue;
+                    }
                     let value = std::slice::from_ref(&assignment.value);
                     settings.push(self.setting(
                         assignment.scope.as_ref(),
@@ -98,6 +102,16 @@ impl Compiler<'_> {
             minutes => format!("{hours:02}:{minutes:02}"),
         };
         Ok(format!("<{sign}{offset}>{opposite}{offset}"))
+    }
+
+    /// The character set of MySQL's `NAMES` among other assignments, as `adapt` has written it.
+    fn names_among_others(&self, assignment: &SetAssignment) -> Option<Ident> {
+        let is_names = assignment.name.to_string().eq_ignore_ascii_case("names");
+        match &assignment.value {
+            _ if self.is_postgres() || !is_names => None,
+            Expr::Identifier(charset) => Some(charset.clone()),
+            written => Some(Ident::new(written.to_string())),
+        }
     }
 
     /// `SET NAMES`: the character set of what is sent and received. Only UTF-8 is spoken.
