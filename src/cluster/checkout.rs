@@ -95,8 +95,11 @@ impl<E: Engine> Cluster<E> {
     /// Counts a caller that was told to wait no longer.
     fn tell_timeout(&self, answer: &Result<Connection<E>>, role: Role) {
         let gave_up = |error: &Error| {
-            use ErrorKind::{NoReader, NoWriter, Timeout};
-            matches!(error.kind(), NoReader | NoWriter | Timeout)
+            let kind = error.kind();
+            matches!(
+                kind,
+                ErrorKind::NoReader | ErrorKind::NoWriter | ErrorKind::Timeout
+            )
         };
         if answer.as_ref().is_err_and(gave_up) {
             self.inner.pools.observer().meters().timed_out(role);

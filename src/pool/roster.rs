@@ -175,10 +175,10 @@ impl<E: Backend> Roster<E> {
         let Some((mut client, end)) = station.take() else {
             return Ok(None);
         };
-        let asked_at = time::now();
+        let asked = station.asked();
         match self.ask(&mut client, station.place(), deadline).await {
             Ok(answer) => {
-                station.answered_after(asked_at);
+                station.answered_after(asked);
                 keep_if_it_leads_there(station, client, (generation, end), &answer);
                 Ok(Some(answer))
             }

@@ -26,9 +26,9 @@ use std::time::Duration;
 
 use super::membership::INSTANCES_MAX;
 use super::observation::{Fault, Observation, Report, Way};
-use super::snapshot::{Health, Listing, Phase, Role, Topology};
+use super::snapshot::{Health, Listing, Phase, Topology};
 use crate::event::EventKind;
-use crate::id::InstanceId;
+use crate::id::{InstanceId, Role};
 use crate::time::Instant;
 
 /// How long a demoted writer that still calls itself the writer is disbelieved while there is no

@@ -10,9 +10,9 @@ use serde::{Deserialize, Deserializer};
 
 use super::apply::{Effect, apply};
 use super::observation::{Fault, Observation, Report, Row, Way};
-use super::snapshot::{Health, Instance, Listing, Phase, Role, Topology};
+use super::snapshot::{Health, Instance, Listing, Phase, Topology};
 use crate::event::EventKind;
-use crate::id::{Generation, InstanceId};
+use crate::id::{Generation, InstanceId, Role};
 use crate::time::Instant;
 
 /// Any moment will do; this one has microseconds to spare on both sides.

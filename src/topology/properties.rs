@@ -14,8 +14,8 @@ use super::apply::{Effect, apply};
 use super::cadence::{Cadence, Reply, Target};
 use super::membership::INSTANCES_MAX;
 use super::observation::{Fault, Observation, Report, Row, Way};
-use super::snapshot::{Health, Phase, Role, Topology};
-use crate::id::{Generation, InstanceId};
+use super::snapshot::{Health, Phase, Topology};
+use crate::id::{Generation, InstanceId, Role};
 use crate::rng::Rng;
 use crate::time::Instant;
 

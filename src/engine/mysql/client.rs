@@ -53,10 +53,10 @@ pub struct Client {
     residue: Residue,
     /// What any of the statements prepared since then may leave when it runs.
     prepared: Residue,
-    /// What is told of its statements.
-    pub(super) statements: Statements,
     /// The server has said over this connection that it has none of Aurora's tables.
     pub(super) is_plain: bool,
+    /// What is told of its statements.
+    pub(super) statements: Statements,
 }
 
 /// What a call takes.
@@ -77,8 +77,8 @@ impl Client {
             is_called_by_transaction: false,
             residue: Residue::Nothing,
             prepared: Residue::Nothing,
-            statements: Statements::default(),
             is_plain: false,
+            statements: Statements::default(),
         };
         // The last packet of a login, or of the settings after it, is an OK with the status.
         client.autocommit = client.says(StatusFlags::SERVER_STATUS_AUTOCOMMIT);

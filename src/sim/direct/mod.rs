@@ -180,6 +180,12 @@ impl DirectCluster {
         self.shared.outages()
     }
 
+    /// When an instance became the writer, and which, in order; without the first writer, and
+    /// without one that came back as what it was.
+    pub fn promotions(&self) -> Vec<(Duration, InstanceId)> {
+        self.shared.promotions()
+    }
+
     /// Every attempt to connect to an instance, in the order in which they were made.
     pub fn connects(&self) -> Vec<DirectConnect> {
         self.shared.traffic.all()

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cluster::Cluster;
+use crate::engine::Backend;
 use crate::error::{ErrorKind, Outcome};
 use crate::observe::FailoverRecord;
 use crate::sim::{RecordedFailover, Script};
@@ -104,6 +105,32 @@ fn a_transaction_is_applied_at_its_commit_or_not_at_all() {
         drop(writer);
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(!driver.writer().await.unwrap().read(3).await.unwrap());
+    });
+}
+
+#[test]
+fn a_fenced_writer_may_go_on_to_call_itself_the_writer_and_commits_nothing() {
+    replay(paused(), 5, async {
+        let timeline = Timeline {
+            fenced_hold: Duration::from_millis(600),
+            ..Timeline::fast()
+        };
+        let world = DirectCluster::builder(5).timeline(timeline);
+        let world = world.fenced_writer_answers(true).start();
+        let driver = Cluster::<Direct>::new(world.config().unwrap()).unwrap();
+        driver.ready(Duration::from_secs(30)).await.unwrap();
+        let mut held = driver.writer().await.unwrap();
+        world.failover(None).unwrap();
+        world.promoted().await;
+        let (_, successor) = world.promotions().remove(0);
+        assert_ne!(*held.instance(), successor);
+        assert!(Direct::survey(&mut held).await.unwrap().is_writer);
+        let unanswered = held.write(1).await.unwrap_err();
+        assert_eq!(unanswered.outcome(), Outcome::Unknown);
+        let mut writer = driver.writer().await.unwrap();
+        assert_eq!(*writer.instance(), successor);
+        writer.write(2).await.unwrap();
+        assert_eq!(world.ledger().len(), 1);
     });
 }
 
