@@ -70,7 +70,7 @@ fn fullest(times: &[Duration], span: Duration) -> usize {
 /// One more than the budget, as a try may have been late on its way.
 fn tries_in_a_second(run: &Run) -> Judgement {
     let most = by_process(run).into_values().map(|connects| {
-        let tries = connects.into_iter().filter(|it| is_try(&it));
+        let tries = connects.into_iter().filter(is_try);
         let tries: Vec<Duration> = tries.map(|it| it.at).collect();
         fullest(&tries, Duration::from_secs(1))
     });
@@ -160,7 +160,7 @@ fn last_interval(run: &Run) -> Duration {
     let gaps: Vec<Duration> = by_process(run)
         .into_values()
         .filter_map(|connects| {
-            let tries = connects.into_iter().filter(|it| is_try(&it));
+            let tries = connects.into_iter().filter(is_try);
             let mut tries = tries.map(|it| it.at).rev();
             let (last, before) = (tries.next()?, tries.next()?);
             Some(last - before)

@@ -240,7 +240,8 @@ fn view(rng: &mut Rng, cluster: &ClusterPlan) -> View {
 }
 
 fn statement_trouble(rng: &mut Rng) -> StatementTrouble {
-    match rng.u32(0..12) {
+    match rng.u32(0..14) {
+        12.. => StatementTrouble::Conflicts,
         0..=2 => StatementTrouble::Error,
         3..=5 => StatementTrouble::Reset,
         6..=8 => StatementTrouble::LostAnswer,

@@ -219,6 +219,8 @@ pub(crate) enum DnsOutage {
 pub(crate) enum StatementTrouble {
     /// An error before the statement runs.
     Error,
+    /// The same, of writes alone and nearly always.
+    Conflicts,
     /// A reset before it runs.
     Reset,
     /// It is applied, and the answer is lost.

@@ -110,7 +110,7 @@ impl Caller<'_> {
             Intent::Write => "writer()",
             Intent::Read => "reader()",
         };
-        self.history.call(what, None, call).await
+        self.history.call(self.handle, what, None, call).await
     }
 
     pub(super) fn handed_out(&self, intent: Intent, lease: &Connection<Direct>) {
@@ -125,7 +125,7 @@ impl Caller<'_> {
         instance: &InstanceId,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Option<Result<T, Error>> {
-        let call = self.history.call(what, Some(instance), call);
+        let call = self.history.call(self.handle, what, Some(instance), call);
         tokio::time::timeout(PATIENCE, call).await.ok()
     }
 
