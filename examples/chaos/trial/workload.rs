@@ -229,12 +229,14 @@ impl Caller<'_> {
                 _ => self.read().await,
             }
         };
-        match tokio::time::timeout(patience, work).await {
-            Ok(answer) => answer,
-            Err(_) => {
+        // Given up first: what has just been meant for the caller must not be lost with it.
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep(patience) => {
                 history.cancelled.set(history.cancelled.get() + 1);
                 Ok(())
             }
+            answer = work => answer,
         }
     }
 }
