@@ -52,7 +52,8 @@ pub enum ErrorKind {
     NoReader,
     /// No writer was confirmed within the time given.
     NoWriter,
-    /// The server answers, but not as an Aurora cluster does.
+    /// The server answers, but not as an Aurora cluster does, and the configuration speaks of one:
+    /// by an endpoint of a cluster, or by `instance_pattern`.
     NotAurora,
     /// Too many callers wait already, or the server takes no more connections.
     Overloaded,
@@ -67,6 +68,28 @@ pub enum ErrorKind {
     /// The call itself is wrong: a parameter of the wrong type or number, another number of rows
     /// than asked for.
     Usage,
+}
+
+impl ErrorKind {
+    /// The name of the kind, as programs read it: `connection_lost`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Authentication => "authentication",
+            Self::Closed => "closed",
+            Self::Config => "config",
+            Self::Connect => "connect",
+            Self::ConnectionLost => "connection_lost",
+            Self::NoReader => "no_reader",
+            Self::NoWriter => "no_writer",
+            Self::NotAurora => "not_aurora",
+            Self::Overloaded => "overloaded",
+            Self::ReadOnly => "read_only",
+            Self::Resolve => "resolve",
+            Self::Server => "server",
+            Self::Timeout => "timeout",
+            Self::Usage => "usage",
+        }
+    }
 }
 
 /// What is known of a statement after an error.

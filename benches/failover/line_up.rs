@@ -70,7 +70,7 @@ impl LineUp {
     async fn add_rust(&mut self, arguments: &Arguments) {
         let wanted = ["deadpool-postgres", "sqlx", "mysql_async"];
         let chosen = |name: &&str| arguments.only.iter().any(|only| only == name);
-        if !arguments.only.is_empty() && !wanted.iter().any(|name| chosen(&name)) {
+        if !arguments.only.is_empty() && !wanted.iter().any(chosen) {
             return;
         }
         let program = match build().await {

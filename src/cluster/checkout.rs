@@ -15,7 +15,8 @@ use super::line::Turn;
 use super::{Cluster, closed};
 use crate::engine::{Engine, Failure};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::InstanceId;
+use crate::id::{InstanceId, Role};
+use crate::observe::meters::Routed;
 use crate::pool::instance::InstancePool;
 use crate::pool::lease::{Connection, Lease};
 use crate::pool::routes::Routes;
@@ -52,7 +53,7 @@ impl<E: Engine> Cluster<E> {
     /// Safe: the place in the queue is given up, a connect under way goes on for the next caller.
     pub async fn writer(&self) -> Result<Connection<E>> {
         match self.writer_at_once() {
-            Some(lease) => Ok(Connection::new(lease)),
+            Some(lease) => Ok(self.given(lease, Routed::Writer)),
             None => self.wait_for_writer(self.checkout_deadline()).await,
         }
     }
@@ -65,7 +66,7 @@ impl<E: Engine> Cluster<E> {
     /// A connection to the writer, by a deadline that may be shared with other work.
     pub(super) async fn writer_by(&self, deadline: Instant) -> Result<Connection<E>> {
         match self.writer_at_once() {
-            Some(lease) => Ok(Connection::new(lease)),
+            Some(lease) => Ok(self.given(lease, Routed::Writer)),
             None => self.wait_for_writer(deadline).await,
         }
     }
@@ -79,7 +80,36 @@ impl<E: Engine> Cluster<E> {
         inner.pools.routes().writer()?.checkout_idle()
     }
 
+    /// A connection that was at hand.
+    fn given(&self, lease: Lease<E>, routed: Routed) -> Connection<E> {
+        self.inner.pools.observer().meters().routed(routed);
+        Connection::new(lease)
+    }
+
+    /// A connection that a caller has waited for since it arrived.
+    fn given_after(&self, lease: Lease<E>, routed: Routed, arrived: Instant) -> Connection<E> {
+        self.inner.pools.observer().meters().routed(routed);
+        Connection::after(lease, time::now().saturating_duration_since(arrived))
+    }
+
+    /// Counts a caller that was told to wait no longer.
+    fn tell_timeout(&self, answer: &Result<Connection<E>>, role: Role) {
+        let gave_up = |error: &Error| match error.kind() {
+            ErrorKind::NoReader | ErrorKind::NoWriter | ErrorKind::Timeout => true,
+            _ => false,
+        };
+        if answer.as_ref().is_err_and(gave_up) {
+            self.inner.pools.observer().meters().timed_out(role);
+        }
+    }
+
     async fn wait_for_writer(&self, deadline: Instant) -> Result<Connection<E>> {
+        let answer = self.writer_in_turn(deadline).await;
+        self.tell_timeout(&answer, Role::Writer);
+        answer
+    }
+
+    async fn writer_in_turn(&self, deadline: Instant) -> Result<Connection<E>> {
         self.refuse_if_closed()?;
         let inner = &self.inner;
         let arrived = time::now();
@@ -120,7 +150,8 @@ impl<E: Engine> Cluster<E> {
                     if still_writer() && !lease.is_outdated() {
                         let hub = &self.inner.hub;
                         let first_write = hub.recorder.first_write(&hub.events);
-                        return Ok(Connection::new(lease).awaited(first_write));
+                        let connection = self.given_after(lease, Routed::Writer, arrived);
+                        return Ok(connection.awaited(first_write));
                     }
                 }
                 Err(failure) => wait_to_retry(failure, &mut topology, deadline).await?,
@@ -200,7 +231,8 @@ impl<E: Engine> Cluster<E> {
     /// gets its share little by little ([`Timing::slow_start`](crate::config::Timing::slow_start)). When the connections to
     /// all of them are in use, the first to become free is taken. With no reader up it is a
     /// connection to the writer, as Aurora's own reader endpoint would give; with neither the
-    /// call waits, for at most the `checkout_timeout`.
+    /// call waits, for at most the `checkout_timeout`. Where the handle has a
+    /// [`custom_endpoint`](crate::Config::custom_endpoint), all that holds among its members.
     ///
     /// # Errors
     ///
@@ -213,7 +245,7 @@ impl<E: Engine> Cluster<E> {
     pub async fn reader(&self) -> Result<Connection<E>> {
         let turn = self.inner.turn.fetch_add(1, Ordering::Relaxed);
         match self.reader_at_once(turn) {
-            Some(lease) => Ok(Connection::new(lease)),
+            Some(lease) => Ok(self.given(lease, Routed::LeastBusy)),
             None => {
                 self.wait_for_reader(self.checkout_deadline(), &[], turn)
                     .await
@@ -232,7 +264,7 @@ impl<E: Engine> Cluster<E> {
         if avoided.is_empty()
             && let Some(lease) = self.reader_at_once(turn)
         {
-            return Ok(Connection::new(lease));
+            return Ok(self.given(lease, Routed::LeastBusy));
         }
         self.wait_for_reader(deadline, avoided, turn).await
     }
@@ -252,6 +284,17 @@ impl<E: Engine> Cluster<E> {
         avoided: &[InstanceId],
         turn: usize,
     ) -> Result<Connection<E>> {
+        let answer = self.reader_in_turn(deadline, avoided, turn).await;
+        self.tell_timeout(&answer, Role::Reader);
+        answer
+    }
+
+    async fn reader_in_turn(
+        &self,
+        deadline: Instant,
+        avoided: &[InstanceId],
+        turn: usize,
+    ) -> Result<Connection<E>> {
         let inner = &self.inner;
         let began = time::now();
         let mut topology = inner.published.topology.clone();
@@ -262,12 +305,13 @@ impl<E: Engine> Cluster<E> {
             let mut candidates = routes.readers(turn);
             // A stable sort: the rest stays in the order of preference.
             candidates.sort_by_key(|candidate| avoided.contains(candidate.id()));
-            if candidates.is_empty() && routes.writer().is_none() {
-                match tokio::time::timeout_at(deadline, topology.changed()).await {
-                    Ok(Ok(())) => continue,
-                    Ok(Err(_)) => return Err(closed()),
+            if candidates.is_empty() && routes.writer_for_reads().is_none() {
+                let changed = self.other_candidates(&routes, topology.clone());
+                match tokio::time::timeout_at(deadline, changed).await {
+                    Ok(changed) => changed?,
                     Err(_) => return Err(self.no_reader(time::now() - began)),
                 }
+                continue;
             }
             let room = tokio::select! {
                 biased;
@@ -295,7 +339,12 @@ impl<E: Engine> Cluster<E> {
                     self.refuse_if_closed()?;
                     let serves = inner.pools.routes().reads_from(lease.instance());
                     if serves && !lease.is_outdated() {
-                        return Ok(Connection::new(lease));
+                        let routed = if candidates.is_empty() {
+                            Routed::NoReader
+                        } else {
+                            Routed::FirstFree
+                        };
+                        return Ok(self.given_after(lease, routed, began));
                     }
                 }
                 Err(failure) => wait_to_retry(failure, &mut topology, deadline).await?,
@@ -307,26 +356,47 @@ impl<E: Engine> Cluster<E> {
     async fn other_candidates(
         &self,
         known: &Routes<E>,
-        mut topology: watch::Receiver<Arc<Topology>>,
+        topology: watch::Receiver<Arc<Topology>>,
     ) -> Result<()> {
-        let others = |_: &Arc<Topology>| !self.inner.pools.routes().leads_like(known);
-        let changed = topology.wait_for(others).await;
-        changed.map(drop).map_err(|_| closed())
+        let others = |routes: &Routes<E>| !routes.leads_like(known);
+        self.routes_become(others, topology).await
     }
 
     /// Waits until reads may no longer go to one of these.
     async fn candidate_lost(
         &self,
         candidates: &[Arc<InstancePool<E>>],
-        mut topology: watch::Receiver<Arc<Topology>>,
+        topology: watch::Receiver<Arc<Topology>>,
     ) -> Result<()> {
-        let lost = |_: &Arc<Topology>| {
-            let routes = self.inner.pools.routes();
+        let lost = |routes: &Routes<E>| {
             let mut known = candidates.iter();
             known.any(|candidate| !routes.reads_from(candidate.id()))
         };
-        let changed = topology.wait_for(lost).await;
-        changed.map(drop).map_err(|_| closed())
+        self.routes_become(lost, topology).await
+    }
+
+    /// Waits until the routes are so. They change with the topology, and with the members of a
+    /// custom endpoint.
+    async fn routes_become(
+        &self,
+        so: impl Fn(&Routes<E>) -> bool,
+        mut topology: watch::Receiver<Arc<Topology>>,
+    ) -> Result<()> {
+        let mut scope = self.inner.pools.scope();
+        loop {
+            // Seen before the routes are looked at, so that no change is missed.
+            topology.borrow_and_update();
+            scope.borrow_and_update();
+            if so(&self.inner.pools.routes()) {
+                return Ok(());
+            }
+            let changed = tokio::select! {
+                biased;
+                changed = topology.changed() => changed,
+                changed = scope.changed() => changed,
+            };
+            changed.map_err(|_| closed())?;
+        }
     }
 
     /// Asks the candidates in turn, without waiting for other callers. One that has to open a
@@ -374,7 +444,7 @@ impl<E: Engine> Cluster<E> {
         routes: &Routes<E>,
         deadline: Instant,
     ) -> Result<Result<Lease<E>, Failure>> {
-        if let Some(writer) = routes.writer().filter(|_| candidates.is_empty()) {
+        if let Some(writer) = routes.writer_for_reads().filter(|_| candidates.is_empty()) {
             if let Some(lease) = self.writer_at_once() {
                 return Ok(Ok(lease));
             }

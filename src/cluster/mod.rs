@@ -8,6 +8,7 @@ mod budget;
 mod checkout;
 mod closures;
 mod hub;
+mod levels;
 mod line;
 mod retry;
 
@@ -21,10 +22,13 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Events;
-use crate::observe::FailoverRecord;
+use crate::id::InstanceId;
+use crate::observe::{FailoverRecord, Insights};
 use crate::pool::set::PoolSet;
-use crate::pool::sweep;
+use crate::pool::{scope, sweep};
+use crate::resolve::members;
 use crate::rng::Rng;
+use crate::routing::Scope;
 use crate::task::TaskSet;
 use crate::time;
 use crate::topology::monitor::{Failures, ProbeFailure, Published};
@@ -93,7 +97,7 @@ struct Inner<E: Engine> {
     left: AtomicBool,
     turn: AtomicUsize,
     /// Who waits for the writer.
-    line: Line,
+    line: Arc<Line>,
     budget: Budget,
 }
 
@@ -173,11 +177,16 @@ impl<E: Engine> Cluster<E> {
             ));
         }
         let config = Arc::new(config);
+        let custom_endpoints = members::custom_endpoints(&config)?;
         let hub = Hub::<E>::join(&config)?;
         let tasks = TaskSet::new();
         let dialer = hub.roster.dialer();
         let dialer = dialer.for_handle(Arc::clone(&config), tasks.spawner());
-        let pools = Arc::new(PoolSet::new(dialer));
+        let scope = match &*custom_endpoints {
+            [] => Scope::Everywhere,
+            [_, ..] => Scope::Nowhere("its name has not been looked up yet".into()),
+        };
+        let pools = Arc::new(PoolSet::new(dialer, scope));
         hub.roster.attach(&pools);
         let published = hub.published.clone();
         let sweep = sweep::run(
@@ -186,6 +195,22 @@ impl<E: Engine> Cluster<E> {
             Rng::from_entropy(),
         );
         tasks.spawner().spawn("sweep", sweep);
+        if !custom_endpoints.is_empty() {
+            let following = scope::run(
+                custom_endpoints,
+                Arc::clone(&hub.roster),
+                Arc::clone(&pools),
+                published.topology.clone(),
+                Rng::from_entropy(),
+            );
+            tasks.spawner().spawn("custom-endpoints", following);
+        }
+        let line = Arc::new(Line::new());
+        if cfg!(feature = "metrics") && pools.observer().settings().metrics {
+            let topology = published.topology.clone();
+            let telling = levels::run(Arc::clone(&pools), topology, Arc::clone(&line));
+            tasks.spawner().spawn("metrics", telling);
+        }
         Ok(Self {
             inner: Arc::new(Inner {
                 config,
@@ -197,7 +222,7 @@ impl<E: Engine> Cluster<E> {
                 listeners_end: CancellationToken::new(),
                 left: AtomicBool::new(false),
                 turn: AtomicUsize::new(0),
-                line: Line::new(),
+                line,
                 budget: Budget::new(),
             }),
         })
@@ -280,6 +305,12 @@ impl<E: Engine> Cluster<E> {
         self.inner.hub.recorder.failovers()
     }
 
+    /// What this handle's statements are and how long they take, by their digests: on unless
+    /// [`Observe::insights`](crate::config::Observe::insights) says otherwise.
+    pub fn insights(&self) -> Insights {
+        self.inner.pools.observer().insights()
+    }
+
     /// Ends the handle and all its clones: refuses new checkouts, waits for connections to come
     /// back, then ends every connection and task. Takes at most `within` (or a day), and a second
     /// more for the tasks.
@@ -322,10 +353,18 @@ impl<E: Engine> Cluster<E> {
     }
 
     fn no_reader(&self, waited: Duration) -> Error {
-        Error::new(
-            ErrorKind::NoReader,
-            self.explain_absence("no instance takes reads", waited),
-        )
+        let what = match &*self.inner.pools.scope().borrow() {
+            Scope::Everywhere => "no instance takes reads".into(),
+            Scope::Nowhere(reason) => {
+                format!("no member of the custom endpoint is known ({reason}), so none takes reads")
+            }
+            Scope::Members(known) => {
+                let names: Vec<&str> = known.iter().map(InstanceId::as_str).collect();
+                let names = names.join(", ");
+                format!("no member of the custom endpoint ({names}) takes reads")
+            }
+        };
+        Error::new(ErrorKind::NoReader, self.explain_absence(&what, waited))
     }
 
     fn explain_absence(&self, what: &str, waited: Duration) -> String {

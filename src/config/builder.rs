@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{
-    Config, Credentials, HostPort, PoolLimits, RootCertificates, Timing, TlsMode, invalid,
+    Config, Credentials, HostPort, Observe, PoolLimits, RootCertificates, Timing, TlsMode, invalid,
 };
 use crate::error::Result;
 use crate::id::EngineKind;
@@ -39,7 +39,9 @@ pub struct ConfigBuilder {
     dns_server: Option<SocketAddr>,
     pool: PoolLimits,
     max_reader_lag: Option<Duration>,
+    custom_endpoint: Option<String>,
     timing: Timing,
+    observe: Observe,
     settings: BTreeMap<String, String>,
     share_monitor: bool,
 }
@@ -58,7 +60,9 @@ impl ConfigBuilder {
             dns_server: None,
             pool: PoolLimits::default(),
             max_reader_lag: None,
+            custom_endpoint: None,
             timing: Timing::default(),
+            observe: Observe::default(),
             settings: BTreeMap::new(),
             share_monitor: true,
         }
@@ -142,10 +146,23 @@ impl ConfigBuilder {
         self
     }
 
+    /// See [`Config::custom_endpoint`].
+    pub fn custom_endpoint(mut self, host: impl Into<String>) -> Self {
+        self.custom_endpoint = Some(host.into());
+        self
+    }
+
     /// Changes intervals, timeouts and periods:
     /// `.timing(|timing| timing.connect_timeout = Duration::from_secs(2))`.
     pub fn timing(mut self, change: impl FnOnce(&mut Timing)) -> Self {
         change(&mut self.timing);
+        self
+    }
+
+    /// Changes what is observed of statements:
+    /// `.observe(|observe| observe.slow_statement = Some(Duration::from_secs(1)))`.
+    pub fn observe(mut self, change: impl FnOnce(&mut Observe)) -> Self {
+        change(&mut self.observe);
         self
     }
 
@@ -191,7 +208,9 @@ impl ConfigBuilder {
             dns_server: self.dns_server,
             pool: self.pool,
             max_reader_lag: self.max_reader_lag,
+            custom_endpoint: self.custom_endpoint,
             timing: self.timing,
+            observe: self.observe,
             settings: self.settings,
             share_monitor: self.share_monitor,
         };

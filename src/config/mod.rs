@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use crate::observe::settings::Observe;
 pub use builder::ConfigBuilder;
 pub use credentials::{Credentials, LoginTarget, PasswordProvider, ProviderError};
 pub(crate) use host::Host;
@@ -55,6 +56,11 @@ pub struct Config {
     pub engine: EngineKind,
     /// Where the first connections go: the cluster endpoint, or any of its instances.
     ///
+    /// Servers without Aurora's tables, as a developer's own PostgreSQL, MySQL or MariaDB, are
+    /// taken for a cluster of the hosts named here: whichever takes writes
+    /// (`pg_is_in_recovery()`, `@@read_only`) is the writer, the others are readers of unknown
+    /// lag, and each is called `host:port`.
+    ///
     /// One is enough; more help when one of them is down at start-up. The port is the engine's
     /// usual one unless given.
     pub seeds: Vec<HostPort>,
@@ -68,8 +74,8 @@ pub struct Config {
     /// How an instance's identifier becomes its host name, with `?` for the identifier:
     /// `?.abc123.eu-west-1.rds.amazonaws.com`, `?.db.internal:3307`.
     ///
-    /// Default: derived from the seeds where they are RDS names. Needed where the seeds are
-    /// names of your own (CNAMEs) or addresses, or a tunnel stands between.
+    /// Default: derived from the seeds where they are RDS names. Needed where the seeds of an
+    /// Aurora cluster are names of your own (CNAMEs) or addresses, or a tunnel stands between.
     pub instance_pattern: Option<String>,
     /// Whether connections are encrypted. Default: always, and the server's name is verified,
     /// except when every seed is a loopback address or `localhost`.
@@ -87,8 +93,57 @@ pub struct Config {
     /// Set it where a read must not see data older than this; readers that are further behind
     /// are passed over, which costs capacity.
     pub max_reader_lag: Option<Duration>,
+    /// The custom endpoint whose members the reads are confined to: its host name, without a
+    /// port, or a name of your own for it. Default: the custom endpoints among the seeds, where
+    /// there are any, and otherwise no such choice.
+    ///
+    /// [`reader`](crate::Cluster::reader) and [`read`](crate::Cluster::read) then use no instance
+    /// but its members. A member that is the writer is read from only while no other is up. While
+    /// none is up they wait, for at most the `checkout_timeout`, and then fail with
+    /// [`ErrorKind::NoReader`], whose message says who the members are or why none is known.
+    /// Writes go to the writer, member or not.
+    ///
+    /// Who the members are stands in no table; it is learnt from DNS, whose answers lead to one
+    /// member that is up at a time (Aurora User Guide, "Custom endpoints for Amazon Aurora"). The
+    /// name is resolved once a second for half a minute, and while no member is up, and else
+    /// every 5 s; each answer is compared with the names and addresses of the cluster's
+    /// instances. So:
+    ///
+    /// - The first member is known at once. Each of the others gets reads when an answer first
+    ///   leads to it, which takes seconds.
+    /// - A member that is down stays one, and so do all while the name cannot be resolved or leads
+    ///   to none of the cluster's instances.
+    /// - An instance that was taken out of the endpoint goes on getting reads until 8 answers in a
+    ///   row for each known member have led to others: of two members, for 80 s.
+    ///
+    /// With several custom endpoints among the seeds the members of all count.
+    ///
+    /// ```
+    /// use aurora_driver::sim::{CustomEndpointKind, CustomEndpointMembers, SimCluster};
+    /// use aurora_driver::{Cluster, Config, EngineKind, Postgres};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let simulated = SimCluster::builder(EngineKind::Postgres).readers(3).start().await?;
+    /// let for_reports = simulated.readers().remove(2);
+    /// let members = CustomEndpointMembers::fixed([for_reports.clone()]);
+    /// let host = simulated.custom_endpoint("reports", CustomEndpointKind::Reader, members)?;
+    ///
+    /// let mut config = Config::from_url(&simulated.url())?;
+    /// config.custom_endpoint = Some(host);
+    /// let cluster = Cluster::<Postgres>::new(config)?;
+    /// for _ in 0..10 {
+    ///     assert_eq!(*cluster.reader().await?.instance(), for_reports);
+    /// }
+    /// # simulated.stop().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub custom_endpoint: Option<String>,
     /// Every interval, timeout and period.
     pub timing: Timing,
+    /// What is observed of statements, and where it is told.
+    pub observe: Observe,
     /// Session settings given to each new connection, by name: run-time parameters such as
     /// `work_mem` for PostgreSQL, session system variables such as `sql_mode` for MySQL.
     /// Default: none.
@@ -97,7 +152,8 @@ pub struct Config {
     /// them ask the database as often as one. Default: yes.
     ///
     /// Two handles share it when their configurations differ in nothing but
-    /// [`pool`](Self::pool), [`max_reader_lag`](Self::max_reader_lag) and the times that concern
+    /// [`pool`](Self::pool), [`max_reader_lag`](Self::max_reader_lag),
+    /// [`custom_endpoint`](Self::custom_endpoint), [`observe`](Self::observe) and the times that concern
     /// the pools alone, and when they were opened in the same tokio runtime. Providers of
     /// passwords are the same when they are clones of one [`Credentials`].
     pub share_monitor: bool,
@@ -118,11 +174,15 @@ impl Config {
     /// | `sslrootcert` | path of a PEM file with the authorities to trust |
     /// | `dns` | `ip:port` of the DNS server to ask instead of the system's |
     /// | `instance_pattern` | how an identifier becomes a host name: `?.db.internal` (write `?` as it is or as `%3F`) |
+    /// | `custom_endpoint` | reads go only to its members; see [`Config::custom_endpoint`](Self::custom_endpoint) |
     /// | `application_name` | what the server's session list shows |
     /// | `pool_max`, `pool_min_idle` | connections per instance |
     /// | `pool_max_connecting`, `pool_max_waiting` | logins under way, and callers waiting, per instance; see [`PoolLimits`] |
     /// | `max_reader_lag` | duration; readers further behind get no reads |
     /// | `connect_timeout`, `checkout_timeout`, `failover_timeout`, `probe_interval`, `probe_timeout`, `idle_timeout`, `max_lifetime`, `slow_start` | durations; see [`Timing`] |
+    /// | `insights`, `metrics`, `span_text`, `keep_literals`, `sqlcommenter` | `on` or `off`; see [`Observe`] |
+    /// | `insights_max`, `slow_per_second`, `slow_sample` | numbers; see [`Observe`] |
+    /// | `slow_statement` | duration; statements that take longer are logged |
     /// | `set.NAME` | a session setting |
     ///
     /// Durations are a whole number and a unit: `500ms`, `30s`, `2m`, `1h`.
@@ -156,7 +216,9 @@ impl Config {
             dns_server,
             pool: _,
             max_reader_lag: _,
+            custom_endpoint: _,
             timing,
+            observe: _,
             settings,
             share_monitor,
         } = self;
@@ -198,11 +260,15 @@ impl Config {
         self.credentials.validate()?;
         without_nul("the database name", self.database.as_deref())?;
         without_nul("application_name", self.application_name.as_deref())?;
+        if let Some(endpoint) = &self.custom_endpoint {
+            validate_custom_endpoint(endpoint)?;
+        }
         for (name, value) in &self.settings {
             validate_setting(name, value)?;
         }
         self.pool.validate()?;
         self.timing.validate()?;
+        self.observe.validate()?;
         tls::validate(self.tls, self.root_certificates.as_ref())
     }
 }
@@ -228,6 +294,18 @@ fn without_nul(what: &str, text: Option<&str>) -> Result<()> {
         ))),
         _ => Ok(()),
     }
+}
+
+fn validate_custom_endpoint(endpoint: &str) -> Result<()> {
+    let reason = match Host::parse(endpoint) {
+        Ok(Host::Name(_)) => return Ok(()),
+        Ok(Host::Address(_)) => "it is an address, which leads to one instance for ever".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(invalid(format!(
+        "custom_endpoint makes no sense: {reason}; give its host name alone, such as \
+         `reports.cluster-custom-abc123.eu-west-1.rds.amazonaws.com`"
+    )))
 }
 
 /// Setting names end up in start-up packets and `SET` statements, so they are kept to the

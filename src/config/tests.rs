@@ -31,7 +31,7 @@ async fn a_full_url_is_read_to_its_last_key() {
          &sslrootcert=/etc/ssl/global-bundle.pem&dns=127.0.0.1:5353&instance_pattern=?.db.internal:3307\
          &pool_max=20&pool_min_idle=2&checkout_timeout=3s&connect_timeout=750ms&failover_timeout=2m\
          &probe_interval=2s&probe_timeout=1s&idle_timeout=5m&max_lifetime=1h&max_reader_lag=200ms\
-         &application_name=check%26out&set.work_mem=64MB&set.my.flag=a%3Db"
+         &custom_endpoint=reports.db.internal&application_name=check%26out&set.work_mem=64MB&set.my.flag=a%3Db"
     ));
     assert_eq!(config.engine, EngineKind::Postgres);
     let seeds: Vec<_> = config.seeds.iter().map(ToString::to_string).collect();
@@ -63,6 +63,10 @@ async fn a_full_url_is_read_to_its_last_key() {
     assert_eq!(config.timing.idle_timeout, Duration::from_secs(300));
     assert_eq!(config.timing.max_lifetime, Duration::from_secs(3600));
     assert_eq!(config.max_reader_lag, Some(Duration::from_millis(200)));
+    assert_eq!(
+        config.custom_endpoint.as_deref(),
+        Some("reports.db.internal")
+    );
     assert_eq!(config.application_name.as_deref(), Some("check&out"));
     let settings: Vec<_> = config.settings.iter().collect();
     assert_eq!(
@@ -76,12 +80,15 @@ async fn a_full_url_is_read_to_its_last_key() {
 
 #[tokio::test]
 async fn url_and_builder_end_in_the_same_configuration() {
-    let read = url("mysql://app:secret@127.0.0.1:3307/shop?pool_max=4&connect_timeout=2s");
+    let read = url(
+        "mysql://app:secret@127.0.0.1:3307/shop?pool_max=4&connect_timeout=2s&custom_endpoint=jobs",
+    );
     let built = Config::builder(EngineKind::MySql)
         .host("127.0.0.1:3307")
         .credentials(Credentials::new("app", "secret"))
         .database("shop")
         .pool_max(4)
+        .custom_endpoint("jobs")
         .timing(|timing| timing.connect_timeout = Duration::from_secs(2))
         .build()
         .unwrap();
@@ -161,6 +168,9 @@ fn a_bad_query_is_refused_with_the_key_the_value_and_what_is_allowed() {
         ("probe_interval=10ms", ["probe_interval is 10ms", "100ms"]),
         ("dns=127.0.0.1", ["`127.0.0.1` of `dns`", "127.0.0.1:53"]),
         ("dns=resolver:53", ["`resolver:53` of `dns`", "address"]),
+        ("custom_endpoint=", ["`custom_endpoint`", "not empty"]),
+        ("custom_endpoint=10.0.0.7", ["custom_endpoint", "address"]),
+        ("custom_endpoint=a.b:3306", ["custom_endpoint", "host name"]),
         ("application_name=", ["`application_name`", "not empty"]),
         ("application_name=%zz", ["application_name", "%25"]),
         ("set.=1", ["name of a session setting", "letters"]),
@@ -253,6 +263,7 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!(config.timing.checkout_timeout, Duration::from_secs(30));
     assert_eq!(config.timing.dns_max_ttl, Duration::from_secs(5));
     assert_eq!(config.max_reader_lag, None);
+    assert_eq!(config.custom_endpoint, None);
     assert_eq!(config.database, None);
 }
 

@@ -21,11 +21,13 @@ pub(crate) mod tls;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::id::{EngineKind, Generation, InstanceId};
-use crate::resolve::Resolver;
+use crate::observe::site::Site;
+use crate::resolve::{Lookup, Resolver};
 use crate::task::Spawner;
 use crate::time::Instant;
 use crate::topology::observation::{Fault, Row};
@@ -65,12 +67,27 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
     /// What was done on it since.
     fn record(client: &Self::Client) -> Record;
 
+    /// From now on the connection's statements are told of there.
+    fn observe(_client: &mut Self::Client, _site: &Arc<Site>) {}
+
+    /// Whoever uses the connection now had waited so long for it.
+    fn waited(_client: &mut Self::Client, _span: Duration) {}
+
     /// Where a host name leads, best first; by DNS unless the backend knows its names itself.
     fn resolve(
         resolver: &Resolver,
         host: &str,
     ) -> impl Future<Output = Result<Arc<[IpAddr]>, Error>> + Send {
         async move { Ok(resolver.lookup(host).await?.addresses) }
+    }
+
+    /// What a name that leads to one instance after another leads to now, never mind what it led
+    /// to before, and for how long a cache may go on saying so.
+    fn resolve_anew(
+        resolver: &Resolver,
+        host: &str,
+    ) -> impl Future<Output = Result<(Lookup, Duration), Error>> + Send {
+        resolver.ask_anew(host)
     }
 
     /// Opens a connection and logs in. Dropping the future closes the socket.
@@ -108,6 +125,10 @@ pub struct Dial {
     /// Where the connection's own news go, and what ends it from outside.
     pub(crate) reporter: Reporter,
     pub(crate) spawner: Spawner,
+    #[cfg_attr(
+        not(feature = "sim"),
+        expect(dead_code, reason = "for the simulator's books")
+    )]
     pub(crate) purpose: Purpose,
     /// By when the connection must be there.
     pub(crate) deadline: Instant,
@@ -125,7 +146,9 @@ pub(crate) enum Purpose {
 /// An instance's answer to "who are you, and who else is there?".
 #[derive(Debug, Clone, PartialEq)]
 pub struct Survey {
-    pub(crate) identity: InstanceId,
+    /// By its own word; nothing where the server has no word for it, nor for the others: one
+    /// without Aurora's tables.
+    pub(crate) identity: Option<InstanceId>,
     pub(crate) is_writer: bool,
     pub(crate) server_now_micros: i64,
     pub(crate) rows: Vec<Row>,

@@ -1,14 +1,19 @@
 //! From a name to an open connection: locate, resolve, dial.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::plain::{self, Answer};
 use crate::config::{Config, HostPort};
 use crate::engine::reporter::Reporter;
 use crate::engine::tls::Tls;
-use crate::engine::{Backend, Dial, Failure, Purpose};
+use crate::engine::{Backend, Dial, Failure, Purpose, Survey};
 use crate::error::Result;
 use crate::id::InstanceId;
-use crate::resolve::{self, InstancePattern, Resolver};
+use crate::observe::meters::HandleMeters;
+use crate::observe::site::Observer;
+use crate::resolve::{self, InstancePattern, Lookup, Resolver};
 use crate::task::Spawner;
 use crate::time::Instant;
 use crate::topology::observation::Fault;
@@ -19,11 +24,14 @@ pub(crate) struct Dialer {
     config: Arc<Config>,
     tls: Tls,
     resolver: Resolver,
-    pattern: InstancePattern,
+    /// None where the seeds do not tell it: servers without Aurora's tables need none.
+    pattern: Option<InstancePattern>,
     /// The port of instances whose pattern names none: Aurora's tables carry no ports.
     port: u16,
     spawner: Spawner,
     purpose: Purpose,
+    /// The handle's eye on its statements.
+    observer: Arc<Observer>,
 }
 
 impl Dialer {
@@ -36,6 +44,7 @@ impl Dialer {
                 .seeds
                 .first()
                 .map_or_else(|| config.engine.default_port(), |seed| seed.port),
+            observer: observer(&config),
             config,
             spawner,
             purpose: Purpose::Monitor,
@@ -45,6 +54,7 @@ impl Dialer {
     /// The same way for the pools of a handle, with its own limits and tasks.
     pub(crate) fn for_handle(&self, config: Arc<Config>, spawner: Spawner) -> Self {
         Self {
+            observer: observer(&config),
             config,
             spawner,
             purpose: Purpose::Pool,
@@ -56,13 +66,60 @@ impl Dialer {
         &self.config
     }
 
+    pub(crate) fn observer(&self) -> &Arc<Observer> {
+        &self.observer
+    }
+
     pub(crate) fn spawner(&self) -> &Spawner {
         &self.spawner
     }
 
     /// Where an instance is reached.
     pub(crate) fn locate(&self, instance: &InstanceId) -> Result<HostPort> {
-        self.pattern.host_for(instance, self.port)
+        if let Some(place) = plain::place_of(instance, &self.config) {
+            return Ok(place.clone());
+        }
+        match &self.pattern {
+            Some(pattern) => pattern.host_for(instance, self.port),
+            None => Err(resolve::missing_pattern(&self.config)),
+        }
+    }
+
+    /// Names whoever answered at that place.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind) where no instance of an Aurora cluster could be
+    /// reached by its name; those of [`plain::identify`].
+    pub(super) fn identify(&self, survey: Survey, place: &HostPort) -> Result<Answer, Failure> {
+        let answer = match (&survey.identity, &self.pattern) {
+            (Some(_), None) => Err(resolve::missing_pattern(&self.config)),
+            _ => plain::identify(survey, place, &self.config),
+        };
+        answer.map_err(|error| Failure {
+            fault: Fault::Other,
+            error,
+        })
+    }
+
+    /// The instance that a host name is of, if it is made by the pattern.
+    pub(super) fn instance_of(&self, host: &str) -> Option<InstanceId> {
+        self.pattern.as_ref()?.instance_of(host)
+    }
+
+    /// The addresses of an instance.
+    pub(super) async fn addresses_of<E: Backend>(
+        &self,
+        instance: &InstanceId,
+    ) -> Result<Arc<[IpAddr]>> {
+        let place = self.locate(instance)?;
+        E::resolve(&self.resolver, &place.host).await
+    }
+
+    /// What a name that leads to one instance after another leads to now, and for how long a cache
+    /// may go on saying so.
+    pub(super) async fn resolve_anew<E: Backend>(&self, host: &str) -> Result<(Lookup, Duration)> {
+        E::resolve_anew(&self.resolver, host).await
     }
 
     /// Opens a connection. The name stays the name for TLS and credentials; the socket goes to
@@ -94,4 +151,18 @@ impl Dialer {
         })
         .await
     }
+}
+
+fn observer(config: &Config) -> Arc<Observer> {
+    Arc::new(Observer::new(
+        &config.observe,
+        config.engine,
+        config.application_name.clone(),
+        config.database.clone(),
+        HandleMeters::new(
+            config.observe.metrics,
+            config.engine,
+            &resolve::cluster_name(config),
+        ),
+    ))
 }

@@ -158,7 +158,7 @@ impl Backend for Told {
     async fn survey(client: &mut Client) -> Result<Survey, Failure> {
         Self::ping(client).await?;
         Ok(Survey {
-            identity: InstanceId::new("9"),
+            identity: Some(InstanceId::new("9")),
             is_writer: true,
             server_now_micros: 1,
             rows: Vec::new(),

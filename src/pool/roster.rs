@@ -10,19 +10,22 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::dialer::Dialer;
+use super::plain::Answer;
 use super::set::PoolSet;
 use super::station::Station;
+use crate::config::HostPort;
 use crate::engine::reporter::{GenerationEnd, Reporter};
-use crate::engine::{Backend, Failure, Survey};
+use crate::engine::{Backend, Failure};
 use crate::error::{Error, ErrorKind};
 use crate::event::EventKind;
 use crate::id::{Generation, InstanceId};
+use crate::routing::Scope;
 use crate::time::{self, Instant};
 use crate::topology::Topology;
 use crate::topology::apply::Effect;
 use crate::topology::cadence::Target;
 use crate::topology::monitor::{News, ProbeFailure, Prober};
-use crate::topology::observation::{Fault, Report};
+use crate::topology::observation::{Fault, Report, Way};
 
 /// All instances of one cluster, as its monitor reaches them.
 #[derive(Debug)]
@@ -79,6 +82,11 @@ impl<E: Backend> Roster<E> {
         pools.follow(&self.present());
         pools.route(&followers.picture);
         followers.pools.push(Arc::downgrade(pools));
+    }
+
+    /// Confines the reads of a handle to these instances.
+    pub(super) fn confine(&self, pools: &PoolSet<E>, scope: Scope) {
+        pools.confine(scope, &self.followers().picture);
     }
 
     /// Closes the monitor's connections and keeps none from now on.
@@ -139,16 +147,16 @@ impl<E: Backend> Roster<E> {
 
     /// Asks on a new connection, which is kept if it leads there. The caller holds the right to
     /// log in.
-    async fn ask_anew(&self, station: &Station<E>, deadline: Instant) -> Result<Survey, Failure> {
+    async fn ask_anew(&self, station: &Station<E>, deadline: Instant) -> Result<Answer, Failure> {
         let (generation, end, reporter) = station.reporter();
         let begun_at = time::now();
         let place = station.place();
         let mut client = self.dialer.dial::<E>(place, reporter, deadline).await?;
-        match ask::<E>(&mut client, deadline).await {
-            Ok(survey) => {
+        match self.ask(&mut client, place, deadline).await {
+            Ok(answer) => {
                 station.let_in_after(begun_at);
-                keep_if_it_leads_there(station, client, (generation, end), &survey);
-                Ok(survey)
+                keep_if_it_leads_there(station, client, (generation, end), &answer);
+                Ok(answer)
             }
             Err(failure) => {
                 E::kill(client);
@@ -162,23 +170,26 @@ impl<E: Backend> Roster<E> {
         &self,
         station: &Station<E>,
         deadline: Instant,
-    ) -> Result<Option<Survey>, Failure> {
+    ) -> Result<Option<Answer>, Failure> {
         let generation = station.generation();
         let Some((mut client, end)) = station.take() else {
             return Ok(None);
         };
-        let asked_at = time::now();
-        match ask::<E>(&mut client, deadline).await {
-            Ok(survey) => {
-                station.answered_after(asked_at);
-                keep_if_it_leads_there(station, client, (generation, end), &survey);
-                Ok(Some(survey))
+        let asked = station.asked();
+        match self.ask(&mut client, station.place(), deadline).await {
+            Ok(answer) => {
+                station.answered_after(asked);
+                keep_if_it_leads_there(station, client, (generation, end), &answer);
+                Ok(Some(answer))
             }
             Err(failure) => {
                 E::kill(client);
                 match failure.fault {
                     Fault::TimedOut => Err(failure),
-                    _ => Ok(None),
+                    _ => {
+                        station.has_lost_standing();
+                        Ok(None)
+                    }
                 }
             }
         }
@@ -242,7 +253,7 @@ impl<E: Backend> Roster<E> {
         true
     }
 
-    async fn ask_seed(&self, seed: usize, deadline: Instant) -> Result<Survey, Failure> {
+    async fn ask_seed(&self, seed: usize, deadline: Instant) -> Result<Answer, Failure> {
         let place = self
             .dialer
             .config()
@@ -256,36 +267,60 @@ impl<E: Backend> Roster<E> {
             .dialer
             .dial::<E>(place, Reporter::silent(), deadline)
             .await?;
-        let survey = ask::<E>(&mut client, deadline).await;
+        let answer = self.ask(&mut client, place, deadline).await;
         E::kill(client);
-        survey
+        answer
     }
 
-    /// Asks over the connection kept for it, or over a new one; the second value says whether
-    /// the kept one turned out to be gone.
+    /// Asks over the connection kept for it, or over a new one.
     async fn ask_instance(
         &self,
         id: &InstanceId,
         deadline: Instant,
-    ) -> Result<(Survey, bool), Failure> {
+    ) -> Result<(Answer, Way), Failure> {
         let station = self.station(id).ok_or_else(|| Failure {
             fault: Fault::Unresolved,
             error: Error::new(ErrorKind::Config, "no host name can be made for it"),
         })?;
-        let had_one = station.has_standing();
-        if let Some(survey) = self.ask_kept(&station, deadline).await? {
-            return Ok((survey, false));
+        let (answer, way) = self.ask_there(&station, deadline).await?;
+        let way = match station.take_loss() {
+            true => Way::AfterLoss,
+            false => way,
+        };
+        Ok((answer, way))
+    }
+
+    async fn ask_there(
+        &self,
+        station: &Station<E>,
+        deadline: Instant,
+    ) -> Result<(Answer, Way), Failure> {
+        if let Some(answer) = self.ask_kept(station, deadline).await? {
+            return Ok((answer, Way::Standing));
         }
         let login = tokio::time::timeout_at(deadline, station.may_log_in());
         let _login = login
             .await
             .map_err(|_| Failure::timed_out("it lets nobody in"))?;
         // Whoever logged in meanwhile left one.
-        if let Some(survey) = self.ask_kept(&station, deadline).await? {
-            return Ok((survey, had_one));
+        let answer = match self.ask_kept(station, deadline).await? {
+            Some(answer) => answer,
+            None => self.ask_anew(station, deadline).await?,
+        };
+        Ok((answer, Way::New))
+    }
+
+    /// Asks over a connection that was opened to that place.
+    async fn ask(
+        &self,
+        client: &mut E::Client,
+        place: &HostPort,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        match tokio::time::timeout_at(deadline, E::survey(client)).await {
+            Ok(survey) => self.dialer.identify(survey?, place),
+            Err(_) => Err(Failure::timed_out("no answer to a probe in time")),
         }
-        let survey = self.ask_anew(&station, deadline).await?;
-        Ok((survey, had_one))
     }
 
     fn name_of(&self, target: &Target) -> String {
@@ -299,21 +334,14 @@ impl<E: Backend> Roster<E> {
     }
 }
 
-async fn ask<E: Backend>(client: &mut E::Client, deadline: Instant) -> Result<Survey, Failure> {
-    match tokio::time::timeout_at(deadline, E::survey(client)).await {
-        Ok(answer) => answer,
-        Err(_) => Err(Failure::timed_out("no answer to a probe in time")),
-    }
-}
-
 /// A name may lead to another instance for a while: what was opened then is nobody's.
 fn keep_if_it_leads_there<E: Backend>(
     station: &Station<E>,
     client: E::Client,
     (generation, end): (Generation, GenerationEnd),
-    survey: &Survey,
+    answer: &Answer,
 ) {
-    if survey.identity == *station.id() {
+    if answer.identity == *station.id() {
         station.keep(client, generation, end);
     } else {
         E::kill(client);
@@ -329,16 +357,16 @@ impl<E: Backend> Prober for Roster<E> {
             Target::Seed(seed) => self
                 .ask_seed(*seed, asked_at + timing.connect_timeout)
                 .await
-                .map(|survey| (survey, false)),
+                .map(|answer| (answer, Way::New)),
         };
         match answer {
-            Ok((survey, standing_connection_lost)) => Ok(Report {
-                identity: survey.identity,
+            Ok((answer, way)) => Ok(Report {
+                identity: answer.identity,
                 asked_at,
-                is_writer: survey.is_writer,
-                server_now_micros: survey.server_now_micros,
-                standing_connection_lost,
-                rows: survey.rows,
+                is_writer: answer.is_writer,
+                server_now_micros: answer.server_now_micros,
+                way,
+                rows: answer.rows,
             }),
             Err(failure) => Err(ProbeFailure {
                 fault: failure.fault,

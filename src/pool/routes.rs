@@ -9,13 +9,15 @@ use std::time::Duration;
 use super::instance::InstancePool;
 use crate::engine::Backend;
 use crate::id::InstanceId;
-use crate::routing::{self, FULL_WEIGHT, Load, Tenure};
+use crate::routing::{self, FULL_WEIGHT, Load, Scope, Tenure};
 use crate::time;
 
 /// The pools that requests may go to.
 #[derive(Debug)]
 pub(crate) struct Routes<E: Backend> {
     writer: Option<Arc<InstancePool<E>>>,
+    /// Whether reads may go to the writer while there is no reader.
+    writer_is_read: bool,
     /// In the order of their names.
     readers: Vec<Reader<E>>,
     /// How long a reader's slow start takes.
@@ -34,6 +36,7 @@ impl<E: Backend> Routes<E> {
     pub(super) fn none() -> Self {
         Self {
             writer: None,
+            writer_is_read: false,
             readers: Vec::new(),
             slow_start: Duration::ZERO,
             is_warming_up: false,
@@ -42,17 +45,22 @@ impl<E: Backend> Routes<E> {
 
     pub(super) fn new(
         writer: Option<Arc<InstancePool<E>>>,
+        scope: &Scope,
         readers: impl Iterator<Item = (Arc<InstancePool<E>>, Tenure)>,
         slow_start: Duration,
     ) -> Self {
         let now = time::now();
         let readers: Vec<_> = readers
+            .filter(|(pool, _)| scope.includes(pool.id()))
             .map(|(pool, tenure)| Reader { pool, tenure })
             .collect();
         Self {
             is_warming_up: readers
                 .iter()
                 .any(|reader| !reader.tenure.is_settled(slow_start, now)),
+            writer_is_read: writer
+                .as_ref()
+                .is_some_and(|writer| scope.includes(writer.id())),
             writer,
             readers,
             slow_start,
@@ -70,12 +78,17 @@ impl<E: Backend> Routes<E> {
         writer.is_some_and(|writer| Arc::ptr_eq(writer, pool))
     }
 
-    /// Whether reads go to this instance: a reader, or the writer where there is none.
+    /// The writer's pool, where reads go to it because there is no reader.
+    pub(crate) fn writer_for_reads(&self) -> Option<&Arc<InstancePool<E>>> {
+        let takes_reads = self.writer_is_read && self.readers.is_empty();
+        self.writer.as_ref().filter(|_| takes_reads)
+    }
+
+    /// Whether reads go to this instance.
     pub(crate) fn reads_from(&self, instance: &InstanceId) -> bool {
-        let mut readers = self.readers.iter().map(|reader| &reader.pool);
-        let writer = self.writer.iter().filter(|_| self.readers.is_empty());
-        readers.any(|pool| pool.id() == instance)
-            || writer.into_iter().any(|pool| pool.id() == instance)
+        let readers = self.readers.iter().map(|reader| &reader.pool);
+        let mut all = readers.chain(self.writer_for_reads());
+        all.any(|pool| pool.id() == instance)
     }
 
     fn loads(&self) -> impl ExactSizeIterator<Item = Load> + '_ {
@@ -117,6 +130,7 @@ impl<E: Backend> Routes<E> {
         let writer = |routes: &Self| routes.writer.as_ref().map(Arc::as_ptr);
         let pools = |routes: &Self| routes.readers.len();
         writer(self) == writer(other)
+            && self.writer_is_read == other.writer_is_read
             && pools(self) == pools(other)
             && self
                 .readers

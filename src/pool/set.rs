@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::dialer::Dialer;
 use super::instance::InstancePool;
@@ -12,8 +13,9 @@ use super::member::{Closing, Member};
 use super::routes::Routes;
 use super::station::Station;
 use crate::engine::Backend;
-use crate::id::{Generation, InstanceId};
-use crate::routing::{self, Tenure};
+use crate::id::{Generation, InstanceId, Role};
+use crate::observe::site::Observer;
+use crate::routing::{self, Scope, Tenure};
 use crate::time::{self, Instant};
 use crate::topology::{Instance, Topology};
 
@@ -25,6 +27,8 @@ pub(crate) struct PoolSet<E: Backend> {
     routes: ArcSwap<Routes<E>>,
     /// Since when which reader has served; also of those that may come back.
     tenures: Mutex<BTreeMap<InstanceId, Tenure>>,
+    /// Which instances this handle's reads are confined to, the routes already being so.
+    scope: watch::Sender<Scope>,
     /// The handle was closed; turned while `pools` is locked, so that none is added after it.
     closing: Arc<Closing>,
 }
@@ -37,8 +41,9 @@ struct Pools<E: Backend> {
 }
 
 impl<E: Backend> PoolSet<E> {
-    pub(crate) fn new(dialer: Dialer) -> Self {
+    pub(crate) fn new(dialer: Dialer, scope: Scope) -> Self {
         Self {
+            scope: watch::Sender::new(scope),
             dialer,
             pools: RwLock::new(Pools {
                 present: BTreeMap::new(),
@@ -50,9 +55,25 @@ impl<E: Backend> PoolSet<E> {
         }
     }
 
+    /// The handle's eye on its statements.
+    pub(crate) fn observer(&self) -> &Arc<Observer> {
+        self.dialer.observer()
+    }
+
     /// Where writes and reads go now.
     pub(crate) fn routes(&self) -> arc_swap::Guard<Arc<Routes<E>>> {
         self.routes.load()
+    }
+
+    /// Which instances reads are confined to. Who sees a new scope finds the routes that it led to.
+    pub(crate) fn scope(&self) -> watch::Receiver<Scope> {
+        self.scope.subscribe()
+    }
+
+    /// Confines reads to other instances, in this picture.
+    pub(super) fn confine(&self, scope: Scope, topology: &Topology) {
+        self.route_within(&scope, topology);
+        self.scope.send_replace(scope);
     }
 
     /// Refuses new checkouts, closes what is idle, waits until `deadline` for what is in use,
@@ -88,18 +109,31 @@ impl<E: Backend> PoolSet<E> {
         present.chain(&pools.departed).cloned().collect()
     }
 
+    pub(super) fn dialer(&self) -> &Dialer {
+        &self.dialer
+    }
+
     /// The pools there are now.
-    pub(super) fn all(&self) -> Vec<Arc<InstancePool<E>>> {
+    pub(crate) fn all(&self) -> Vec<Arc<InstancePool<E>>> {
         self.read().present.values().cloned().collect()
     }
 
     /// Leads requests where this picture says, before anybody else sees it.
     pub(super) fn route(&self, topology: &Topology) {
+        let scope = self.scope.borrow().clone();
+        self.route_within(&scope, topology);
+    }
+
+    fn route_within(&self, scope: &Scope, topology: &Topology) {
         let config = self.dialer.config();
         let now = time::now();
         let pools = self.read();
         let pool = |instance: &Instance| pools.present.get(instance.id()).cloned();
         let writer = topology.writer().and_then(pool);
+        for (id, pool) in &pools.present {
+            let role = topology.instance(id).map_or(Role::Unknown, Instance::role);
+            pool.member().site().serves_as(role);
+        }
         let mut tenures = self.tenures.lock().unwrap_or_else(PoisonError::into_inner);
         tenures.retain(|id, _| topology.instance(id).is_some());
         let eligible: Vec<&Instance> = routing::eligible(topology, config.max_reader_lag).collect();
@@ -121,7 +155,7 @@ impl<E: Backend> PoolSet<E> {
         let readers = eligible
             .into_iter()
             .filter_map(|reader| Some((pool(reader)?, *tenures.get(reader.id())?)));
-        let next = Routes::new(writer, readers, config.timing.slow_start);
+        let next = Routes::new(writer, scope, readers, config.timing.slow_start);
         let current = self.routes.load();
         if next.is_like(&current) {
             return;

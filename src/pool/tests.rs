@@ -17,13 +17,14 @@ use crate::error::{Error, ErrorKind};
 use crate::event::EventSender;
 use crate::id::{EngineKind, Generation, InstanceId};
 use crate::rng::Rng;
+use crate::routing::Scope;
 use crate::task::TaskSet;
 use crate::time::{self, Instant};
 use crate::topology::Topology;
 use crate::topology::apply::apply;
 use crate::topology::cadence::{Cadence, Target};
 use crate::topology::monitor::{Monitor, Prober};
-use crate::topology::observation::{Observation, Report, Row};
+use crate::topology::observation::{Observation, Report, Row, Way};
 
 /// Every name leads to the instance `9`, and no connection is ever refused.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl Backend for OneServer {
 
     async fn survey(_: &mut Client) -> Result<Survey, Failure> {
         Ok(Survey {
-            identity: InstanceId::new("9"),
+            identity: Some(InstanceId::new("9")),
             is_writer: true,
             server_now_micros: 1,
             rows: Vec::new(),
@@ -116,7 +117,7 @@ impl Bench {
         let cadence = Cadence::new(1, config.timing.probe_interval, Rng::from_entropy());
         let (_monitor, news, _published) = Monitor::new(cadence, EventSender::new(None));
         let roster = Arc::new(Roster::new(dialer.clone(), news));
-        let pools = Arc::new(PoolSet::new(dialer));
+        let pools = Arc::new(PoolSet::new(dialer, Scope::Everywhere));
         roster.attach(&pools);
         roster.carry_out(&topology(&["8", "9"]), &[]);
         Self {
@@ -180,7 +181,7 @@ fn topology(instances: &[&str]) -> Topology {
         asked_at: now,
         is_writer: true,
         server_now_micros: 1,
-        standing_connection_lost: false,
+        way: Way::Standing,
         rows: instances.iter().map(row).collect(),
     };
     apply(&Topology::empty(), &Observation::Report(report), now).next

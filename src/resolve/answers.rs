@@ -12,7 +12,7 @@ use crate::time::Instant;
 
 /// The addresses of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Lookup {
+pub struct Lookup {
     /// The addresses, in the order in which to try them.
     pub(crate) addresses: Arc<[IpAddr]>,
     /// The name that the addresses belong to at the end of all aliases, in lower case and

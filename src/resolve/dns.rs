@@ -93,28 +93,23 @@ impl Resolver {
             Host::Address(address) => return Ok(literal(address)),
             Host::Name(name) => name,
         };
-        let endpoint = Endpoint::parse(&name)?;
-        // The final dot keeps search domains from being tried, which a name of RDS's never needs.
-        let name = if endpoint.is_rds() {
-            format!("{}.", endpoint.host())
-        } else {
-            name
-        };
+        let (name, use_hosts) = self.question(name)?;
 
         let limit = match self.answers().recall(&name, time::now()) {
             Recall::Fresh(answer) => return answer.map_err(|absent| self.absent(host, absent)),
             Recall::Stale(_) => DNS_REFRESH_TIMEOUT,
             Recall::Unknown => DNS_LOOKUP_TIMEOUT,
         };
-        let use_hosts = match self.0.source {
-            Source::System => true,
-            Source::Server(_) => !endpoint.is_rds(),
-        };
         let asked = tokio::time::timeout(limit, self.0.ask(&name, use_hosts)).await;
 
         let now = time::now();
         match asked.unwrap_or(Err(Failure::Silence(limit))) {
-            Ok((answer, ttl)) => {
+            Ok((answer, seconds)) => {
+                let cap = match &answer {
+                    Ok(_) => self.0.max_ttl,
+                    Err(_) => DNS_MAX_NEGATIVE_TTL,
+                };
+                let ttl = self.0.ttl(seconds, cap);
                 self.answers().learn(&name, answer.clone(), ttl, now);
                 answer.map_err(|absent| self.absent(host, absent))
             }
@@ -126,6 +121,43 @@ impl Resolver {
                 known.ok_or_else(|| self.failed(host, failure))
             }
         }
+    }
+
+    /// What the servers answer for `host` now, whatever is remembered of it, and remembering
+    /// nothing; and for how long a cache that gave it goes on giving it, as the records say.
+    ///
+    /// # Errors
+    ///
+    /// As [`lookup`](Self::lookup).
+    pub(crate) async fn ask_anew(&self, host: &str) -> Result<(Lookup, Duration)> {
+        let name = match Host::parse(host)? {
+            Host::Address(address) => return Ok((literal(address), Duration::MAX)),
+            Host::Name(name) => name,
+        };
+        let (name, use_hosts) = self.question(name)?;
+        let limit = DNS_LOOKUP_TIMEOUT;
+        let asked = tokio::time::timeout(limit, self.0.ask(&name, use_hosts)).await;
+        match asked.unwrap_or(Err(Failure::Silence(limit))) {
+            Ok((Ok(lookup), seconds)) => Ok((lookup, Duration::from_secs(seconds.into()))),
+            Ok((Err(absent), _)) => Err(self.absent(host, absent)),
+            Err(failure) => Err(self.failed(host, failure)),
+        }
+    }
+
+    /// How a name is asked for, and whether the hosts file may know it.
+    fn question(&self, name: String) -> Result<(String, bool)> {
+        let endpoint = Endpoint::parse(&name)?;
+        let use_hosts = match self.0.source {
+            Source::System => true,
+            Source::Server(_) => !endpoint.is_rds(),
+        };
+        // The final dot keeps search domains from being tried, which a name of RDS's never needs.
+        let name = if endpoint.is_rds() {
+            format!("{}.", endpoint.host())
+        } else {
+            name
+        };
+        Ok((name, use_hosts))
     }
 
     fn answers(&self) -> MutexGuard<'_, Answers> {
@@ -191,14 +223,14 @@ impl fmt::Display for Source {
 }
 
 impl Inner {
-    /// Asks the hosts file and then the servers; the answer, and for how long to believe it.
-    async fn ask(&self, name: &str, use_hosts: bool) -> Result<(Answer, Duration), Failure> {
+    /// Asks the hosts file and then the servers; the answer, and how many seconds its records live.
+    async fn ask(&self, name: &str, use_hosts: bool) -> Result<(Answer, u32), Failure> {
         let name = Name::from_ascii(name).map_err(|cause| Failure::Dns(cause.into()))?;
         if use_hosts && let Some(found) = self.ask_hosts(&name) {
-            return Ok((Ok(found), self.max_ttl));
+            return Ok((Ok(found), u32::MAX));
         }
         let client = self.client().map_err(Failure::Dns)?;
-        let mut absent = (Absent::Address, DNS_MIN_TTL);
+        let mut absent = (Absent::Address, 0);
         // One after the other: an answer with IPv4 addresses needs no second query, and a failed
         // first one must not be hidden by "none" for the second.
         for kind in [RecordType::A, RecordType::AAAA] {
@@ -207,7 +239,7 @@ impl Inner {
                     let records = found.answers();
                     if let Some(lookup) = from_records(records) {
                         let ttl = records.iter().map(|record| record.ttl).min().unwrap_or(0);
-                        return Ok((Ok(lookup), self.ttl(ttl, self.max_ttl)));
+                        return Ok((Ok(lookup), ttl));
                     }
                 }
                 Err(error) => {
@@ -215,7 +247,7 @@ impl Inner {
                     let NetError::Dns(DnsError::NoRecordsFound(none)) = error else {
                         return Err(Failure::Dns(error));
                     };
-                    let ttl = self.ttl(none.negative_ttl.unwrap_or(0), DNS_MAX_NEGATIVE_TTL);
+                    let ttl = none.negative_ttl.unwrap_or(0);
                     let reason = if is_nx_domain {
                         Absent::Name
                     } else {

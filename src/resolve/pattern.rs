@@ -173,18 +173,20 @@ impl fmt::Display for InstancePattern {
     }
 }
 
-/// The pattern that a configuration asks for, or that its seeds agree on.
+/// The pattern that a configuration asks for, or that its seeds agree on; `None` where the seeds
+/// may lead to servers that need none, as they have no identifiers.
 ///
 /// The first seed that tells a pattern decides unless another contradicts it: guessing here
 /// would have every look-up of an instance fail later, and slowly.
-pub(crate) fn for_config(config: &Config) -> Result<InstancePattern> {
+pub(crate) fn for_config(config: &Config) -> Result<Option<InstancePattern>> {
     if let Some(pattern) = &config.instance_pattern {
-        return pattern.parse();
+        return pattern.parse().map(Some);
     }
     let mut agreed: Option<(InstancePattern, &HostPort)> = None;
     let mut first_refusal = None;
     for seed in &config.seeds {
-        match InstancePattern::derive(&Endpoint::parse(&seed.host)?) {
+        let endpoint = Endpoint::parse(&seed.host)?;
+        match InstancePattern::derive(&endpoint) {
             Ok(pattern) => match &agreed {
                 Some((other, other_seed)) if *other != pattern => {
                     return Err(invalid(format!(
@@ -196,16 +198,25 @@ pub(crate) fn for_config(config: &Config) -> Result<InstancePattern> {
                 Some(_) => {}
                 None => agreed = Some((pattern, seed)),
             },
-            Err(refusal) => {
+            Err(refusal) if endpoint.is_rds() => {
                 first_refusal.get_or_insert(refusal);
             }
+            Err(_) => {}
         }
     }
     match (agreed, first_refusal) {
-        (Some((pattern, _)), _) => Ok(pattern),
+        (Some((pattern, _)), _) => Ok(Some(pattern)),
         (None, Some(refusal)) => Err(refusal),
-        (None, None) => Err(invalid("no host is given: name the cluster endpoint")),
+        (None, None) => Ok(None),
     }
+}
+
+/// Why the seeds tell no pattern, and what to give instead.
+pub(crate) fn missing(config: &Config) -> Error {
+    let refused =
+        |seed: &HostPort| InstancePattern::derive(&Endpoint::parse(&seed.host).ok()?).err();
+    let refusal = config.seeds.iter().find_map(refused);
+    refusal.unwrap_or_else(|| invalid("no host is given: name the cluster endpoint"))
 }
 
 /// RDS identifiers have up to 63 letters, digits and hyphens; other clusters' names of servers
@@ -226,7 +237,9 @@ mod tests {
     use super::*;
 
     fn pattern_of(url: &str) -> Result<String> {
-        for_config(&Config::from_url(url)?).map(|pattern| pattern.to_string())
+        let config = Config::from_url(url)?;
+        let pattern = for_config(&config)?.ok_or_else(|| missing(&config))?;
+        Ok(pattern.to_string())
     }
 
     #[test]
@@ -254,14 +267,22 @@ mod tests {
     }
 
     #[test]
-    fn foreign_seeds_without_a_pattern_are_refused_with_the_next_step() {
-        let message = pattern_of("mysql://app@db.example?sslmode=disable")
-            .unwrap_err()
-            .to_string();
+    fn foreign_seeds_tell_no_pattern_and_where_one_is_missed_the_next_step_is_told() {
+        let url = "mysql://app@db.example?sslmode=disable";
+        let config = Config::from_url(url).unwrap();
+        assert_eq!(for_config(&config).unwrap(), None);
+        let message = pattern_of(url).unwrap_err().to_string();
         assert!(
             message.contains("`db.example`") && message.contains("give instance_pattern"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn an_rds_name_that_hides_its_instances_is_refused_before_anybody_is_asked() {
+        let url = "mysql://app@demo.proxy-abc123.eu-west-1.rds.amazonaws.com?sslmode=disable";
+        let refused = for_config(&Config::from_url(url).unwrap()).unwrap_err();
+        assert!(refused.to_string().contains("RDS Proxy"), "{refused}");
     }
 
     #[test]

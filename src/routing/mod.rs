@@ -1,6 +1,7 @@
 //! Which instance to use. Pure: a picture of the cluster in, an order of preference out.
 //!
 //! - [`eligible`]: the readers that a read may go to at all.
+//! - [`Scope`]: which of all instances the configuration lets reads go to.
 //! - [`best`], [`order`]: which of them first, by how busy they are and how long they have served.
 
 mod slow_start;
@@ -8,8 +9,11 @@ mod slow_start;
 pub(crate) use slow_start::{FULL_WEIGHT, Tenure};
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::id::InstanceId;
 use crate::topology::{Instance, Topology};
 
 /// The readers that a read may go to, in the order of their names. When there is none, the read
@@ -24,6 +28,27 @@ pub(crate) fn eligible(
             (Some(max), Some(lag)) => lag <= max,
             (Some(_), None) | (None, _) => true,
         })
+}
+
+/// Which instances reads are confined to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// None in particular.
+    Everywhere,
+    /// Those that belong to the custom endpoint that the configuration names, as far as known.
+    Members(Arc<BTreeSet<InstanceId>>),
+    /// None at all, as no member of that endpoint is known; and why.
+    Nowhere(Arc<str>),
+}
+
+impl Scope {
+    pub(crate) fn includes(&self, instance: &InstanceId) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::Members(members) => members.contains(instance),
+            Self::Nowhere(_) => false,
+        }
+    }
 }
 
 /// How much is going on at a reader, and what share of the reads it is to have.

@@ -60,7 +60,10 @@ impl Change {
         // Two writer rows are common after a failover: the old writer's is not rewritten yet.
         if !row.is_writer {
             instance.lag = plausible_lag(row.lag_millis);
-            instance.reader_since_epoch = Some(epoch);
+            // A row of unknown age may have been written in another epoch.
+            if row.updated_micros.is_some() {
+                instance.reader_since_epoch = Some(epoch);
+            }
         }
     }
 

@@ -24,4 +24,5 @@ pub(crate) mod silence;
 pub(crate) mod snapshot;
 mod table;
 
-pub use snapshot::{Health, Instance, Phase, Role, Topology};
+pub use crate::id::Role;
+pub use snapshot::{Health, Instance, Phase, Topology};

@@ -6,6 +6,7 @@
 //! - `cancellation`: each operation, dropped at every poll.
 //! - `closures`: what is run again, and what never.
 //! - `connections`: what a connection may be after use, and what its errors say.
+//! - `custom_endpoints`: reads that are confined to some instances.
 //! - `outcome_matrix`: what errors say, against the storage, by every fault at every point.
 //! - `outcomes_postgres`: what PostgreSQL errors say of the statement.
 //! - `handle`: opening and closing.
@@ -17,6 +18,7 @@
 mod cancellation;
 mod closures;
 mod connections;
+mod custom_endpoints;
 mod database;
 mod failover;
 mod handle;

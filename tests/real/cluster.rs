@@ -20,9 +20,9 @@ use crate::process::{Processes, Server};
 /// The instances: the last part of their addresses is their name.
 pub(crate) const INSTANCES: [&str; 3] = ["21", "22", "23"];
 /// Unusual, as without a network of one's own it is the machine's.
-const PORT: u16 = 54_329;
-const SUPERUSER: &str = "rdsadmin";
-const PASSWORD: &str = "rehearsal";
+pub(crate) const PORT: u16 = 54_329;
+pub(crate) const SUPERUSER: &str = "rdsadmin";
+pub(crate) const PASSWORD: &str = "rehearsal";
 
 /// For anything that is only waited for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,12 +1,19 @@
-//! One server without Aurora's functions: plain PostgreSQL, and MariaDB.
+//! One server without Aurora's functions: plain PostgreSQL, and MariaDB. The driver takes it for a
+//! cluster of one.
 
 use std::time::{Duration, Instant};
+
+use aurora_driver::{Cluster, ErrorKind, MySql, Postgres};
 
 use aurora_driver::mysql::mysql_async::prelude::Queryable;
 use aurora_driver::mysql::mysql_async::{Conn, Opts, OptsBuilder};
 use aurora_driver::postgres::tokio_postgres::Client;
 
-use crate::cluster::{PATIENCE, address, ask, initialize, launch};
+use crate::cluster::{
+    INSTANCES, PASSWORD, PATIENCE, PORT, RealCluster, SUPERUSER, View, address, ask, initialize,
+    launch,
+};
+use crate::failover::eventually;
 use crate::ground::{Ground, Need, postgres_programs, program, stand_on};
 use crate::process::Server;
 
@@ -102,6 +109,155 @@ impl MariaDb {
             }
         }
     }
+}
+
+/// Longer than any of it takes on a busy machine.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+async fn written(cluster: &Cluster<Postgres>) -> i64 {
+    let began = Instant::now();
+    loop {
+        let inserted = cluster
+            .write(async |writer| {
+                let insert = "INSERT INTO notes DEFAULT VALUES RETURNING id";
+                Ok::<i64, aurora_driver::Error>(writer.query_one(insert, &[]).await?.get(0))
+            })
+            .await;
+        match inserted {
+            Ok(id) => return id,
+            Err(error) => assert!(began.elapsed() < PATIENCE, "no write: {error}"),
+        }
+    }
+}
+
+#[test]
+fn a_single_postgresql_server_is_a_cluster_of_one_and_is_found_again_after_a_restart() {
+    stand_on(&[Need::Postgres], async |ground| {
+        let mut single = SinglePostgres::start(&ground).await;
+        let cluster = Cluster::<Postgres>::connect(&single_url("postgres"))
+            .await
+            .expect("no pattern is needed");
+        let topology = cluster.topology();
+        let writer = topology.writer().expect("it is confirmed");
+        assert_eq!(writer.id().as_str(), single_place());
+        assert_eq!(topology.instances().len(), 1);
+        let admin = cluster.writer().await.expect("a connection");
+        admin
+            .batch_execute("CREATE TABLE notes (id BIGSERIAL PRIMARY KEY)")
+            .await
+            .expect("the superuser may");
+        drop(admin);
+        assert_eq!(written(&cluster).await, 1);
+        let reader = cluster.reader().await.expect("the writer does for reads");
+        let counted = reader.query_one("SELECT count(*) FROM notes", &[]).await;
+        assert_eq!(counted.expect("an answer").get::<_, i64>(0), 1);
+        drop(reader);
+
+        single.server.end("INT").await;
+        let programs = postgres_programs().expect("the test needs it, so it was looked for");
+        let (server, client) = launch(&ground, &programs, SINGLE, &[]).await;
+        single = SinglePostgres { server, client };
+        assert!(written(&cluster).await > 1);
+        assert_eq!(cluster.topology().instances().len(), 1);
+
+        assert!(cluster.close(READY_WITHIN).await.is_clean());
+        drop(single.client);
+        single.server.end("INT").await;
+    });
+}
+
+#[test]
+fn a_single_postgresql_server_that_was_meant_to_be_aurora_is_refused_with_the_reason() {
+    stand_on(&[Need::Postgres], async |ground| {
+        let mut single = SinglePostgres::start(&ground).await;
+        let url = format!("{}?instance_pattern=127.0.0.?", single_url("postgres"));
+        let error = Cluster::<Postgres>::connect(&url).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotAurora, "{error}");
+        single.server.end("INT").await;
+    });
+}
+
+/// Aurora's functions are in one database of these servers; in the other they are plain.
+#[test]
+fn plain_servers_that_replicate_are_a_cluster_of_the_hosts_given() {
+    stand_on(&[Need::Postgres], async |ground| {
+        let mut rig = RealCluster::start(ground, View::Replication).await;
+        let hosts = INSTANCES.map(|id| format!("{}:{PORT}", address(id)));
+        let url = format!(
+            "postgres://{SUPERUSER}:{PASSWORD}@{}/postgres",
+            hosts.join(",")
+        );
+        let cluster = Cluster::<Postgres>::connect(&url).await.expect("it serves");
+        let has = |writer: &str, readers: usize| {
+            let topology = cluster.topology();
+            let writes = topology.writer().map(|writer| writer.id().to_string());
+            writes.as_deref() == Some(&format!("{}:{PORT}", address(writer)))
+                && topology.readers().count() == readers
+        };
+        eventually("one writes and two are read from", || has(rig.writer(), 2)).await;
+        let admin = cluster.writer().await.expect("a connection");
+        let create = "CREATE TABLE notes (id BIGSERIAL PRIMARY KEY)";
+        admin.batch_execute(create).await.expect("it may");
+        drop(admin);
+        let reader = cluster.reader().await.expect("a connection");
+        let recovering = reader.query_one("SELECT pg_is_in_recovery()", &[]).await;
+        assert!(recovering.expect("an answer").get::<_, bool>(0));
+        drop(reader);
+
+        rig.kill(rig.writer());
+        let successor = rig.best_standby().await;
+        rig.promote(successor).await;
+        assert!(written(&cluster).await > 0);
+        eventually("the promoted one writes", || has(successor, 1)).await;
+        assert!(cluster.close(READY_WITHIN).await.is_clean());
+    });
+}
+
+#[test]
+fn a_single_mariadb_server_is_a_cluster_of_one() {
+    stand_on(&[Need::MariaDb], async |ground| {
+        let mut single = MariaDb::start(&ground).await;
+        drop(single.connect().await);
+        let url = format!(
+            "mysql://app:rehearsal@{}:{MARIADB_PORT}/shop",
+            address(SINGLE)
+        );
+        let cluster = Cluster::<MySql>::connect(&url)
+            .await
+            .expect("no pattern is needed");
+        assert_eq!(cluster.topology().instances().len(), 1);
+        let created = cluster
+            .write(async |writer| {
+                writer
+                    .query_drop("CREATE TABLE notes (id BIGINT AUTO_INCREMENT PRIMARY KEY)")
+                    .await?;
+                writer.query_drop("INSERT INTO notes VALUES (NULL)").await?;
+                Ok::<_, aurora_driver::Error>(())
+            })
+            .await;
+        created.expect("the user may");
+        let counted = cluster
+            .read(async |reader| {
+                let count = reader.query_first("SELECT count(*) FROM notes").await?;
+                Ok::<Option<i64>, aurora_driver::Error>(count)
+            })
+            .await;
+        assert_eq!(counted.expect("an answer"), Some(1));
+        assert!(cluster.close(READY_WITHIN).await.is_clean());
+        single.0.end("TERM").await;
+    });
+}
+
+fn single_place() -> String {
+    format!("{}:{PORT}", address(SINGLE))
+}
+
+/// The superuser's way in.
+fn single_url(database: &str) -> String {
+    format!(
+        "postgres://{SUPERUSER}:{PASSWORD}@{}/{database}",
+        single_place()
+    )
 }
 
 #[test]

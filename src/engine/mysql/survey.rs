@@ -1,4 +1,5 @@
-//! The questions about the cluster, asked in one round trip.
+//! The questions about the cluster, asked in one round trip. A server without Aurora's tables is
+//! asked about itself alone.
 
 use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{FromRowError, Row as NativeRow};
@@ -20,6 +21,10 @@ const QUESTIONS: &str = "\
     SELECT SERVER_ID, SESSION_ID, UNIX_TIMESTAMP(LAST_UPDATE_TIMESTAMP), \
     REPLICA_LAG_IN_MILLISECONDS FROM information_schema.replica_host_status";
 
+/// The same of a server without Aurora's variables: a plain replica is read-only by convention
+/// (MySQL Reference Manual, 19.1.2.2 and "read_only").
+const OWN_PLAIN: &str = "SELECT NULL, @@read_only, UNIX_TIMESTAMP(NOW(6))";
+
 /// The session id of the writer's row.
 const MASTER_SESSION_ID: &str = "MASTER_SESSION_ID";
 
@@ -27,9 +32,27 @@ const MASTER_SESSION_ID: &str = "MASTER_SESSION_ID";
 const NOT_AURORA: [u16; 3] = [1193, 1109, 1146];
 
 pub(super) async fn survey(client: &mut Client) -> Result<Survey, Failure> {
+    if client.is_plain {
+        return ask(client, OWN_PLAIN).await;
+    }
+    match ask(client, QUESTIONS).await {
+        Err(failure) if is_unknown(&failure) => {
+            client.is_plain = true;
+            ask(client, OWN_PLAIN).await
+        }
+        answer => answer,
+    }
+}
+
+/// Whether the server has no such variable or table: it is no Aurora instance.
+fn is_unknown(failure: &Failure) -> bool {
+    matches!(failure.error.code(), Some(ServerCode::MySql(number)) if NOT_AURORA.contains(&number))
+}
+
+async fn ask(client: &mut Client, questions: &str) -> Result<Survey, Failure> {
     let Client { native, watch, .. } = client;
     let asked = async {
-        let mut answer = native.query_iter(QUESTIONS).await?;
+        let mut answer = native.query_iter(questions).await?;
         let own: Vec<NativeRow> = answer.collect().await?;
         let rows: Vec<NativeRow> = answer.collect().await?;
         Ok((own, rows))
@@ -37,41 +60,28 @@ pub(super) async fn survey(client: &mut Client) -> Result<Survey, Failure> {
     let (own, rows) = watch
         .call(Phase::InTransaction, asked)
         .await
-        .map_err(|error| {
-            let mut failure = explain::failure(error);
-            let code = failure.error.code();
-            if NOT_AURORA
-                .iter()
-                .any(|number| code == Some(ServerCode::MySql(*number)))
-            {
-                failure.error = Error::new(
-                    ErrorKind::NotAurora,
-                    "the server has no @@aurora_server_id or replica_host_status: it is not an \
-                     Aurora MySQL instance",
-                )
-                .with_source(failure.error);
-            }
-            failure
-        })?;
+        .map_err(explain::failure)?;
     read(own, rows).ok_or_else(|| Failure {
         fault: Fault::Other,
         error: Error::new(
             ErrorKind::NotAurora,
-            "the server's answer about the cluster cannot be understood: is it Aurora MySQL?",
+            "the server's answer about the cluster cannot be understood: is it MySQL?",
         ),
     })
 }
 
 fn read(own: Vec<NativeRow>, rows: Vec<NativeRow>) -> Option<Survey> {
     let own = own.into_iter().next()?;
-    let (identity, read_only, now): (String, i64, String) = FromRow::from_row_opt(own).ok()?;
+    let (identity, read_only, now): (Option<String>, String, String) =
+        FromRow::from_row_opt(own).ok()?;
     let rows = rows
         .into_iter()
         .filter_map(|row| read_row(row).ok())
         .collect();
     Some(Survey {
-        identity: InstanceId::new(identity),
-        is_writer: read_only == 0,
+        identity: identity.map(InstanceId::new),
+        // MariaDB 12 has more than one way of being read-only, and names them.
+        is_writer: matches!(&*read_only, "0" | "OFF"),
         server_now_micros: micros(&now)?,
         rows,
     })

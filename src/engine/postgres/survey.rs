@@ -1,12 +1,12 @@
 //! The questions about the cluster: asked in one round trip, but of a reader that may have become
-//! the writer.
+//! the writer. A server without Aurora's functions is asked about itself alone.
 
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use super::Client;
 use super::explain::failure;
 use crate::engine::{Failure, Survey};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, ServerCode};
 use crate::id::InstanceId;
 use crate::topology::observation::{Fault, Row};
 
@@ -22,10 +22,27 @@ const TABLE: &str = "\
     SELECT server_id, session_id, EXTRACT(EPOCH FROM last_update_timestamp), replica_lag_in_msec \
     FROM pg_catalog.aurora_replica_status()";
 
+/// The same of a server without Aurora's functions.
+const OWN_PLAIN: &str = "\
+    SELECT NULL, pg_catalog.pg_is_in_recovery(), EXTRACT(EPOCH FROM pg_catalog.now())";
+
 /// The session id of the writer's row.
 const MASTER_SESSION_ID: &str = "MASTER_SESSION_ID";
 
 pub(super) async fn survey(client: &mut Client) -> Result<Survey, Failure> {
+    if client.is_plain {
+        return ask(client, OWN_PLAIN).await;
+    }
+    match survey_aurora(client).await {
+        Err(failure) if is_undefined(&failure) => {
+            client.is_plain = true;
+            ask(client, OWN_PLAIN).await
+        }
+        answer => answer,
+    }
+}
+
+async fn survey_aurora(client: &mut Client) -> Result<Survey, Failure> {
     let survey = if client.was_reader {
         let own = ask(client, OWN).await?;
         // No answer leaves a server before it has the last one, and a promoted one takes its time
@@ -53,23 +70,21 @@ async fn ask(client: &Client, questions: &str) -> Result<Survey, Failure> {
         fault: Fault::Other,
         error: Error::new(
             ErrorKind::NotAurora,
-            "the server's answer about the cluster cannot be understood: is it Aurora PostgreSQL?",
+            "the server's answer about the cluster cannot be understood: is it PostgreSQL?",
         ),
     })
 }
 
 async fn messages(client: &Client, questions: &str) -> Result<Vec<SimpleQueryMessage>, Failure> {
     let answer = client.native().simple_query(questions).await;
-    answer.map_err(|error| {
-        let undefined = error
-            .code()
-            .is_some_and(|code| *code == tokio_postgres::error::SqlState::UNDEFINED_FUNCTION);
-        let mut failure = failure(error, client.link());
-        if undefined {
-            failure.error = not_aurora().with_source(failure.error);
-        }
-        failure
-    })
+    answer.map_err(|error| failure(error, client.link()))
+}
+
+/// Whether the server has no such function: it is no Aurora instance, or older than 10.21, 11.16,
+/// 12.11 and 13.7.
+fn is_undefined(failure: &Failure) -> bool {
+    let undefined = tokio_postgres::error::SqlState::UNDEFINED_FUNCTION.code();
+    matches!(failure.error.code(), Some(ServerCode::SqlState(state)) if state == *undefined.as_bytes())
 }
 
 fn rows_of(messages: &[SimpleQueryMessage]) -> impl Iterator<Item = &SimpleQueryRow> {
@@ -77,14 +92,6 @@ fn rows_of(messages: &[SimpleQueryMessage]) -> impl Iterator<Item = &SimpleQuery
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
     })
-}
-
-fn not_aurora() -> Error {
-    Error::new(
-        ErrorKind::NotAurora,
-        "the server has no aurora_replica_status(): it is not an Aurora PostgreSQL instance, or \
-         older than 10.21, 11.16, 12.11 and 13.7",
-    )
 }
 
 fn read(messages: &[SimpleQueryMessage]) -> Option<Survey> {
@@ -96,7 +103,7 @@ fn read(messages: &[SimpleQueryMessage]) -> Option<Survey> {
         _ => return None,
     };
     Some(Survey {
-        identity: InstanceId::new(own.get(0)?),
+        identity: own.get(0).map(InstanceId::new),
         is_writer: !is_reader,
         server_now_micros: micros(own.get(2)?)?,
         rows: rows.filter_map(read_row).collect(),

@@ -247,6 +247,22 @@ async fn a_flip_is_seen_after_the_cap_though_the_record_lives_for_an_hour() {
     assert_eq!(found.canonical.as_deref(), Some(INSTANCE_2));
 }
 
+#[tokio::test]
+async fn a_name_that_is_asked_anew_is_asked_each_time_and_its_records_say_for_how_long_they_live() {
+    let server = TestServer::start().await;
+    let resolver = server.resolver(Duration::from_secs(5));
+    for (target, address) in [(INSTANCE_1, "10.0.0.1"), (INSTANCE_2, "10.0.0.2")] {
+        server.set(CLUSTER, [alias(target)]);
+        let (found, lives) = resolver.ask_anew(CLUSTER).await.unwrap();
+        assert_eq!(addresses(&found), [address]);
+        assert_eq!(found.canonical.as_deref(), Some(target));
+        assert_eq!(lives, Duration::from_secs(3600), "beyond the cap");
+    }
+    server.remove(CLUSTER);
+    let message = resolver.ask_anew(CLUSTER).await.unwrap_err().to_string();
+    assert!(message.contains("does not exist"), "{message}");
+}
+
 #[test]
 fn the_servers_time_to_live_counts_within_our_bounds() {
     let capped = Resolver::from_parts(None, Duration::from_secs(5)).0;

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +12,7 @@ use crate::engine::reporter::Reporter;
 use crate::engine::{Backend, Condition, Dial, Engine, Failure, Purpose, Survey};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::id::{EngineKind, Generation, InstanceId};
-use crate::resolve::Resolver;
+use crate::resolve::{Lookup, Resolver};
 use crate::sim::fault::{Place, StatementKind};
 use crate::sim::host::{MASTER_SESSION_ID, StatusRow};
 use crate::topology::observation::{Fault, Row};
@@ -58,7 +59,26 @@ impl Backend for Direct {
         client.record()
     }
 
-    // Each look-up is asked anew: a call costs nothing that would have to be remembered.
+    // Each look-up is asked anew, as all are here.
+    fn resolve_anew(
+        _: &Resolver,
+        host: &str,
+    ) -> impl Future<Output = Result<(Lookup, Duration), Error>> + Send {
+        let host = host.to_owned();
+        async move {
+            let addresses = names::resolve(host).await?;
+            let canonical = None;
+            let stale = false;
+            let lookup = Lookup {
+                addresses,
+                canonical,
+                stale,
+            };
+            Ok((lookup, Duration::ZERO))
+        }
+    }
+
+    // A call costs nothing that would have to be remembered.
     fn resolve(
         _: &Resolver,
         host: &str,
@@ -77,7 +97,7 @@ impl Backend for Direct {
         let look = |shared: &Shared, session: &Session| {
             let (is_writer, rows) = shared.survey(session).ok_or(Commit::Fenced)?;
             Ok(Survey {
-                identity: session.instance.clone(),
+                identity: Some(session.instance.clone()),
                 is_writer,
                 server_now_micros: shared.now_micros(),
                 rows: rows.iter().map(row).collect(),
