@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs until dropped.
 pub(crate) enum Server {
-    Real(Postgres),
+    Real(#[expect(dead_code, reason = "it is held for its end")] Postgres),
     Simulated(SimCluster),
 }
 

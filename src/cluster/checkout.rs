@@ -94,9 +94,12 @@ impl<E: Engine> Cluster<E> {
 
     /// Counts a caller that was told to wait no longer.
     fn tell_timeout(&self, answer: &Result<Connection<E>>, role: Role) {
-        let gave_up = |error: &Error| match error.kind() {
-            ErrorKind::NoReader | ErrorKind::NoWriter | ErrorKind::Timeout => true,
-            _ => false,
+        let gave_up = |error: &Error| {
+            let kind = error.kind();
+            matches!(
+                kind,
+                ErrorKind::NoReader | ErrorKind::NoWriter | ErrorKind::Timeout
+            )
         };
         if answer.as_ref().is_err_and(gave_up) {
             self.inner.pools.observer().meters().timed_out(role);

@@ -2,8 +2,8 @@
 //!
 //! Sixteen buckets for each doubling, so that a quantile is off by 3 % at the most, from a
 //! microsecond to an hour, in 3.6 KiB of atomic counters that any thread may add to. The crate
-//! `hdrhistogram` takes 26 KiB for two digits over the same range, times statements, instances and
-//! shards, and a lock for each addition.
+//! `hdrhistogram` takes 3,328 counts, 26 KiB, for two digits over the same range, times statements,
+//! instances and shards, and a lock for each addition.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

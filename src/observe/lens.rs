@@ -30,6 +30,8 @@ pub(crate) struct Sight {
     pub(super) entry: Arc<Entry>,
     /// Its text with its literals, if these are kept.
     pub(super) example: Option<Box<str>>,
+    /// The table's version and the instance's role, for which it counts.
+    valid_for: (u64, Role),
 }
 
 /// What one connection knows of statements.
@@ -136,12 +138,31 @@ impl Lens {
                 Arc::new(Sight {
                     entry,
                     example: keeps_literals.then(|| example(known_part)),
+                    valid_for,
                 })
             }
         };
         remember(by_digest, hash, &sight);
         remember(by_text, text_hash, &sight);
         Some(sight)
+    }
+}
+
+impl Lens {
+    /// What a statement that is remembered elsewhere is now: after a reset, or in another role of
+    /// its instance, it is counted anew.
+    pub(crate) fn renewed(&mut self, sight: &Arc<Sight>) -> Arc<Sight> {
+        let table = self.site.observer().table();
+        let valid_for = (table.version(), self.site.role());
+        if sight.valid_for == valid_for {
+            return Arc::clone(sight);
+        }
+        let place = (self.site.instance(), valid_for.1);
+        Arc::new(Sight {
+            entry: table.same_entry(&sight.entry.digest, place, self.shard),
+            example: sight.example.clone(),
+            valid_for,
+        })
     }
 }
 

@@ -45,9 +45,7 @@ impl<E: Engine> Connection<E> {
         let site = lease.member().site();
         let measures = site.meters().are_on();
         site.meters().waited(site.role(), waited);
-        if waited > Duration::ZERO
-            && let Some(kept) = &mut lease.kept
-        {
+        if let Some(kept) = &mut lease.kept {
             E::waited(&mut kept.client, waited);
         }
         Self {

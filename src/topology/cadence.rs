@@ -19,11 +19,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::observation::Fault;
-use super::snapshot::{Health, Instance, Phase, Topology};
+use super::snapshot::{Health, Instance, Phase, Role, Topology};
 use crate::config::timing::{
     ATTEMPT_PHASES, ATTEMPTS_FIRST_SECOND_MAX, AlertPhase, QUESTION_PHASES,
 };
-use crate::id::{InstanceId, Role};
+use crate::id::InstanceId;
 use crate::rng::Rng;
 use crate::time::Instant;
 

@@ -24,5 +24,4 @@ pub(crate) mod silence;
 pub(crate) mod snapshot;
 mod table;
 
-pub use crate::id::Role;
-pub use snapshot::{Health, Instance, Phase, Topology};
+pub use snapshot::{Health, Instance, Phase, Role, Topology};

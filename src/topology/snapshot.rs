@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::id::{Epoch, Generation, InstanceId, Role};
+pub use crate::id::Role;
+use crate::id::{Epoch, Generation, InstanceId};
 use crate::time::Instant;
 
 /// The cluster as this process knows it: a value without pools, sockets, locks or clocks.

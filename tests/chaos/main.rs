@@ -21,7 +21,7 @@ use trial::plan::Plan;
 use trial::run::{Verdict, trial};
 
 /// As many as take about half a minute unoptimised on two processors.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 200;
 
 /// Enough to see what led to a violation.
 const TAIL_LINES: usize = 40;

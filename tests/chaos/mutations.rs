@@ -21,8 +21,9 @@ struct Mutation {
 #[serde(deny_unknown_fields)]
 struct Edit {
     file: String,
-    from: Vec<String>,
-    to: Vec<String>,
+    from: String,
+    to: Option<String>,
+    switched: Option<String>,
 }
 
 fn mutations() -> impl Iterator<Item = (String, Mutation)> {
@@ -46,9 +47,13 @@ fn every_edit_of_a_mutation_fits_one_place_of_the_sources() {
         assert!(!mutation.edits.is_empty(), "{name}");
         for edit in &mutation.edits {
             let source = fs::read_to_string(root.join(&edit.file)).unwrap();
-            let places = source.matches(&edit.from.join("\n")).count();
+            let places = source.matches(&edit.from).count();
             assert_eq!(places, 1, "{name}: {}: {:?}", edit.file, edit.from);
-            assert_ne!(edit.from, edit.to, "{name}");
+            match (&edit.to, &edit.switched) {
+                (Some(to), None) => assert_ne!(*to, edit.from, "{name}"),
+                (None, Some(switched)) => assert!(switched.contains("{mutated}"), "{name}"),
+                _ => panic!("{name}: `to` or `switched`, one of them"),
+            }
         }
     }
 }

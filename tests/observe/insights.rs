@@ -130,6 +130,7 @@ async fn a_difference_holds_what_came_since_the_baseline_and_a_reset_forgets_all
     let (simulated, cluster) = start::<Postgres>(EngineKind::Postgres, "", |it| it).await;
     let insights = cluster.insights();
     let writer = cluster.writer().await.unwrap();
+    let prepared = writer.prepare("SELECT word FROM t").await.unwrap();
     writer.query("SELECT 1", &[]).await.unwrap();
     let baseline = insights.snapshot();
     for _ in 0..4 {
@@ -152,6 +153,10 @@ async fn a_difference_holds_what_came_since_the_baseline_and_a_reset_forgets_all
     let after = insights.snapshot();
     assert_eq!(after.statements[0].calls, 1);
     assert_eq!(after.diff(&baseline), after, "the baseline is void");
+    writer.query(&prepared, &[]).await.unwrap();
+    let rows = insights.snapshot().by_statement();
+    let known = rows.iter().find(|row| row.text == "SELECT word FROM t");
+    assert_eq!(known.unwrap().calls, 1, "it was prepared before the reset");
     drop(writer);
     simulated.stop().await;
 }

@@ -12,6 +12,7 @@ use tracing::Span;
 
 use super::explain;
 use super::text::StatementText;
+use crate::error::ErrorKind;
 use crate::observe::lens::{Hashed, Lens, Sight};
 use crate::observe::site::{Ended, Site};
 use crate::observe::span;
@@ -65,6 +66,7 @@ impl Statements {
 
     /// A call begins; what it is to run may be told later. The span is the call's.
     pub(super) fn begin(&mut self, text: Option<&[u8]>) -> Span {
+        self.cancelled();
         let span = span::operation(self.site().map(Arc::as_ref));
         self.span = (!span.is_disabled()).then(|| span.clone());
         self.running = self.is_watching().then(|| Running {
@@ -106,9 +108,17 @@ impl Statements {
             return;
         }
         self.expected = match statement.prepared() {
-            Some(id) => self.by_id.get(&id.into()).cloned().flatten(),
+            Some(id) => self.current(id),
             None => statement.text().and_then(|text| self.find(&text)),
         };
+    }
+
+    /// What a prepared statement counts as now.
+    fn current(&mut self, id: u32) -> Option<Arc<Sight>> {
+        let known = self.by_id.get_mut(&id.into())?.as_mut()?;
+        let renewed = self.lens.as_mut()?.renewed(known);
+        *known = Arc::clone(&renewed);
+        Some(renewed)
     }
 
     /// A call of `exec_*` begins.
@@ -176,6 +186,16 @@ impl Statements {
         }
     }
 
+    /// A call that was dropped half-way has failed.
+    fn cancelled(&mut self) {
+        if let (Some(running), Some(site)) = (self.running.take(), self.site())
+            && let Some(sight) = &running.sight
+        {
+            let lost = ErrorKind::ConnectionLost.name();
+            site.ended(sight, &running.how(Duration::ZERO, Some(lost)));
+        }
+    }
+
     fn tell_span(&mut self, error: Option<&Native>) {
         if let (Some(span), Some(error)) = (self.span.take(), error) {
             let (code, kind) = code_and_kind(error);
@@ -191,6 +211,12 @@ impl Statements {
     /// All of the session's prepared statements are gone, and their numbers are given anew.
     pub(super) fn forget_prepared(&mut self) {
         self.by_id.clear();
+    }
+}
+
+impl Drop for Statements {
+    fn drop(&mut self) {
+        self.cancelled();
     }
 }
 
@@ -215,4 +241,78 @@ fn code_and_kind(error: &Native) -> (Option<String>, &'static str) {
 fn error_name(error: &Native) -> String {
     let (code, kind) = code_and_kind(error);
     code.unwrap_or_else(|| kind.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{EngineKind, InstanceId, Role};
+    use crate::observe::meters::HandleMeters;
+    use crate::observe::settings::Observe;
+    use crate::observe::site::Observer;
+
+    fn statements(change: impl FnOnce(&mut Observe)) -> Statements {
+        let mut settings = Observe::default();
+        change(&mut settings);
+        let meters = HandleMeters::new(false, EngineKind::MySql, "demo");
+        let application = Some("shop".to_owned());
+        let observer = Observer::new(&settings, EngineKind::MySql, application, None, meters);
+        let place = ("127.0.0.1".to_owned(), 3306);
+        let site = Site::new(Arc::new(observer), InstanceId::new("1"), place);
+        site.serves_as(Role::Writer);
+        let mut statements = Statements::default();
+        statements.observe(&Arc::new(site));
+        statements
+    }
+
+    /// The texts and the counts of calls and errors.
+    fn seen(statements: &Statements) -> Vec<(String, u64, u64)> {
+        let insights = statements.site().unwrap().observer().insights();
+        let rows = insights.snapshot().by_statement().into_iter();
+        rows.map(|row| (row.text, row.calls, row.errors)).collect()
+    }
+
+    #[test]
+    fn a_text_gets_its_comment_only_where_that_is_wanted() {
+        assert_eq!(statements(|_| {}).commented(b"SELECT 1"), None);
+        let statements = statements(|settings| settings.sqlcommenter = true);
+        assert_eq!(
+            statements.commented(b"SELECT 1").unwrap(),
+            b"SELECT 1 /*application='shop',db_driver='aurora-driver'*/"
+        );
+    }
+
+    #[test]
+    fn a_call_that_is_dropped_half_way_counts_as_failed() {
+        let mut statements = statements(|_| {});
+        let _span = statements.begin(Some(b"SELECT SLEEP(60)"));
+        assert_eq!(seen(&statements), []);
+        let _span = statements.begin(Some(b"SELECT 1"));
+        statements.end(&Ok(()));
+        let mut seen = seen(&statements);
+        seen.sort();
+        assert_eq!(
+            seen,
+            [
+                ("SELECT ?".to_owned(), 1, 0),
+                ("SELECT SLEEP(?)".to_owned(), 1, 1)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_statement_run_by_generic_code_is_counted_without_its_text() {
+        let mut statements = statements(|_| {});
+        statements.expect(&"SELECT 2");
+        for _ in 0..2 {
+            let _span = statements.begin_prepared();
+            statements.end(&Ok(()));
+        }
+        let mut seen = seen(&statements);
+        seen.sort();
+        assert_eq!(
+            seen,
+            [("EXECUTE".to_owned(), 1, 0), ("SELECT ?".to_owned(), 1, 0)]
+        );
+    }
 }

@@ -104,7 +104,7 @@ impl Statements {
             b'B' => {
                 let (portal, rest) = split(body);
                 let (statement, _) = split(rest);
-                let sight = self.named(b'S', statement);
+                let sight = self.current(statement);
                 if portal.is_empty() {
                     self.bound = sight;
                 } else {
@@ -181,6 +181,16 @@ impl Statements {
             self.names.clear();
         }
         self.names.insert(key(kind, name), sight);
+    }
+
+    /// What a prepared statement counts as now.
+    fn current(&mut self, statement: &[u8]) -> Option<Arc<Sight>> {
+        let known = self.names.get_mut(&key(b'S', statement))?.as_mut()?;
+        let renewed = self.lens.as_mut()?.renewed(known);
+        if !Arc::ptr_eq(known, &renewed) {
+            *known = Arc::clone(&renewed);
+        }
+        Some(renewed)
     }
 
     fn named(&self, kind: u8, name: &[u8]) -> Option<Arc<Sight>> {

@@ -80,16 +80,36 @@ impl State {
         })
     }
 
-    fn digest(&mut self, normalised: &[u8], hash: u64, digests_max: usize) -> Arc<Digest> {
+    fn digest(
+        &mut self,
+        hash: u64,
+        digests_max: usize,
+        make: impl FnOnce() -> Arc<Digest>,
+    ) -> Arc<Digest> {
         if let Some(known) = self.digests.get(&hash) {
             return Arc::clone(known);
         }
-        if self.digests.len() >= digests_max {
+        if self.digests.len() >= digests_max || hash == self.other.hash {
             return Arc::clone(&self.other);
         }
-        let digest = Arc::new(Digest::of(normalised));
+        let digest = make();
         self.digests.insert(hash, Arc::clone(&digest));
         digest
+    }
+
+    fn entry(&mut self, digest: Arc<Digest>, place: Place, shard: usize) -> Arc<Entry> {
+        let place = self.place(&place);
+        let entries = self.cells.entry((digest.hash, place)).or_default();
+        if let Some(known) = entries.iter().find(|entry| entry.shard == shard) {
+            return Arc::clone(known);
+        }
+        let entry = Arc::new(Entry {
+            digest,
+            cell: Arc::new(Cell::new()),
+            shard,
+        });
+        entries.push(Arc::clone(&entry));
+        entry
     }
 }
 
@@ -143,19 +163,20 @@ impl Table {
         shard: usize,
     ) -> Arc<Entry> {
         let mut state = self.state();
-        let digest = state.digest(normalised, hash, self.digests_max);
-        let place = state.place(&(instance.clone(), role));
-        let entries = state.cells.entry((digest.hash, place)).or_default();
-        if let Some(known) = entries.iter().find(|entry| entry.shard == shard) {
-            return Arc::clone(known);
-        }
-        let entry = Arc::new(Entry {
-            digest,
-            cell: Arc::new(Cell::new()),
-            shard,
-        });
-        entries.push(Arc::clone(&entry));
-        entry
+        let digest = state.digest(hash, self.digests_max, || Arc::new(Digest::of(normalised)));
+        state.entry(digest, (instance.clone(), role), shard)
+    }
+
+    /// Where to count a digest that is known from before a reset, or from another place.
+    pub(crate) fn same_entry(
+        &self,
+        digest: &Arc<Digest>,
+        (instance, role): (&InstanceId, Role),
+        shard: usize,
+    ) -> Arc<Entry> {
+        let mut state = self.state();
+        let digest = state.digest(digest.hash, self.digests_max, || Arc::clone(digest));
+        state.entry(digest, (instance.clone(), role), shard)
     }
 
     pub(super) fn reset(&self) {

@@ -76,16 +76,6 @@ impl Compiler<'_> {
         Ok(Draft::act("SET", action))
     }
 
-    /// The character set of MySQL's `NAMES` among other assignments, as `adapt` has written it.
-    fn names_among_others(&self, assignment: &SetAssignment) -> Option<Ident> {
-        let is_names = assignment.name.to_string().eq_ignore_ascii_case("names");
-        match &assignment.value {
-            _ if self.is_postgres() || !is_names => None,
-            Expr::Identifier(charset) => Some(charset.clone()),
-            written => Some(Ident::new(written.to_string())),
-        }
-    }
-
     /// `SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE`: a zone by its offset, which PostgreSQL
     /// names in the manner of POSIX, `<-08>+08`.
     fn zone_of_offset(&self, interval: &Interval) -> Result<String, SqlError> {
@@ -112,6 +102,16 @@ impl Compiler<'_> {
             minutes => format!("{hours:02}:{minutes:02}"),
         };
         Ok(format!("<{sign}{offset}>{opposite}{offset}"))
+    }
+
+    /// The character set of MySQL's `NAMES` among other assignments, as `adapt` has written it.
+    fn names_among_others(&self, assignment: &SetAssignment) -> Option<Ident> {
+        let is_names = assignment.name.to_string().eq_ignore_ascii_case("names");
+        match &assignment.value {
+            _ if self.is_postgres() || !is_names => None,
+            Expr::Identifier(charset) => Some(charset.clone()),
+            written => Some(Ident::new(written.to_string())),
+        }
     }
 
     /// `SET NAMES`: the character set of what is sent and received. Only UTF-8 is spoken.
