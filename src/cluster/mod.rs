@@ -10,6 +10,7 @@ mod closures;
 mod hub;
 mod levels;
 mod line;
+mod reader_checkout;
 mod retry;
 
 use std::sync::Arc;
