@@ -72,37 +72,6 @@ impl<E: Engine> Cluster<E> {
         inner.pools.routes().writer()?.checkout_idle()
     }
 
-    /// A connection that was at hand.
-    pub(super) fn given(&self, lease: Lease<E>, routed: Routed) -> Connection<E> {
-        self.inner.pools.observer().meters().routed(routed);
-        Connection::new(lease)
-    }
-
-    /// A connection that a caller has waited for since it arrived.
-    pub(super) fn given_after(
-        &self,
-        lease: Lease<E>,
-        routed: Routed,
-        arrived: Instant,
-    ) -> Connection<E> {
-        self.inner.pools.observer().meters().routed(routed);
-        Connection::after(lease, time::now().saturating_duration_since(arrived))
-    }
-
-    /// Counts a caller that was told to wait no longer.
-    pub(super) fn tell_timeout(&self, answer: &Result<Connection<E>>, role: Role) {
-        let gave_up = |error: &Error| {
-            let kind = error.kind();
-            matches!(
-                kind,
-                ErrorKind::NoReader | ErrorKind::NoWriter | ErrorKind::Timeout
-            )
-        };
-        if answer.as_ref().is_err_and(gave_up) {
-            self.inner.pools.observer().meters().timed_out(role);
-        }
-    }
-
     async fn wait_for_writer(&self, deadline: Instant) -> Result<Connection<E>> {
         let answer = self.writer_in_turn(deadline).await;
         self.tell_timeout(&answer, Role::Writer);

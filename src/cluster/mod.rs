@@ -7,6 +7,7 @@
 mod budget;
 mod checkout;
 mod closures;
+mod given;
 mod hub;
 mod levels;
 mod line;
