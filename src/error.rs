@@ -70,6 +70,28 @@ pub enum ErrorKind {
     Usage,
 }
 
+impl ErrorKind {
+    /// The name of the kind, as programs read it: `connection_lost`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Authentication => "authentication",
+            Self::Closed => "closed",
+            Self::Config => "config",
+            Self::Connect => "connect",
+            Self::ConnectionLost => "connection_lost",
+            Self::NoReader => "no_reader",
+            Self::NoWriter => "no_writer",
+            Self::NotAurora => "not_aurora",
+            Self::Overloaded => "overloaded",
+            Self::ReadOnly => "read_only",
+            Self::Resolve => "resolve",
+            Self::Server => "server",
+            Self::Timeout => "timeout",
+            Self::Usage => "usage",
+        }
+    }
+}
+
 /// What is known of a statement after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {

@@ -196,6 +196,30 @@ impl Events {
     }
 }
 
+/// Why an answer about the topology was not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Disbelief {
+    /// The question was asked before something that is known by now.
+    Outdated,
+    /// The instance said that it is the writer, and another is, or may be.
+    ContestedClaim,
+}
+
+#[cfg_attr(
+    not(feature = "metrics"),
+    allow(dead_code, reason = "only metrics count them")
+)]
+impl Disbelief {
+    pub(crate) const ALL: [Self; 2] = [Self::Outdated, Self::ContestedClaim];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Outdated => "outdated",
+            Self::ContestedClaim => "contested_claim",
+        }
+    }
+}
+
 /// Who hears everything at once, and loses nothing; it must not wait.
 pub(crate) trait Listener: fmt::Debug + Send + Sync {
     /// An event is being told.
@@ -204,6 +228,9 @@ pub(crate) trait Listener: fmt::Debug + Send + Sync {
     /// A question to a target has ended: it said whether it is the writer, or there was no answer
     /// for this reason. Too frequent to be an event.
     fn probed(&self, target: &dyn Fn() -> String, answer: Result<bool, &'static str>);
+
+    /// An answer about the topology was not believed.
+    fn disbelieved(&self, why: Disbelief);
 }
 
 /// Where events are published.
@@ -240,6 +267,13 @@ impl EventSender {
         }
         // Nobody listening is no error.
         let _ = self.sender.send(event);
+    }
+
+    /// See [`Listener::disbelieved`].
+    pub(crate) fn disbelieved(&self, why: Disbelief) {
+        if let Some(listener) = &self.listener {
+            listener.disbelieved(why);
+        }
     }
 
     /// See [`Listener::probed`].

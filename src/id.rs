@@ -111,6 +111,28 @@ impl Borrow<str> for InstanceId {
     }
 }
 
+/// What an instance is, by its own word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// It serves reads.
+    Reader,
+    /// It has not said.
+    Unknown,
+    /// It takes writes.
+    Writer,
+}
+
+impl Role {
+    /// The name as programs read it: `writer`, `reader` or `unknown`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Unknown => "unknown",
+            Self::Writer => "writer",
+        }
+    }
+}
+
 /// How many promotions this process has confirmed in the cluster. It only ever grows.
 ///
 /// Aurora publishes no such number; the driver counts the writers that it has confirmed, so

@@ -43,7 +43,7 @@ pub mod endpoint {
 /// What is particular to MySQL.
 #[cfg(feature = "mysql")]
 pub mod mysql {
-    pub use crate::engine::mysql::{Client, Transaction};
+    pub use crate::engine::mysql::{Client, StatementText, Transaction};
     /// The client library itself, in the version that the connections are of.
     pub use mysql_async;
 }
@@ -51,7 +51,10 @@ pub mod mysql {
 /// What is particular to PostgreSQL.
 #[cfg(feature = "postgres")]
 pub mod postgres {
-    pub use crate::engine::postgres::{Client, Transaction};
+    #[cfg(feature = "sim")]
+    #[doc(hidden)]
+    pub use crate::engine::postgres::Rehearsal;
+    pub use crate::engine::postgres::{Client, StatementText, Transaction};
     /// The client library itself, in the version that the connections are of.
     pub use tokio_postgres;
 }

@@ -5,10 +5,11 @@ use std::fs;
 use std::hash::Hash;
 use std::path::Path;
 
-use aurora_driver::config::{ConfigBuilder, Credentials, HostPort, PoolLimits, Timing};
+use aurora_driver::config::{ConfigBuilder, Credentials, HostPort, Observe, PoolLimits, Timing};
 use aurora_driver::endpoint::{Endpoint, InstancePattern};
+use aurora_driver::observe::{Histogram, Insights, Snapshot, StatementInsight};
 use aurora_driver::sim::{
-    ClusterState, Counters, SimCluster, SimClusterBuilder, SimError, Timeline,
+    ClusterState, Counters, RecordedFailover, SimCluster, SimClusterBuilder, SimError, Timeline,
 };
 use aurora_driver::{
     CloseReport, Cluster, Config, Connection, EngineKind, Epoch, Error, ErrorKind, Event, Events,
@@ -31,6 +32,7 @@ fn handles_are_cheap_to_share_between_tasks() {
     is_handle::<Cluster<MySql>>();
     is_shared::<Connection<Postgres>>();
     is_shared::<Connection<MySql>>();
+    is_handle::<Insights>();
     is_shared::<Events>();
     is_shared::<SimCluster>();
 }
@@ -45,6 +47,10 @@ fn what_describes_the_cluster_is_plain_data() {
     is_value::<InstancePattern>();
     is_value::<ClusterState>();
     is_value::<Counters>();
+    is_value::<Histogram>();
+    is_value::<Snapshot>();
+    is_value::<StatementInsight>();
+    is_value::<RecordedFailover>();
     is_name::<InstanceId>();
     is_name::<Epoch>();
     is_name::<Generation>();
@@ -59,6 +65,7 @@ fn what_configures_it_is_plain_data_too() {
     is_handle::<SimClusterBuilder>();
     is_value::<HostPort>();
     is_value::<PoolLimits>();
+    is_value::<Observe>();
     is_value::<Timing>();
     is_value::<Timeline>();
 }

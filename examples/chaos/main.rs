@@ -9,6 +9,7 @@
 //! cargo run --release --example chaos -- --seed 7 --trace
 //! ```
 
+mod fleet;
 mod summary;
 mod swarm;
 mod trial;
@@ -53,6 +54,9 @@ struct Arguments {
     /// How many seeds run at the same time; as many as there are processors if not given.
     #[arg(long)]
     jobs: Option<usize>,
+    /// Instead of trials: a failover under so many processes, and what the new writer sees of them.
+    #[arg(long, value_name = "PROCESSES", conflicts_with_all = ["from", "plan", "print_plan"])]
+    fleet: Option<usize>,
     /// Go on after a violation, and count them.
     #[arg(long)]
     keep_going: bool,
@@ -60,6 +64,9 @@ struct Arguments {
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
+    if let Some(processes) = arguments.fleet {
+        return Ok(verdict(fleet::run(processes, arguments.seed.unwrap_or(0))?));
+    }
     if let Some(plan) = one_plan(&arguments)? {
         if arguments.print_plan {
             println!("{}", serde_json::to_string_pretty(&plan)?);
@@ -106,6 +113,7 @@ fn run_one(plan: &Plan, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let found = trial::run::trial(plan, arguments.trace);
     if arguments.trace {
         print!("{}", found.trace);
+        println!("hash of the trace: {:016x}", found.trace_hash);
     }
     if found.violations.is_empty() {
         println!("{}", summary::of_one(&found));

@@ -15,7 +15,8 @@ use super::line::Turn;
 use super::{Cluster, closed};
 use crate::engine::{Engine, Failure};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::InstanceId;
+use crate::id::{InstanceId, Role};
+use crate::observe::meters::Routed;
 use crate::pool::instance::InstancePool;
 use crate::pool::lease::{Connection, Lease};
 use crate::pool::routes::Routes;
@@ -52,7 +53,7 @@ impl<E: Engine> Cluster<E> {
     /// Safe: the place in the queue is given up, a connect under way goes on for the next caller.
     pub async fn writer(&self) -> Result<Connection<E>> {
         match self.writer_at_once() {
-            Some(lease) => Ok(Connection::new(lease)),
+            Some(lease) => Ok(self.given(lease, Routed::Writer)),
             None => self.wait_for_writer(self.checkout_deadline()).await,
         }
     }
@@ -65,7 +66,7 @@ impl<E: Engine> Cluster<E> {
     /// A connection to the writer, by a deadline that may be shared with other work.
     pub(super) async fn writer_by(&self, deadline: Instant) -> Result<Connection<E>> {
         match self.writer_at_once() {
-            Some(lease) => Ok(Connection::new(lease)),
+            Some(lease) => Ok(self.given(lease, Routed::Writer)),
             None => self.wait_for_writer(deadline).await,
         }
     }
@@ -79,7 +80,39 @@ impl<E: Engine> Cluster<E> {
         inner.pools.routes().writer()?.checkout_idle()
     }
 
+    /// A connection that was at hand.
+    fn given(&self, lease: Lease<E>, routed: Routed) -> Connection<E> {
+        self.inner.pools.observer().meters().routed(routed);
+        Connection::new(lease)
+    }
+
+    /// A connection that a caller has waited for since it arrived.
+    fn given_after(&self, lease: Lease<E>, routed: Routed, arrived: Instant) -> Connection<E> {
+        self.inner.pools.observer().meters().routed(routed);
+        Connection::after(lease, time::now().saturating_duration_since(arrived))
+    }
+
+    /// Counts a caller that was told to wait no longer.
+    fn tell_timeout(&self, answer: &Result<Connection<E>>, role: Role) {
+        let gave_up = |error: &Error| {
+            let kind = error.kind();
+            matches!(
+                kind,
+                ErrorKind::NoReader | ErrorKind::NoWriter | ErrorKind::Timeout
+            )
+        };
+        if answer.as_ref().is_err_and(gave_up) {
+            self.inner.pools.observer().meters().timed_out(role);
+        }
+    }
+
     async fn wait_for_writer(&self, deadline: Instant) -> Result<Connection<E>> {
+        let answer = self.writer_in_turn(deadline).await;
+        self.tell_timeout(&answer, Role::Writer);
+        answer
+    }
+
+    async fn writer_in_turn(&self, deadline: Instant) -> Result<Connection<E>> {
         self.refuse_if_closed()?;
         let inner = &self.inner;
         let arrived = time::now();
@@ -120,7 +153,8 @@ impl<E: Engine> Cluster<E> {
                     if still_writer() && !lease.is_outdated() {
                         let hub = &self.inner.hub;
                         let first_write = hub.recorder.first_write(&hub.events);
-                        return Ok(Connection::new(lease).awaited(first_write));
+                        let connection = self.given_after(lease, Routed::Writer, arrived);
+                        return Ok(connection.awaited(first_write));
                     }
                 }
                 Err(failure) => wait_to_retry(failure, &mut topology, deadline).await?,
@@ -214,7 +248,7 @@ impl<E: Engine> Cluster<E> {
     pub async fn reader(&self) -> Result<Connection<E>> {
         let turn = self.inner.turn.fetch_add(1, Ordering::Relaxed);
         match self.reader_at_once(turn) {
-            Some(lease) => Ok(Connection::new(lease)),
+            Some(lease) => Ok(self.given(lease, Routed::LeastBusy)),
             None => {
                 self.wait_for_reader(self.checkout_deadline(), &[], turn)
                     .await
@@ -233,7 +267,7 @@ impl<E: Engine> Cluster<E> {
         if avoided.is_empty()
             && let Some(lease) = self.reader_at_once(turn)
         {
-            return Ok(Connection::new(lease));
+            return Ok(self.given(lease, Routed::LeastBusy));
         }
         self.wait_for_reader(deadline, avoided, turn).await
     }
@@ -248,6 +282,17 @@ impl<E: Engine> Cluster<E> {
     }
 
     async fn wait_for_reader(
+        &self,
+        deadline: Instant,
+        avoided: &[InstanceId],
+        turn: usize,
+    ) -> Result<Connection<E>> {
+        let answer = self.reader_in_turn(deadline, avoided, turn).await;
+        self.tell_timeout(&answer, Role::Reader);
+        answer
+    }
+
+    async fn reader_in_turn(
         &self,
         deadline: Instant,
         avoided: &[InstanceId],
@@ -297,7 +342,12 @@ impl<E: Engine> Cluster<E> {
                     self.refuse_if_closed()?;
                     let serves = inner.pools.routes().reads_from(lease.instance());
                     if serves && !lease.is_outdated() {
-                        return Ok(Connection::new(lease));
+                        let routed = if candidates.is_empty() {
+                            Routed::NoReader
+                        } else {
+                            Routed::FirstFree
+                        };
+                        return Ok(self.given_after(lease, routed, began));
                     }
                 }
                 Err(failure) => wait_to_retry(failure, &mut topology, deadline).await?,

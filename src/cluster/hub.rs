@@ -10,10 +10,12 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::event::EventSender;
+use crate::observe::meters::HubMeters;
 use crate::observe::recorder::Recorder;
 use crate::pool::dialer::Dialer;
 use crate::pool::roster::Roster;
 use crate::pool::{upkeep, watch};
+use crate::resolve;
 use crate::rng::Rng;
 use crate::task::TaskSet;
 use crate::time::Instant;
@@ -67,7 +69,11 @@ impl<E: Engine> Hub<E> {
     fn start(config: &Arc<Config>) -> Result<Self> {
         let tasks = TaskSet::new();
         let dialer = Dialer::new(Arc::clone(config), tasks.spawner())?;
-        let recorder = Arc::new(Recorder::default());
+        let recorder = Arc::new(Recorder::new(HubMeters::new(
+            config.observe.metrics,
+            config.engine,
+            &resolve::cluster_name(config),
+        )));
         let events = EventSender::new(Some(Arc::clone(&recorder) as _));
         let cadence = Cadence::new(
             config.seeds.len(),

@@ -8,6 +8,7 @@ mod budget;
 mod checkout;
 mod closures;
 mod hub;
+mod levels;
 mod line;
 mod retry;
 
@@ -22,7 +23,7 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Events;
 use crate::id::InstanceId;
-use crate::observe::FailoverRecord;
+use crate::observe::{FailoverRecord, Insights};
 use crate::pool::set::PoolSet;
 use crate::pool::{scope, sweep};
 use crate::resolve::members;
@@ -96,7 +97,7 @@ struct Inner<E: Engine> {
     left: AtomicBool,
     turn: AtomicUsize,
     /// Who waits for the writer.
-    line: Line,
+    line: Arc<Line>,
     budget: Budget,
 }
 
@@ -204,6 +205,12 @@ impl<E: Engine> Cluster<E> {
             );
             tasks.spawner().spawn("custom-endpoints", following);
         }
+        let line = Arc::new(Line::new());
+        if cfg!(feature = "metrics") && pools.observer().settings().metrics {
+            let topology = published.topology.clone();
+            let telling = levels::run(Arc::clone(&pools), topology, Arc::clone(&line));
+            tasks.spawner().spawn("metrics", telling);
+        }
         Ok(Self {
             inner: Arc::new(Inner {
                 config,
@@ -215,7 +222,7 @@ impl<E: Engine> Cluster<E> {
                 listeners_end: CancellationToken::new(),
                 left: AtomicBool::new(false),
                 turn: AtomicUsize::new(0),
-                line: Line::new(),
+                line,
                 budget: Budget::new(),
             }),
         })
@@ -296,6 +303,12 @@ impl<E: Engine> Cluster<E> {
     /// ```
     pub fn failovers(&self) -> Vec<FailoverRecord> {
         self.inner.hub.recorder.failovers()
+    }
+
+    /// What this handle's statements are and how long they take, by their digests: on unless
+    /// [`Observe::insights`](crate::config::Observe::insights) says otherwise.
+    pub fn insights(&self) -> Insights {
+        self.inner.pools.observer().insights()
     }
 
     /// Ends the handle and all its clones: refuses new checkouts, waits for connections to come

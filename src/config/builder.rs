@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{
-    Config, Credentials, HostPort, PoolLimits, RootCertificates, Timing, TlsMode, invalid,
+    Config, Credentials, HostPort, Observe, PoolLimits, RootCertificates, Timing, TlsMode, invalid,
 };
 use crate::error::Result;
 use crate::id::EngineKind;
@@ -41,6 +41,7 @@ pub struct ConfigBuilder {
     max_reader_lag: Option<Duration>,
     custom_endpoint: Option<String>,
     timing: Timing,
+    observe: Observe,
     settings: BTreeMap<String, String>,
     share_monitor: bool,
 }
@@ -61,6 +62,7 @@ impl ConfigBuilder {
             max_reader_lag: None,
             custom_endpoint: None,
             timing: Timing::default(),
+            observe: Observe::default(),
             settings: BTreeMap::new(),
             share_monitor: true,
         }
@@ -157,6 +159,13 @@ impl ConfigBuilder {
         self
     }
 
+    /// Changes what is observed of statements:
+    /// `.observe(|observe| observe.slow_statement = Some(Duration::from_secs(1)))`.
+    pub fn observe(mut self, change: impl FnOnce(&mut Observe)) -> Self {
+        change(&mut self.observe);
+        self
+    }
+
     /// Adds a session setting; see [`Config::settings`].
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.insert(name.into(), value.into());
@@ -201,6 +210,7 @@ impl ConfigBuilder {
             max_reader_lag: self.max_reader_lag,
             custom_endpoint: self.custom_endpoint,
             timing: self.timing,
+            observe: self.observe,
             settings: self.settings,
             share_monitor: self.share_monitor,
         };

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use crate::observe::settings::Observe;
 pub use builder::ConfigBuilder;
 pub use credentials::{Credentials, LoginTarget, PasswordProvider, ProviderError};
 pub(crate) use host::Host;
@@ -99,8 +100,8 @@ pub struct Config {
     /// [`reader`](crate::Cluster::reader) and [`read`](crate::Cluster::read) then use no instance
     /// but its members. A member that is the writer is read from only while no other is up. While
     /// none is up they wait, for at most the `checkout_timeout`, and then fail with
-    /// [`ErrorKind::NoReader`](crate::ErrorKind::NoReader), whose message says who the members are
-    /// or why none is known. Writes go to the writer, member or not.
+    /// [`ErrorKind::NoReader`], whose message says who the members are or why none is known.
+    /// Writes go to the writer, member or not.
     ///
     /// Who the members are stands in no table; it is learnt from DNS, whose answers lead to one
     /// member that is up at a time (Aurora User Guide, "Custom endpoints for Amazon Aurora"). The
@@ -141,6 +142,8 @@ pub struct Config {
     pub custom_endpoint: Option<String>,
     /// Every interval, timeout and period.
     pub timing: Timing,
+    /// What is observed of statements, and where it is told.
+    pub observe: Observe,
     /// Session settings given to each new connection, by name: run-time parameters such as
     /// `work_mem` for PostgreSQL, session system variables such as `sql_mode` for MySQL.
     /// Default: none.
@@ -150,7 +153,7 @@ pub struct Config {
     ///
     /// Two handles share it when their configurations differ in nothing but
     /// [`pool`](Self::pool), [`max_reader_lag`](Self::max_reader_lag),
-    /// [`custom_endpoint`](Self::custom_endpoint) and the times that concern
+    /// [`custom_endpoint`](Self::custom_endpoint), [`observe`](Self::observe) and the times that concern
     /// the pools alone, and when they were opened in the same tokio runtime. Providers of
     /// passwords are the same when they are clones of one [`Credentials`].
     pub share_monitor: bool,
@@ -177,6 +180,9 @@ impl Config {
     /// | `pool_max_connecting`, `pool_max_waiting` | logins under way, and callers waiting, per instance; see [`PoolLimits`] |
     /// | `max_reader_lag` | duration; readers further behind get no reads |
     /// | `connect_timeout`, `checkout_timeout`, `failover_timeout`, `probe_interval`, `probe_timeout`, `idle_timeout`, `max_lifetime`, `slow_start` | durations; see [`Timing`] |
+    /// | `insights`, `metrics`, `span_text`, `keep_literals`, `sqlcommenter` | `on` or `off`; see [`Observe`] |
+    /// | `insights_max`, `slow_per_second`, `slow_sample` | numbers; see [`Observe`] |
+    /// | `slow_statement` | duration; statements that take longer are logged |
     /// | `set.NAME` | a session setting |
     ///
     /// Durations are a whole number and a unit: `500ms`, `30s`, `2m`, `1h`.
@@ -212,6 +218,7 @@ impl Config {
             max_reader_lag: _,
             custom_endpoint: _,
             timing,
+            observe: _,
             settings,
             share_monitor,
         } = self;
@@ -261,6 +268,7 @@ impl Config {
         }
         self.pool.validate()?;
         self.timing.validate()?;
+        self.observe.validate()?;
         tls::validate(self.tls, self.root_certificates.as_ref())
     }
 }

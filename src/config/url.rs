@@ -18,9 +18,11 @@ const MAX_URL_LENGTH: usize = 16 * 1024;
 
 /// The keys of the query, as errors list them.
 const KEYS: &str = "application_name, checkout_timeout, connect_timeout, custom_endpoint, dns, \
-                    failover_timeout, idle_timeout, instance_pattern, max_lifetime, \
-                    max_reader_lag, pool_max, pool_max_connecting, pool_max_waiting, \
-                    pool_min_idle, probe_interval, probe_timeout, set.NAME, slow_start, sslmode, sslrootcert";
+                    failover_timeout, idle_timeout, insights, insights_max, instance_pattern, \
+                    keep_literals, max_lifetime, max_reader_lag, metrics, pool_max, \
+                    pool_max_connecting, pool_max_waiting, pool_min_idle, probe_interval, \
+                    probe_timeout, set.NAME, slow_per_second, slow_sample, slow_start, \
+                    slow_statement, span_text, sqlcommenter, sslmode, sslrootcert";
 
 pub(super) fn parse(url: &str) -> Result<Config> {
     if url.len() > MAX_URL_LENGTH {
@@ -152,6 +154,9 @@ fn apply(builder: ConfigBuilder, key: &str, value: &str) -> Result<ConfigBuilder
         let span = time()?;
         Ok(builder.timing(|timing| set(timing, span)))
     };
+    if let Some(change) = observed(key, value)? {
+        return Ok(builder.observe(change));
+    }
     match key {
         "application_name" => Ok(builder.application_name(text(key, value)?)),
         "checkout_timeout" => timed(builder, |timing, span| timing.checkout_timeout = span),
@@ -183,6 +188,48 @@ fn apply(builder: ConfigBuilder, key: &str, value: &str) -> Result<ConfigBuilder
             key.escape_debug()
         ))),
     }
+}
+
+/// What a key changes of what is observed, if it is one of those.
+fn observed(key: &str, value: &str) -> Result<Option<impl FnOnce(&mut super::Observe) + use<>>> {
+    let is_flag = matches!(
+        key,
+        "insights" | "keep_literals" | "metrics" | "span_text" | "sqlcommenter"
+    );
+    let is_number = matches!(key, "insights_max" | "slow_per_second" | "slow_sample");
+    if !is_flag && !is_number && key != "slow_statement" {
+        return Ok(None);
+    }
+    let flag = match value {
+        "on" => true,
+        "off" => false,
+        _ if is_flag => return Err(bad_value(key, value, "`on` or `off`")),
+        _ => false,
+    };
+    let number = if is_number { count(key, value)? } else { 0 };
+    let fits = u32::try_from(number);
+    let Ok(small) = fits else {
+        return Err(bad_value(key, value, "a smaller number"));
+    };
+    let span = match key {
+        "slow_statement" => Some(
+            duration::parse(value)
+                .ok_or_else(|| bad_value(key, value, "a whole number and a unit: 500ms, 1s"))?,
+        ),
+        _ => None,
+    };
+    let key = key.to_owned();
+    Ok(Some(move |observe: &mut super::Observe| match &*key {
+        "insights" => observe.insights = flag,
+        "insights_max" => observe.insights_max = number,
+        "keep_literals" => observe.keep_literals = flag,
+        "metrics" => observe.metrics = flag,
+        "slow_per_second" => observe.slow_per_second = small,
+        "slow_sample" => observe.slow_sample = small,
+        "span_text" => observe.span_text = flag,
+        "sqlcommenter" => observe.sqlcommenter = flag,
+        _ => observe.slow_statement = span,
+    }))
 }
 
 fn decode(what: &str, text: &str) -> Result<String> {

@@ -26,6 +26,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::id::{EngineKind, Generation, InstanceId};
+use crate::observe::site::Site;
 use crate::resolve::{Lookup, Resolver};
 use crate::task::Spawner;
 use crate::time::Instant;
@@ -65,6 +66,12 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
 
     /// What was done on it since.
     fn record(client: &Self::Client) -> Record;
+
+    /// From now on the connection's statements are told of there.
+    fn observe(_client: &mut Self::Client, _site: &Arc<Site>) {}
+
+    /// Whoever uses the connection now had waited so long for it.
+    fn waited(_client: &mut Self::Client, _span: Duration) {}
 
     /// Where a host name leads, best first; by DNS unless the backend knows its names itself.
     fn resolve(

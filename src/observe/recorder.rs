@@ -4,16 +4,18 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::meters::HubMeters;
 use super::record::FailoverRecord;
 use super::story::{Next, Stories};
-use crate::event::{Event, EventKind, EventSender, Listener};
+use crate::event::{Disbelief, Event, EventKind, EventSender, Listener};
 use crate::id::InstanceId;
 use crate::time::{self, Instant};
 
 /// Hears every event of one monitor.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Recorder {
     stories: Mutex<Stories>,
+    meters: HubMeters,
     /// Whether a first write is awaited: all that a checkout looks at.
     awaits_write: AtomicBool,
     /// The writer it is awaited at, and since when the one before was missed.
@@ -29,6 +31,15 @@ pub(crate) struct FirstWrite {
 }
 
 impl Recorder {
+    pub(crate) fn new(meters: HubMeters) -> Self {
+        Self {
+            stories: Mutex::default(),
+            meters,
+            awaits_write: AtomicBool::new(false),
+            resumption: Mutex::default(),
+        }
+    }
+
     /// The failovers so far, the oldest first.
     pub(crate) fn failovers(&self) -> Vec<FailoverRecord> {
         self.stories().all()
@@ -75,6 +86,7 @@ impl FirstWrite {
 impl Listener for Recorder {
     fn heard(&self, event: &Event) {
         let now = time::now();
+        self.meters.heard(now, &event.kind);
         let next = self.stories().hear(now, event.at, &event.kind);
         if let (
             Next::AwaitWrite,
@@ -96,5 +108,9 @@ impl Listener for Recorder {
 
     fn probed(&self, target: &dyn Fn() -> String, answer: Result<bool, &'static str>) {
         self.stories().probed(time::now(), target, answer);
+    }
+
+    fn disbelieved(&self, why: Disbelief) {
+        self.meters.disbelieved(why);
     }
 }

@@ -11,6 +11,8 @@ use crate::engine::tls::Tls;
 use crate::engine::{Backend, Dial, Failure, Purpose, Survey};
 use crate::error::Result;
 use crate::id::InstanceId;
+use crate::observe::meters::HandleMeters;
+use crate::observe::site::Observer;
 use crate::resolve::{self, InstancePattern, Lookup, Resolver};
 use crate::task::Spawner;
 use crate::time::Instant;
@@ -28,6 +30,8 @@ pub(crate) struct Dialer {
     port: u16,
     spawner: Spawner,
     purpose: Purpose,
+    /// The handle's eye on its statements.
+    observer: Arc<Observer>,
 }
 
 impl Dialer {
@@ -40,6 +44,7 @@ impl Dialer {
                 .seeds
                 .first()
                 .map_or_else(|| config.engine.default_port(), |seed| seed.port),
+            observer: observer(&config),
             config,
             spawner,
             purpose: Purpose::Monitor,
@@ -49,6 +54,7 @@ impl Dialer {
     /// The same way for the pools of a handle, with its own limits and tasks.
     pub(crate) fn for_handle(&self, config: Arc<Config>, spawner: Spawner) -> Self {
         Self {
+            observer: observer(&config),
             config,
             spawner,
             purpose: Purpose::Pool,
@@ -58,6 +64,10 @@ impl Dialer {
 
     pub(crate) fn config(&self) -> &Arc<Config> {
         &self.config
+    }
+
+    pub(crate) fn observer(&self) -> &Arc<Observer> {
+        &self.observer
     }
 
     pub(crate) fn spawner(&self) -> &Spawner {
@@ -141,4 +151,18 @@ impl Dialer {
         })
         .await
     }
+}
+
+fn observer(config: &Config) -> Arc<Observer> {
+    Arc::new(Observer::new(
+        &config.observe,
+        config.engine,
+        config.application_name.clone(),
+        config.database.clone(),
+        HandleMeters::new(
+            config.observe.metrics,
+            config.engine,
+            &resolve::cluster_name(config),
+        ),
+    ))
 }

@@ -15,6 +15,7 @@ use super::supply::Supply;
 use crate::engine::{Backend, Failure};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Generation, InstanceId};
+use crate::observe::meters::PoolLevels;
 use crate::time::{self, Instant};
 use crate::topology::observation::Fault;
 
@@ -276,7 +277,11 @@ impl<E: Backend> InstancePool<E> {
     ) -> usize {
         let connections = self.pool.status().size;
         self.member.begin_generation(generation, cause);
-        self.end_idle(|pooled| pooled.generation == generation);
+        let ended = self.end_idle(|pooled| pooled.generation == generation);
+        match cause {
+            Some(cause) => self.tell_of_end(cause, connections),
+            None => self.tell_of_end("its instance restarted", ended),
+        }
         self.supply.begin_generation(cause);
         connections
     }
@@ -286,17 +291,43 @@ impl<E: Backend> InstancePool<E> {
         self.supply.serves_again();
     }
 
-    fn end_idle(&self, mut stays: impl FnMut(&Pooled<E::Client>) -> bool) {
-        for pooled in self.pool.retain(|pooled, _| stays(pooled)).removed {
+    /// Closes the idle connections that are not to stay; how many.
+    fn end_idle(&self, mut stays: impl FnMut(&Pooled<E::Client>) -> bool) -> usize {
+        let ended = self.pool.retain(|pooled, _| stays(pooled)).removed;
+        let count = ended.len();
+        for pooled in ended {
             E::kill(pooled.client);
         }
+        count
+    }
+
+    fn tell_of_end(&self, cause: &'static str, count: usize) {
+        let site = self.member.site();
+        site.meters().ended(site.role(), cause, count);
+    }
+
+    /// What the pool looks like now, for metrics.
+    pub(crate) fn tell_levels(&self, waiting_elsewhere: usize) {
+        let status = self.pool.status();
+        let in_use = self.in_use();
+        let site = self.member.site();
+        let limits = &self.member.dialer().config().pool;
+        let levels = PoolLevels {
+            used: in_use,
+            idle: status.size.saturating_sub(in_use) + self.supply.spares(),
+            max: limits.max,
+            min_idle: limits.min_idle,
+            waiting: self.users().saturating_sub(in_use) + waiting_elsewhere,
+        };
+        site.meters().levels(site.role(), levels);
     }
 
     /// Closes the idle connections that would have to prove that they live.
     fn end_unproved(&self) {
         let now = time::now();
         let timing = &self.member.dialer().config().timing;
-        self.end_idle(|pooled| !pooled.needs_proof(timing, now));
+        let ended = self.end_idle(|pooled| !pooled.needs_proof(timing, now));
+        self.tell_of_end("no sign of life", ended);
         self.supply.sweep(|pooled| !pooled.needs_proof(timing, now));
     }
 
@@ -312,7 +343,11 @@ impl<E: Backend> InstancePool<E> {
             // The longest idle come first.
             let surplus =
                 pooled.idle_for(now) > config.timing.idle_timeout && idle > config.pool.min_idle;
-            let goes = surplus || pooled.unfit::<E>(generation, now).is_some();
+            let unfit = pooled.unfit::<E>(generation, now);
+            let goes = surplus || unfit.is_some();
+            if goes {
+                self.tell_of_end(unfit.unwrap_or("it was idle for too long"), 1);
+            }
             idle = idle.saturating_sub(usize::from(goes));
             if !goes && pooled.needs_successor(now) {
                 pooled.expects_successor();
@@ -329,7 +364,8 @@ impl<E: Backend> InstancePool<E> {
 
     /// Closes idle connections and refuses new checkouts; those in use live till returned.
     pub(super) fn close(&self) {
-        self.end_idle(|_| false);
+        let ended = self.end_idle(|_| false);
+        self.tell_of_end("the handle was closed", ended);
         self.pool.close();
         self.supply.close();
     }

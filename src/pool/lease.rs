@@ -31,13 +31,27 @@ pub struct Connection<E: Engine> {
     lease: Option<Lease<E>>,
     /// Waits for a statement to succeed on it.
     first_write: Option<FirstWrite>,
+    /// Since when it is in use, where that is measured.
+    taken_at: Option<Instant>,
 }
 
 impl<E: Engine> Connection<E> {
     pub(crate) fn new(lease: Lease<E>) -> Self {
+        Self::after(lease, Duration::ZERO)
+    }
+
+    /// One for which its user had waited.
+    pub(crate) fn after(mut lease: Lease<E>, waited: Duration) -> Self {
+        let site = lease.member().site();
+        let measures = site.meters().are_on();
+        site.meters().waited(site.role(), waited);
+        if let Some(kept) = &mut lease.kept {
+            E::waited(&mut kept.client, waited);
+        }
         Self {
             lease: Some(lease),
             first_write: None,
+            taken_at: measures.then(time::now),
         }
     }
 
@@ -95,6 +109,11 @@ impl<E: Engine> Drop for Connection<E> {
         let Some(mut lease) = self.lease.take() else {
             return;
         };
+        if let Some(taken_at) = self.taken_at {
+            let site = lease.member().site();
+            let used = time::now().saturating_duration_since(taken_at);
+            site.meters().used(site.role(), used);
+        }
         if let Some(first_write) = self.first_write.take() {
             let record = E::record(&lease.kept().client);
             if record.failed.is_none() && record.left_traces {
@@ -147,14 +166,18 @@ impl<E: Backend> Lease<E> {
 
     /// Asks for a sign of life, in the time of a probe and before the deadline.
     pub(super) async fn proves_alive(&mut self, deadline: Instant) -> bool {
-        let limit = time::now() + self.member().dialer().config().timing.probe_timeout;
+        let asked_at = time::now();
+        let limit = asked_at + self.member().dialer().config().timing.probe_timeout;
         let Some(kept) = &mut self.kept else {
             return false;
         };
         let ping = E::ping(&mut kept.client);
         match tokio::time::timeout_at(limit.min(deadline), ping).await {
             Ok(Ok(())) => {
-                kept.used_at = time::now();
+                let now = time::now();
+                kept.used_at = now;
+                let site = self.member().site();
+                site.meters().checked(site.role(), now - asked_at);
                 true
             }
             // The connection has told of it itself.
@@ -199,12 +222,18 @@ impl<E: Backend> Lease<E> {
         !kept.has_expired(now)
     }
 
-    /// Closes it now, whatever it is good for.
+    /// Closes it now: it gave no sign of life.
     fn end(&mut self) {
         if let Some(kept) = self.kept.take() {
+            self.tell_of_end("no sign of life");
             E::kill(Object::take(kept).client);
             self.member().came_back();
         }
+    }
+
+    fn tell_of_end(&self, cause: &'static str) {
+        let site = self.member().site();
+        site.meters().ended(site.role(), cause, 1);
     }
 
     fn kept(&self) -> &Kept<E> {
@@ -245,6 +274,15 @@ impl<E: Backend> Drop for Lease<E> {
                 self.supply.hand_over_idle();
             }
         } else {
+            // Those of an earlier generation were told of when it ended.
+            if kept.generation == generation {
+                let cause = if clean && own {
+                    "its lifetime is over"
+                } else {
+                    "it came back unfit"
+                };
+                self.tell_of_end(cause);
+            }
             E::kill(Object::take(kept).client);
             self.supply.spur(0);
         }

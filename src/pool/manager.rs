@@ -129,6 +129,11 @@ impl<E: Backend> managed::Manager for Manager<E> {
                 if pooled.has_expired(now) && !pooled.has_successor() {
                     self.supply.want_more(1);
                 }
+                // Those of an earlier generation were told of when it ended.
+                if pooled.generation == self.member.generation() {
+                    let site = self.member.site();
+                    site.meters().ended(site.role(), reason, 1);
+                }
                 Err(RecycleError::Message(reason.into()))
             }
         }

@@ -12,6 +12,7 @@ use crate::config::HostPort;
 use crate::engine::Backend;
 use crate::engine::reporter::{GenerationEnd, Reporter};
 use crate::id::{Generation, InstanceId};
+use crate::observe::site::Site;
 
 /// Generations that may still have connections in use after they were retired.
 const RETIRED_MAX: usize = 16;
@@ -25,6 +26,8 @@ pub(crate) struct Member<E: Backend> {
     /// That of `life`, to be read without its lock.
     generation: AtomicU64,
     closing: Arc<Closing>,
+    /// What its statements tell.
+    site: Arc<Site>,
 }
 
 /// The end of a handle, as all of its pools see it.
@@ -62,7 +65,14 @@ struct Life {
 
 impl<E: Backend> Member<E> {
     pub(super) fn new(station: Arc<Station<E>>, dialer: Dialer, closing: Arc<Closing>) -> Self {
+        let place = station.place();
+        let site = Site::new(
+            Arc::clone(dialer.observer()),
+            station.id().clone(),
+            (place.host.as_str().to_owned(), place.port),
+        );
         Self {
+            site: Arc::new(site),
             generation: AtomicU64::new(station.generation().0),
             life: Mutex::new(Life {
                 generation: station.generation(),
@@ -102,6 +112,11 @@ impl<E: Backend> Member<E> {
 
     pub(crate) fn id(&self) -> &InstanceId {
         self.station.id()
+    }
+
+    /// Where its statements are told of.
+    pub(crate) fn site(&self) -> &Arc<Site> {
+        &self.site
     }
 
     pub(super) fn place(&self) -> &HostPort {

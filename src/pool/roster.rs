@@ -25,7 +25,7 @@ use crate::topology::Topology;
 use crate::topology::apply::Effect;
 use crate::topology::cadence::Target;
 use crate::topology::monitor::{News, ProbeFailure, Prober};
-use crate::topology::observation::{Fault, Report};
+use crate::topology::observation::{Fault, Report, Way};
 
 /// All instances of one cluster, as its monitor reaches them.
 #[derive(Debug)]
@@ -175,10 +175,10 @@ impl<E: Backend> Roster<E> {
         let Some((mut client, end)) = station.take() else {
             return Ok(None);
         };
-        let asked_at = time::now();
+        let asked = station.asked();
         match self.ask(&mut client, station.place(), deadline).await {
             Ok(answer) => {
-                station.answered_after(asked_at);
+                station.answered_after(asked);
                 keep_if_it_leads_there(station, client, (generation, end), &answer);
                 Ok(Some(answer))
             }
@@ -186,7 +186,10 @@ impl<E: Backend> Roster<E> {
                 E::kill(client);
                 match failure.fault {
                     Fault::TimedOut => Err(failure),
-                    _ => Ok(None),
+                    _ => {
+                        station.has_lost_standing();
+                        Ok(None)
+                    }
                 }
             }
         }
@@ -269,31 +272,42 @@ impl<E: Backend> Roster<E> {
         answer
     }
 
-    /// Asks over the connection kept for it, or over a new one; the second value says whether
-    /// the kept one turned out to be gone.
+    /// Asks over the connection kept for it, or over a new one.
     async fn ask_instance(
         &self,
         id: &InstanceId,
         deadline: Instant,
-    ) -> Result<(Answer, bool), Failure> {
+    ) -> Result<(Answer, Way), Failure> {
         let station = self.station(id).ok_or_else(|| Failure {
             fault: Fault::Unresolved,
             error: Error::new(ErrorKind::Config, "no host name can be made for it"),
         })?;
-        let had_one = station.has_standing();
-        if let Some(answer) = self.ask_kept(&station, deadline).await? {
-            return Ok((answer, false));
+        let (answer, way) = self.ask_there(&station, deadline).await?;
+        let way = match station.take_loss() {
+            true => Way::AfterLoss,
+            false => way,
+        };
+        Ok((answer, way))
+    }
+
+    async fn ask_there(
+        &self,
+        station: &Station<E>,
+        deadline: Instant,
+    ) -> Result<(Answer, Way), Failure> {
+        if let Some(answer) = self.ask_kept(station, deadline).await? {
+            return Ok((answer, Way::Standing));
         }
         let login = tokio::time::timeout_at(deadline, station.may_log_in());
         let _login = login
             .await
             .map_err(|_| Failure::timed_out("it lets nobody in"))?;
         // Whoever logged in meanwhile left one.
-        if let Some(answer) = self.ask_kept(&station, deadline).await? {
-            return Ok((answer, had_one));
-        }
-        let answer = self.ask_anew(&station, deadline).await?;
-        Ok((answer, had_one))
+        let answer = match self.ask_kept(station, deadline).await? {
+            Some(answer) => answer,
+            None => self.ask_anew(station, deadline).await?,
+        };
+        Ok((answer, Way::New))
     }
 
     /// Asks over a connection that was opened to that place.
@@ -343,15 +357,15 @@ impl<E: Backend> Prober for Roster<E> {
             Target::Seed(seed) => self
                 .ask_seed(*seed, asked_at + timing.connect_timeout)
                 .await
-                .map(|answer| (answer, false)),
+                .map(|answer| (answer, Way::New)),
         };
         match answer {
-            Ok((answer, standing_connection_lost)) => Ok(Report {
+            Ok((answer, way)) => Ok(Report {
                 identity: answer.identity,
                 asked_at,
                 is_writer: answer.is_writer,
                 server_now_micros: answer.server_now_micros,
-                standing_connection_lost,
+                way,
                 rows: answer.rows,
             }),
             Err(failure) => Err(ProbeFailure {

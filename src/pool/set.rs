@@ -13,7 +13,8 @@ use super::member::{Closing, Member};
 use super::routes::Routes;
 use super::station::Station;
 use crate::engine::Backend;
-use crate::id::{Generation, InstanceId};
+use crate::id::{Generation, InstanceId, Role};
+use crate::observe::site::Observer;
 use crate::routing::{self, Scope, Tenure};
 use crate::time::{self, Instant};
 use crate::topology::{Instance, Topology};
@@ -52,6 +53,11 @@ impl<E: Backend> PoolSet<E> {
             tenures: Mutex::default(),
             closing: Arc::default(),
         }
+    }
+
+    /// The handle's eye on its statements.
+    pub(crate) fn observer(&self) -> &Arc<Observer> {
+        self.dialer.observer()
     }
 
     /// Where writes and reads go now.
@@ -108,7 +114,7 @@ impl<E: Backend> PoolSet<E> {
     }
 
     /// The pools there are now.
-    pub(super) fn all(&self) -> Vec<Arc<InstancePool<E>>> {
+    pub(crate) fn all(&self) -> Vec<Arc<InstancePool<E>>> {
         self.read().present.values().cloned().collect()
     }
 
@@ -124,6 +130,10 @@ impl<E: Backend> PoolSet<E> {
         let pools = self.read();
         let pool = |instance: &Instance| pools.present.get(instance.id()).cloned();
         let writer = topology.writer().and_then(pool);
+        for (id, pool) in &pools.present {
+            let role = topology.instance(id).map_or(Role::Unknown, Instance::role);
+            pool.member().site().serves_as(role);
+        }
         let mut tenures = self.tenures.lock().unwrap_or_else(PoisonError::into_inner);
         tenures.retain(|id, _| topology.instance(id).is_some());
         let eligible: Vec<&Instance> = routing::eligible(topology, config.max_reader_lag).collect();

@@ -1,6 +1,7 @@
 //! One instance as the monitor knows it: its place, the generation of its connections, and the
 //! connection that the monitor keeps to it. The pools of all handles share it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::id::{Generation, InstanceId};
 use crate::time::{self, Instant};
 use crate::topology::monitor::News;
 use crate::topology::observation::{Fault, Observation};
-use crate::topology::silence::Usual;
+use crate::topology::silence::{LONGEST_TICK, Usual};
 
 /// One instance, as the monitor reaches it.
 pub(crate) struct Station<E: Backend> {
@@ -26,6 +27,8 @@ pub(crate) struct Station<E: Backend> {
     dialer: Dialer,
     news: News,
     pulse: Arc<Pulse>,
+    /// How often it was looked at while it owed an answer.
+    looks: AtomicU64,
     life: Mutex<Life<E>>,
     /// Held while a connection for the monitor is opened: one login at a time.
     login: tokio::sync::Mutex<()>,
@@ -39,9 +42,18 @@ struct Life<E: Backend> {
     end: GenerationEnd,
     /// The connection that the monitor keeps to the instance, while no probe is using it.
     standing: Option<Standing<E>>,
+    /// The standing connection was found to have ended, and no report has said so yet.
+    has_lost_one: bool,
     /// No pool has opened a connection in this generation yet.
     unused: bool,
     usual: Usual,
+}
+
+/// When a trivial question was asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    at: Instant,
+    looks: u64,
 }
 
 struct Standing<E: Backend> {
@@ -68,10 +80,12 @@ impl<E: Backend> Station<E> {
             dialer,
             news,
             pulse: Arc::new(Pulse::new(begun)),
+            looks: AtomicU64::new(0),
             life: Mutex::new(Life {
                 generation,
                 end: GenerationEnd::default(),
                 standing: None,
+                has_lost_one: false,
                 unused: true,
                 usual: Usual::default(),
             }),
@@ -104,10 +118,28 @@ impl<E: Backend> Station<E> {
         self.life().usual
     }
 
+    /// It owes an answer, and is looked at.
+    pub(super) fn looked_at(&self) {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A trivial question is asked now, on an open connection.
+    pub(super) fn asked(&self) -> Asked {
+        Asked {
+            at: time::now(),
+            looks: self.looks.load(Ordering::Relaxed),
+        }
+    }
+
     /// The instance answered a trivial question that was asked then.
-    pub(super) fn answered_after(&self, asked_at: Instant) {
-        let took = time::now().saturating_duration_since(asked_at);
-        self.life().usual.round_trip.measured(took);
+    ///
+    /// Whoever owes an answer is looked at at every tick. Where that was not done, this process
+    /// stood still, and the time says nothing about the instance.
+    pub(super) fn answered_after(&self, asked: Asked) {
+        let took = time::now().saturating_duration_since(asked.at);
+        let looks = self.looks.load(Ordering::Relaxed) - asked.looks + 1;
+        let watched = LONGEST_TICK.saturating_mul(u32::try_from(looks).unwrap_or(u32::MAX));
+        self.life().usual.round_trip.measured(took.min(watched));
     }
 
     /// The instance let us in and answered, by a connection begun then.
@@ -126,6 +158,7 @@ impl<E: Backend> Station<E> {
         let outdated = {
             let mut life = self.life();
             life.generation = generation;
+            life.has_lost_one = false;
             life.unused = true;
             let end = std::mem::take(&mut life.end);
             if let Some(cause) = cause {
@@ -185,8 +218,15 @@ impl<E: Backend> Station<E> {
             .is_some_and(|standing| now.saturating_duration_since(standing.used_at) >= period)
     }
 
-    pub(super) fn has_standing(&self) -> bool {
-        self.life().standing.is_some()
+    /// A connection that was kept has ended: others may have unnoticed. The next report says so,
+    /// however many questions it takes until there is one.
+    pub(super) fn has_lost_standing(&self) {
+        self.life().has_lost_one = true;
+    }
+
+    /// Whether one has since the last report.
+    pub(super) fn take_loss(&self) -> bool {
+        std::mem::take(&mut self.life().has_lost_one)
     }
 
     /// The standing connection, for a probe. It is put back by [`keep`](Self::keep).

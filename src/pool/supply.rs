@@ -286,9 +286,10 @@ impl<E: Backend> Supply<E> {
     fn pooled(
         &self,
         state: &mut State<E>,
-        client: E::Client,
+        mut client: E::Client,
         generation: Generation,
     ) -> Pooled<E::Client> {
+        E::observe(&mut client, self.member.site());
         let longest = self.member.dialer().config().timing.max_lifetime;
         Pooled::new(client, generation, longest, &mut state.rng)
     }

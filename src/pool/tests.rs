@@ -24,7 +24,7 @@ use crate::topology::Topology;
 use crate::topology::apply::apply;
 use crate::topology::cadence::{Cadence, Target};
 use crate::topology::monitor::{Monitor, Prober};
-use crate::topology::observation::{Observation, Report, Row};
+use crate::topology::observation::{Observation, Report, Row, Way};
 
 /// Every name leads to the instance `9`, and no connection is ever refused.
 #[derive(Debug)]
@@ -181,7 +181,7 @@ fn topology(instances: &[&str]) -> Topology {
         asked_at: now,
         is_writer: true,
         server_now_micros: 1,
-        standing_connection_lost: false,
+        way: Way::Standing,
         rows: instances.iter().map(row).collect(),
     };
     apply(&Topology::empty(), &Observation::Report(report), now).next

@@ -43,6 +43,7 @@ pub(crate) async fn run<E: Backend>(roster: Arc<Roster<E>>) {
                 is_awaited: true,
                 beats: station.pulse().beats(),
             };
+            station.looked_at();
             let vigil = vigils.entry(station.id().clone()).or_default();
             match vigil.tick(reading, elapsed, station.usual()) {
                 None => {}
@@ -94,15 +95,16 @@ pub(super) async fn ask_standing<E: Backend>(
     (mut client, end): (E::Client, GenerationEnd),
 ) -> Result<(), Failure> {
     let generation = station.generation();
-    let asked_at = time::now();
+    let asked = station.asked();
     match E::ping(&mut client).await {
         Ok(()) => {
-            station.answered_after(asked_at);
+            station.answered_after(asked);
             station.keep(client, generation, end);
             Ok(())
         }
         Err(failure) => {
             E::kill(client);
+            station.has_lost_standing();
             Err(failure)
         }
     }

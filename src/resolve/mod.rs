@@ -14,3 +14,19 @@ pub(crate) use dns::{Lookup, Resolver};
 pub use endpoint::{Endpoint, EndpointKind};
 pub use pattern::InstancePattern;
 pub(crate) use pattern::{for_config as instance_pattern, missing as missing_pattern};
+
+use crate::config::Config;
+
+/// What the cluster is called in what is told of it: its identifier where a seed is one of its
+/// endpoints, otherwise the first seed's host.
+pub(crate) fn cluster_name(config: &Config) -> String {
+    let of_endpoint = config.seeds.iter().find_map(|seed| {
+        let endpoint = Endpoint::parse(&seed.host).ok()?;
+        match endpoint.kind() {
+            EndpointKind::Cluster | EndpointKind::Reader => Some(endpoint.identifier()?.to_owned()),
+            _ => None,
+        }
+    });
+    let first = || config.seeds.first().map(|seed| seed.host.clone());
+    of_endpoint.or_else(first).unwrap_or_default()
+}

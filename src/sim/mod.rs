@@ -21,6 +21,6 @@ pub use dns::{CustomEndpointKind, CustomEndpointMembers, DnsAnswer, DnsFault, Dn
 pub use fault::{
     ActiveFault, FaultGuard, FaultPoint, ListenerState, StatementFault, StatementKind,
 };
-pub use script::{Script, ScriptError};
+pub use script::{RecordedFailover, Script, ScriptError};
 pub use volume::LedgerEntry;
 pub use world::{ClusterEvent, InstanceState, Role, Timeline, ViewAnomaly, ViewOptions};

@@ -25,10 +25,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::membership::INSTANCES_MAX;
-use super::observation::{Fault, Observation, Report};
-use super::snapshot::{Health, Listing, Phase, Role, Topology};
+use super::observation::{Fault, Observation, Report, Way};
+use super::snapshot::{Health, Listing, Phase, Topology};
 use crate::event::EventKind;
-use crate::id::InstanceId;
+use crate::id::{InstanceId, Role};
 use crate::time::Instant;
 
 /// How long a demoted writer that still calls itself the writer is disbelieved while there is no
@@ -131,6 +131,7 @@ impl Change {
         let instance = self.next.entry(id);
         let repeated = instance.last_asked.replace(report.asked_at) == Some(report.asked_at);
         instance.timeouts = 0;
+        let was_reader = instance.role == Role::Reader;
         let before = std::mem::replace(&mut instance.health, Health::Up);
         if matches!(before, Health::Down | Health::Unknown) {
             self.tell(EventKind::InstanceUp {
@@ -139,11 +140,18 @@ impl Change {
         }
         // The generation of an instance that was down has ended already.
         let may_hold_dead = matches!(before, Health::Up | Health::Suspect);
-        if report.standing_connection_lost && may_hold_dead && !repeated {
+        if report.way == Way::AfterLoss && may_hold_dead && !repeated {
             self.retire_generation(id);
         }
         if report.is_writer {
+            let epoch = self.next.epoch;
             self.claims_to_be_writer(id, report.asked_at);
+            // A promotion may end the connections to the promoted instance (Aurora MySQL), and
+            // nothing says here that it did not.
+            let promoted = was_reader && self.next.epoch != epoch;
+            if promoted && report.way == Way::New && may_hold_dead {
+                self.retire_generation(id);
+            }
         } else {
             self.admits_to_be_reader(id);
         }

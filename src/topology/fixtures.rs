@@ -9,10 +9,10 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use super::apply::{Effect, apply};
-use super::observation::{Fault, Observation, Report, Row};
-use super::snapshot::{Health, Instance, Listing, Phase, Role, Topology};
+use super::observation::{Fault, Observation, Report, Row, Way};
+use super::snapshot::{Health, Instance, Listing, Phase, Topology};
 use crate::event::EventKind;
-use crate::id::{Generation, InstanceId};
+use crate::id::{Generation, InstanceId, Role};
 use crate::time::Instant;
 
 /// Any moment will do; this one has microseconds to spare on both sides.
@@ -56,6 +56,8 @@ struct ReportSpec {
     is_writer: bool,
     #[serde(default)]
     standing_connection_lost: bool,
+    #[serde(default)]
+    over_a_new_connection: bool,
     rows: Rows,
 }
 
@@ -229,7 +231,14 @@ fn observation(
                 asked_at: moment(report.asked_ms),
                 is_writer: report.is_writer,
                 server_now_micros,
-                standing_connection_lost: report.standing_connection_lost,
+                way: match (
+                    report.standing_connection_lost,
+                    report.over_a_new_connection,
+                ) {
+                    (true, _) => Way::AfterLoss,
+                    (false, true) => Way::New,
+                    (false, false) => Way::Standing,
+                },
                 rows: rows.iter().map(|row| row.at(server_now_micros)).collect(),
             })
         }

@@ -13,9 +13,9 @@ use tokio::sync::{mpsc, watch};
 use super::apply::{Effect, Step, apply};
 use super::cadence::{Cadence, Reply, Target};
 use super::observation::{Fault, Observation, Report};
-use super::snapshot::Topology;
+use super::snapshot::{Instance, Topology};
 use crate::error::ErrorKind;
-use crate::event::{EventKind, EventSender};
+use crate::event::{Disbelief, EventKind, EventSender};
 use crate::time::{self, Instant};
 
 /// News beyond this are dropped: by then the monitor has long been alarmed.
@@ -185,6 +185,11 @@ impl Monitor {
         let now = time::now();
         let current = Arc::clone(&self.publisher.borrow());
         let Step { next, effects } = apply(&current, observation, now);
+        if let Observation::Report(report) = observation
+            && let Some(why) = disbelief(&current, &next, report)
+        {
+            self.events.disbelieved(why);
+        }
         let carried_out = prober.carry_out(&next, &effects);
         for effect in &effects {
             match effect {
@@ -211,6 +216,19 @@ fn name_of(target: &Target) -> String {
     match target {
         Target::Instance(instance) => instance.to_string(),
         Target::Seed(seed) => format!("seed {seed}"),
+    }
+}
+
+/// Why an answer was not believed, or not all of it, if so.
+fn disbelief(before: &Topology, after: &Topology, report: &Report) -> Option<Disbelief> {
+    let id = &report.identity;
+    let known = before.instance(id);
+    if known.is_some_and(|known| !known.believes_report(report.asked_at)) {
+        Some(Disbelief::Outdated)
+    } else if report.is_writer && after.writer().map(Instance::id) != Some(id) {
+        Some(Disbelief::ContestedClaim)
+    } else {
+        None
     }
 }
 

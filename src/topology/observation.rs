@@ -40,11 +40,22 @@ pub(crate) struct Report {
     pub(crate) is_writer: bool,
     /// The instance's own clock when it answered, in microseconds since the Unix epoch.
     pub(crate) server_now_micros: i64,
-    /// The monitor's standing connection to it had ended since the last report: the engine may
-    /// have restarted between two questions, and idle connections may be dead unnoticed.
-    pub(crate) standing_connection_lost: bool,
+    /// What the way by which it answered tells of the other connections to it.
+    pub(crate) way: Way,
     /// Its copy of the replica-status table.
     pub(crate) rows: Vec<Row>,
+}
+
+/// What a report's way tells of the other connections to the instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// It came over a connection that was open before, so the others will be open as well.
+    Standing,
+    /// It came over a new one; there was no other to judge by.
+    New,
+    /// The monitor's standing connection has ended since the last report: the engine may have
+    /// restarted between two questions, and idle connections may be dead unnoticed.
+    AfterLoss,
 }
 
 /// One row of the replica-status table.

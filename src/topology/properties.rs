@@ -13,9 +13,9 @@ use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestRunner};
 use super::apply::{Effect, apply};
 use super::cadence::{Cadence, Reply, Target};
 use super::membership::INSTANCES_MAX;
-use super::observation::{Fault, Observation, Report, Row};
-use super::snapshot::{Health, Phase, Role, Topology};
-use crate::id::{Generation, InstanceId};
+use super::observation::{Fault, Observation, Report, Row, Way};
+use super::snapshot::{Health, Phase, Topology};
+use crate::id::{Generation, InstanceId, Role};
 use crate::rng::Rng;
 use crate::time::Instant;
 
@@ -66,7 +66,10 @@ impl Piece {
                 asked_at,
                 is_writer: *is_writer,
                 server_now_micros: SERVER_NOW_MICROS,
-                standing_connection_lost: *lost,
+                way: match lost {
+                    true => Way::AfterLoss,
+                    false => Way::New,
+                },
                 rows: rows.clone(),
             }),
             News::Silence(instance, fault) => Observation::Silence {
@@ -478,7 +481,7 @@ fn report(id: &InstanceId, is_writer: bool, asked_at: Instant, rows: Vec<Row>) -
         asked_at,
         is_writer,
         server_now_micros: SERVER_NOW_MICROS,
-        standing_connection_lost: false,
+        way: Way::Standing,
         rows,
     })
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::id::Role;
 use crate::id::{Epoch, Generation, InstanceId};
 use crate::time::Instant;
 
@@ -57,17 +58,6 @@ pub struct Instance {
     pub(super) unaware_of_demotion: Option<Instant>,
     /// Probes in a row that ran into their time limit.
     pub(super) timeouts: u32,
-}
-
-/// What an instance is, by its own word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// It serves reads.
-    Reader,
-    /// It has not said.
-    Unknown,
-    /// It takes writes.
-    Writer,
 }
 
 /// Whether an instance can be used.
@@ -144,6 +134,14 @@ impl Topology {
     /// Since when there has been no writer; `None` while there is one, or before the first.
     pub(crate) fn without_writer_since(&self) -> Option<Instant> {
         self.writer_lost_at
+    }
+
+    /// How long ago the question was sent that brought the latest answer from anybody.
+    pub(crate) fn age(&self, now: Instant) -> Option<Duration> {
+        let asked = self.instances.values().filter_map(|known| known.last_asked);
+        asked
+            .max()
+            .map(|asked| now.saturating_duration_since(asked))
     }
 
     /// Whether both pictures lead to the same routing, so that nobody needs to be told.

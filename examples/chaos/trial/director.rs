@@ -82,6 +82,7 @@ impl<'a> Director<'a> {
         for instance in self.world.instances() {
             // What is gone by now needs no mending.
             let _ = self.world.restore(&instance.id);
+            self.history.speaks_again(&instance.id);
             let _ = self.world.clear_view(&instance.id);
             let _ = self.world.set_lag(&instance.id, Duration::ZERO);
             let _ = self.world.resume_replication(&instance.id);
@@ -95,10 +96,7 @@ impl<'a> Director<'a> {
     async fn begin(&mut self, fault: &Fault) {
         self.world.note(format_args!("director: {fault:?}"));
         if let Fault::ClientPause { ms } = fault {
-            let began = self.history.now();
-            tokio::time::advance(Duration::from_millis(*ms)).await;
-            let mut pauses = self.history.pauses.borrow_mut();
-            pauses.push((began, self.history.now()));
+            self.history.stand_still(Duration::from_millis(*ms)).await;
         }
         match self.strike(fault) {
             Ok(()) => {
@@ -174,6 +172,10 @@ impl<'a> Director<'a> {
     fn listener(&mut self, target: Target, state: ListenerState, ms: u64) -> Result<(), SimError> {
         let id = self.instance(target);
         self.world.set_listener(&id, state)?;
+        match state {
+            ListenerState::Silent => self.history.fell_silent(&id),
+            _ => self.history.speaks_again(&id),
+        }
         self.ends_after(ms, End::Listener(id));
         Ok(())
     }
@@ -186,7 +188,10 @@ impl<'a> Director<'a> {
 
     fn end(&self, end: End) {
         let ended = match end {
-            End::Listener(id) => self.world.restore(&id),
+            End::Listener(id) => {
+                self.history.speaks_again(&id);
+                self.world.restore(&id)
+            }
             End::View(id) => self.world.clear_view(&id),
             End::Lag(id) => self.world.set_lag(&id, Duration::ZERO),
             End::Replication(id) => self.world.resume_replication(&id),

@@ -44,13 +44,16 @@ pub(crate) fn plan(seed: u64) -> Plan {
     let load = load(&mut rng);
     let length_ms = unit * rng.u64(3..=6);
     let faults = faults(&mut rng, &cluster, unit, length_ms);
+    let pause_in_health_ms = [0, 0, 500, 2_000][rng.usize(0..4)];
     Plan {
+        about: String::new(),
         seed,
         cluster,
         driver,
         load,
         length_ms,
         faults,
+        pause_in_health_ms,
     }
 }
 
@@ -88,6 +91,7 @@ fn cluster(rng: &mut Rng) -> ClusterPlan {
         garbage_writer_lag: seldom(rng),
         survivable_readers: !seldom(rng),
         fenced_hold_ms: if seldom(rng) { rng.u64(100..=1_000) } else { 0 },
+        fenced_writer_answers: rng.bool(),
     }
 }
 
@@ -119,6 +123,7 @@ fn load(rng: &mut Rng) -> LoadPlan {
         transactions: rng.usize(0..=3),
         readers: rng.usize(1..=6),
         holders: rng.usize(0..=2),
+        closures: rng.usize(0..=3),
         cancellers: rng.usize(0..=4),
         crowd: [0, 0, 0, rng.usize(10..=40)][rng.usize(0..4)],
         rest_ms: [10, 30, 100][rng.usize(0..3)],

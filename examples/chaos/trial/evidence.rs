@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aurora_driver::CloseReport;
 use aurora_driver::sim::direct::{DirectConnect, DirectWrite};
+use aurora_driver::{CloseReport, EventKind, InstanceId};
 
-use super::history::{Call, Fate, HandOut};
+use super::history::{Call, Fate, HandOut, Silence};
 use super::plan::Plan;
 
 /// What a trial left behind: what the callers saw, and what the cluster knows.
@@ -21,12 +21,18 @@ pub(crate) struct Evidence {
     pub(crate) hand_outs: Vec<HandOut>,
     pub(crate) calls: Vec<Call>,
     pub(crate) epochs: Vec<(usize, u64)>,
-    pub(crate) alarms: Vec<(usize, Duration)>,
+    /// What the handles told of the instances.
+    pub(crate) events: Vec<(usize, Duration, EventKind)>,
+    /// Of each closure, by its handle: how often it was run.
+    pub(crate) runs: Vec<(usize, u32)>,
+    pub(crate) silences: Vec<Silence>,
     pub(crate) pauses: Vec<(Duration, Duration)>,
     pub(crate) ledger: Vec<DirectWrite>,
     pub(crate) connects: Vec<DirectConnect>,
     /// When there was no writer.
     pub(crate) outages: Vec<(Duration, Duration)>,
+    /// Since when which instance was the writer, the first included.
+    pub(crate) reigns: Vec<(Duration, InstanceId)>,
     pub(crate) answers_crossed: u64,
     pub(crate) closed: Vec<CloseReport>,
     /// Tasks of the driver that were still alive after everything was closed and dropped.

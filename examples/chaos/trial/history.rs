@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aurora_driver::sim::direct::Direct;
-use aurora_driver::{Cluster, Connection, Error, ErrorKind, Health, InstanceId, Outcome};
+use aurora_driver::{
+    Cluster, Connection, Error, ErrorKind, EventKind, Health, InstanceId, Outcome,
+};
 
 /// What its writer knows of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,7 @@ pub(crate) enum Intent {
 /// A connection at the moment at which a caller got it.
 #[derive(Debug, Clone)]
 pub(crate) struct HandOut {
+    pub(crate) handle: usize,
     pub(crate) at: Duration,
     pub(crate) intent: Intent,
     pub(crate) instance: InstanceId,
@@ -61,10 +64,20 @@ pub(crate) struct HandOut {
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) what: &'static str,
+    /// Where it went, as far as that is one place.
+    pub(crate) instance: Option<InstanceId>,
     pub(crate) began: Duration,
     pub(crate) ended: Duration,
     pub(crate) began_in: Phase,
     pub(crate) error: Option<(ErrorKind, Outcome, String)>,
+}
+
+/// A time in which nothing came from an instance, and nothing reached it.
+#[derive(Debug, Clone)]
+pub(crate) struct Silence {
+    pub(crate) instance: InstanceId,
+    pub(crate) from: Duration,
+    pub(crate) until: Option<Duration>,
 }
 
 /// The diary of one trial.
@@ -78,8 +91,12 @@ pub(crate) struct History {
     pub(crate) calls: RefCell<Vec<Call>>,
     /// The epochs that each handle has shown, in order.
     pub(crate) epochs: RefCell<Vec<(usize, u64)>>,
-    /// When each handle was told that its writer is in doubt or lost.
-    pub(crate) alarms: RefCell<Vec<(usize, Duration)>>,
+    /// What each handle was told of its writer and the other instances, and when.
+    pub(crate) events: RefCell<Vec<(usize, Duration, EventKind)>>,
+    /// Of each closure, by its handle: how often it was run.
+    pub(crate) runs: RefCell<Vec<(usize, u32)>>,
+    /// When an instance was cut off from the network.
+    pub(crate) silences: RefCell<Vec<Silence>>,
     /// When the process stood still.
     pub(crate) pauses: RefCell<Vec<(Duration, Duration)>>,
     /// How often each kind of fault struck.
@@ -97,7 +114,9 @@ impl History {
             hand_outs: RefCell::default(),
             calls: RefCell::default(),
             epochs: RefCell::default(),
-            alarms: RefCell::default(),
+            events: RefCell::default(),
+            runs: RefCell::default(),
+            silences: RefCell::default(),
             pauses: RefCell::default(),
             faults: RefCell::default(),
             cancelled: Cell::new(0),
@@ -129,14 +148,23 @@ impl History {
 
     /// What an answer says of the keys that the call was to write.
     pub(crate) fn answered(&self, keys: &[u64], answer: &Result<(), Error>) {
-        let fate = match answer {
-            Ok(()) => Fate::Acknowledged,
-            Err(error) => match error.outcome() {
-                Outcome::Applied => Fate::Applied,
-                Outcome::NotSent => Fate::NotSent,
-                Outcome::Rejected => Fate::Rejected,
-                Outcome::Unknown => Fate::Unknown,
-            },
+        match answer {
+            Ok(()) => {
+                for key in keys {
+                    self.fate(*key, Fate::Acknowledged);
+                }
+            }
+            Err(error) => self.failed(keys, error),
+        }
+    }
+
+    /// What an error says of them.
+    pub(crate) fn failed(&self, keys: &[u64], error: &Error) {
+        let fate = match error.outcome() {
+            Outcome::Applied => Fate::Applied,
+            Outcome::NotSent => Fate::NotSent,
+            Outcome::Rejected => Fate::Rejected,
+            Outcome::Unknown => Fate::Unknown,
         };
         for key in keys {
             self.fate(*key, fate);
@@ -145,6 +173,7 @@ impl History {
 
     pub(crate) fn handed_out(
         &self,
+        handle: usize,
         intent: Intent,
         cluster: &Cluster<Direct>,
         lease: &Connection<Direct>,
@@ -153,6 +182,7 @@ impl History {
         let known = picture.instance(lease.instance());
         let readers = picture.readers();
         self.hand_outs.borrow_mut().push(HandOut {
+            handle,
             at: self.now(),
             intent,
             instance: lease.instance().clone(),
@@ -176,17 +206,47 @@ impl History {
         }
     }
 
+    /// The process stands still for so long, and nothing else does.
+    pub(crate) async fn stand_still(&self, time: Duration) {
+        let began = self.now();
+        tokio::time::advance(time).await;
+        self.pauses.borrow_mut().push((began, self.now()));
+    }
+
+    /// An instance is cut off from now on.
+    pub(crate) fn fell_silent(&self, instance: &InstanceId) {
+        self.speaks_again(instance);
+        self.silences.borrow_mut().push(Silence {
+            instance: instance.clone(),
+            from: self.now(),
+            until: None,
+        });
+    }
+
+    /// The instance is not cut off any more, if it was.
+    pub(crate) fn speaks_again(&self, instance: &InstanceId) {
+        let now = self.now();
+        for silence in &mut *self.silences.borrow_mut() {
+            if silence.instance == *instance {
+                silence.until.get_or_insert(now);
+            }
+        }
+    }
+
     /// Writes a call down, with what came of it.
     pub(crate) async fn call<T>(
         &self,
         what: &'static str,
+        instance: Option<&InstanceId>,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        let instance = instance.cloned();
         let (began, began_in) = (self.now(), self.phase());
         let answer = call.await;
         let error = answer.as_ref().err();
         self.calls.borrow_mut().push(Call {
             what,
+            instance,
             began,
             ended: self.now(),
             began_in,

@@ -8,7 +8,7 @@ use aurora_driver::ErrorKind;
 use super::evidence::Evidence;
 use super::history::{Call, Fate, HandOut, Intent, Phase};
 use super::run::RECOVERY_LIMIT;
-use super::traffic;
+use super::{alarms, reigns, traffic};
 
 /// An invariant that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) struct Violation {
 type Check = fn(&Evidence) -> Result<(), String>;
 
 /// All invariants, by name.
-pub(crate) const INVARIANTS: [(&str, Check); 19] = [
+pub(crate) const INVARIANTS: [(&str, Check); 27] = [
     ("an acknowledged write is applied", acknowledged_is_applied),
     ("nothing is applied twice", nothing_is_applied_twice),
     (
@@ -50,8 +50,34 @@ pub(crate) const INVARIANTS: [(&str, Check); 19] = [
     ),
     ("no call gets the answer of another", no_answers_cross),
     ("the epoch never goes back", epochs_grow),
+    (
+        "no writer of an earlier promotion is confirmed again",
+        reigns::confirmed_in_order,
+    ),
+    (
+        "no write goes back to the writer of an earlier promotion",
+        reigns::written_in_order,
+    ),
+    ("a new writer is found soon", reigns::found_soon),
+    ("no reader takes a write", reigns::taken_by_the_writer),
     ("a checkout ends by its deadline", checkouts_end_in_time),
     ("no call hangs", no_call_hangs),
+    (
+        "calls on an instance that falls silent end soon",
+        alarms::silence_ends_calls,
+    ),
+    (
+        "nobody is condemned while all is well",
+        alarms::nobody_is_condemned_in_health,
+    ),
+    (
+        "a closure is run five times at most",
+        closures_run_within_bounds,
+    ),
+    (
+        "closures are repeated within a budget",
+        repetitions_are_paid_for,
+    ),
     ("connections are within bounds", traffic::connections),
     (
         "the pools' handshakes are within bounds",
@@ -90,7 +116,10 @@ fn applied(evidence: &Evidence) -> BTreeMap<u64, usize> {
     applied
 }
 
-fn none_or<T>(found: Option<T>, describe: impl FnOnce(T) -> String) -> Result<(), String> {
+pub(super) fn none_or<T>(
+    found: Option<T>,
+    describe: impl FnOnce(T) -> String,
+) -> Result<(), String> {
     match found {
         Some(found) => Err(describe(found)),
         None => Ok(()),
@@ -232,8 +261,13 @@ fn is_checkout(call: &Call) -> bool {
     matches!(call.what, "writer()" | "reader()")
 }
 
+/// Whether it may be several checkouts and statements.
+fn is_closure(call: &Call) -> bool {
+    matches!(call.what, "write()" | "read()" | "transaction()")
+}
+
 /// How long a call took while its process ran.
-fn length(evidence: &Evidence, call: &Call) -> Duration {
+pub(super) fn length(evidence: &Evidence, call: &Call) -> Duration {
     let stood_still = evidence.pauses.iter().map(|(from, until)| {
         let (from, until) = (call.began.max(*from), call.ended.min(*until));
         until.saturating_sub(from)
@@ -254,13 +288,22 @@ fn checkouts_end_in_time(evidence: &Evidence) -> Result<(), String> {
 /// found out by then.
 const CALL_LIMIT: Duration = Duration::from_secs(9);
 
+/// The most statements of one run of a closure: BEGIN, three writes, COMMIT, and a rollback.
+const STATEMENTS_OF_CLOSURE_MAX: u32 = 6;
+
 fn no_call_hangs(evidence: &Evidence) -> Result<(), String> {
     if !evidence.callers_ended {
         return Err("some caller did not come to its end".to_owned());
     }
+    // No attempt of a closure begins after the deadline of a checkout.
+    let checkout = Duration::from_millis(evidence.plan.driver.checkout_timeout_ms);
+    let limit = |call: &Call| match is_closure(call) {
+        true => checkout + CALL_LIMIT * STATEMENTS_OF_CLOSURE_MAX,
+        false => CALL_LIMIT,
+    };
     let mut statements = evidence.calls.iter().filter(|call| !is_checkout(call));
     none_or(
-        statements.find(|call| length(evidence, call) > CALL_LIMIT),
+        statements.find(|call| length(evidence, call) > limit(call)),
         |call| format!("{} took {:?}: {call:?}", call.what, length(evidence, call)),
     )
 }
@@ -269,14 +312,8 @@ fn healed_calls_succeed(evidence: &Evidence) -> Result<(), String> {
     let Some(whole_at) = evidence.whole_at else {
         return Err("the cluster never became whole".to_owned());
     };
-    let callers = &evidence.plan.load;
+    let callers = evidence.plan.load.callers();
     let driver = &evidence.plan.driver;
-    let callers = callers.writers
-        + callers.transactions
-        + callers.readers
-        + callers.holders
-        + callers.cancellers
-        + callers.crowd;
     // Where more want a connection than there are, some may be turned away.
     let is_crowded =
         callers.div_ceil(driver.handles) > driver.pool_max || driver.max_waiting < callers;
@@ -288,12 +325,47 @@ fn healed_calls_succeed(evidence: &Evidence) -> Result<(), String> {
         let is_alone = call.began_in == Phase::Alone;
         call.error.is_some()
             && (is_alone || call.began_in == Phase::Healthy)
-            && !(is_crowded && turned_away && !is_alone)
+            && !(turned_away && !is_alone && (is_crowded || met_a_pause(evidence, call)))
     });
     none_or(failed.next(), |call| {
         format!(
             "more than {RECOVERY_LIMIT:?} after the cluster was whole at {whole_at:?}: {call:?}"
         )
+    })
+}
+
+/// Whether it is of a time in which the process stood still, so that its patience was at its end
+/// before anything could be done.
+fn met_a_pause(evidence: &Evidence, call: &Call) -> bool {
+    let mut pauses = evidence.pauses.iter();
+    pauses.any(|(from, until)| call.began < *until && call.ended >= *from)
+}
+
+fn closures_run_within_bounds(evidence: &Evidence) -> Result<(), String> {
+    let mut runs = evidence.runs.iter();
+    none_or(runs.find(|(_, runs)| *runs > RUNS_MAX), |(handle, runs)| {
+        format!("one of handle {handle} was run {runs} times")
+    })
+}
+
+/// How often a closure is run at most.
+const RUNS_MAX: u32 = 5;
+
+/// How many repetitions a handle's closures may have besides one for every five of them.
+const REPETITIONS_SAVED: usize = 100;
+
+fn repetitions_are_paid_for(evidence: &Evidence) -> Result<(), String> {
+    let mut counts = BTreeMap::<usize, (usize, usize)>::new();
+    for (handle, runs) in &evidence.runs {
+        let (closures, repetitions) = counts.entry(*handle).or_default();
+        *closures += 1;
+        *repetitions += usize::try_from(runs.saturating_sub(1)).unwrap_or(usize::MAX);
+    }
+    let too_many = counts
+        .iter()
+        .find(|(_, (closures, repetitions))| *repetitions > closures / 5 + REPETITIONS_SAVED);
+    none_or(too_many, |(handle, (closures, repetitions))| {
+        format!("{closures} of handle {handle} were repeated {repetitions} times")
     })
 }
 

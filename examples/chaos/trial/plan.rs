@@ -7,10 +7,17 @@ use aurora_driver::EngineKind;
 use aurora_driver::sim::Timeline;
 use serde::{Deserialize, Serialize};
 
+/// The longest that Aurora leaves a demoted writer running after the promotion of its successor:
+/// 3.3 s, by the event logs that `Timeline::aurora_mysql` cites.
+const DEMOTED_CLAIM_MAX: Duration = Duration::from_millis(3_300);
+
 /// All that decides a trial, together with the seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Plan {
+    /// What it once showed, where it is kept for that.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) about: String,
     /// Decides what the plan leaves open: latencies, jitter, choices of the callers.
     pub(crate) seed: u64,
     pub(crate) cluster: ClusterPlan,
@@ -19,6 +26,8 @@ pub(crate) struct Plan {
     /// How long the faults last.
     pub(crate) length_ms: u64,
     pub(crate) faults: Vec<PlannedFault>,
+    /// How long the process stands still when all is well again.
+    pub(crate) pause_in_health_ms: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +46,8 @@ pub(crate) struct ClusterPlan {
     pub(crate) garbage_writer_lag: bool,
     pub(crate) survivable_readers: bool,
     pub(crate) fenced_hold_ms: u64,
+    /// Whether a fenced writer goes on saying that it is the writer, rather than nothing.
+    pub(crate) fenced_writer_answers: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +86,8 @@ pub(crate) struct LoadPlan {
     pub(crate) readers: usize,
     /// Callers that keep a connection for long.
     pub(crate) holders: usize,
+    /// Callers that give their work as closures, to be done again.
+    pub(crate) closures: usize,
     /// Callers that give up half-way, at any moment.
     pub(crate) cancellers: usize,
     /// Callers that sleep, and then all write at once.
@@ -241,6 +254,10 @@ impl ClusterPlan {
         if self.fenced_hold_ms > 0 {
             timeline.fenced_hold = Duration::from_millis(self.fenced_hold_ms);
         }
+        if self.fenced_writer_answers {
+            let longest = timeline.promotion + DEMOTED_CLAIM_MAX;
+            timeline.fenced_hold = timeline.fenced_hold.min(longest);
+        }
         timeline.views.lingering = Duration::from_secs(24 * 3600);
         timeline.views.no_writer = Duration::from_millis(self.no_writer_ms);
         timeline.views.propagation_spread = Duration::from_millis(self.propagation_spread_ms);
@@ -278,16 +295,23 @@ impl Fault {
     }
 }
 
+impl LoadPlan {
+    /// How many callers there are.
+    pub(crate) fn callers(&self) -> usize {
+        self.writers
+            + self.transactions
+            + self.readers
+            + self.holders
+            + self.closures
+            + self.cancellers
+            + self.crowd
+    }
+}
+
 /// One line: what the seed has drawn.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let load = &self.load;
-        let callers = load.writers
-            + load.transactions
-            + load.readers
-            + load.holders
-            + load.cancellers
-            + load.crowd;
+        let callers = self.load.callers();
         write!(
             f,
             "{} readers, {:?} x {}, {} handles of {} connections, {callers} callers, {} faults in {} ms",

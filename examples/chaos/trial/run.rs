@@ -42,6 +42,8 @@ pub(crate) struct Verdict {
     pub(crate) violations: Vec<Violation>,
     /// All that happened, if it was asked for.
     pub(crate) trace: String,
+    /// The trace as one number, which two runs of one plan share.
+    pub(crate) trace_hash: u64,
 }
 
 /// Runs a trial in a runtime of its own. Without a trace it takes less time, and runs the same.
@@ -51,7 +53,8 @@ pub(crate) fn trial(plan: &Plan, is_traced: bool) -> Verdict {
             .engine(plan.cluster.engine())
             .readers(plan.cluster.readers)
             .timeline(plan.cluster.timeline())
-            .login_cost(Duration::from_millis(plan.cluster.login_cost_ms));
+            .login_cost(Duration::from_millis(plan.cluster.login_cost_ms))
+            .fenced_writer_answers(plan.cluster.fenced_writer_answers);
         if let Some(rate) = plan.cluster.login_rate {
             world = world.login_rate(rate);
         }
@@ -65,6 +68,7 @@ pub(crate) fn trial(plan: &Plan, is_traced: bool) -> Verdict {
             evidence,
             violations,
             trace: world.trace(),
+            trace_hash: world.trace_hash(),
         }
     })
 }
@@ -78,6 +82,7 @@ pub(crate) fn paused() -> Runtime {
 
 async fn live_through(plan: &Plan, world: &DirectCluster) -> Evidence {
     let history = History::new();
+    let first_writer = world.writer().map(|writer| (Duration::ZERO, writer));
     let tasks_before = Handle::current().metrics().num_alive_tasks();
     let clusters = handles(plan, world);
     let callers = workload::callers(&plan.load, plan.seed, &clusters, &history);
@@ -115,11 +120,14 @@ async fn live_through(plan: &Plan, world: &DirectCluster) -> Evidence {
         hand_outs: history.hand_outs.take(),
         calls: history.calls.take(),
         epochs: history.epochs.take(),
-        alarms: history.alarms.take(),
+        events: history.events.take(),
+        runs: history.runs.take(),
+        silences: history.silences.take(),
         pauses: history.pauses.take(),
         ledger: world.ledger(),
         connects: world.connects(),
         outages: world.outages(),
+        reigns: first_writer.into_iter().chain(world.promotions()).collect(),
         answers_crossed: world.answers_crossed(),
         closed,
         tasks_left: tasks_after.saturating_sub(tasks_before),
@@ -150,7 +158,13 @@ async fn course(plan: &Plan, world: &DirectCluster, history: &History) -> Option
     tokio::time::sleep(RECOVERY_LIMIT).await;
     history.enter(Phase::Healthy);
     world.note("every call must succeed");
-    tokio::time::sleep(HEALTHY_PERIOD).await;
+    tokio::time::sleep(HEALTHY_PERIOD / 2).await;
+    if plan.pause_in_health_ms > 0 {
+        world.note("the process stands still");
+        let pause = Duration::from_millis(plan.pause_in_health_ms);
+        history.stand_still(pause).await;
+    }
+    tokio::time::sleep(HEALTHY_PERIOD / 2).await;
     history.enter(Phase::Over);
     whole_at
 }
@@ -158,13 +172,11 @@ async fn course(plan: &Plan, world: &DirectCluster, history: &History) -> Option
 async fn follow(handle: usize, cluster: &Cluster<Direct>, history: &History) {
     let mut events = cluster.events();
     while let Some(event) = events.next().await {
-        match event.kind {
-            EventKind::WriterConfirmed { epoch, .. } => history.saw_epoch(handle, epoch.0),
-            EventKind::WriterLost { .. } | EventKind::WriterSuspected { .. } => {
-                history.alarms.borrow_mut().push((handle, history.now()));
-            }
-            _ => {}
+        if let EventKind::WriterConfirmed { epoch, .. } = event.kind {
+            history.saw_epoch(handle, epoch.0);
         }
+        let told = (handle, history.now(), event.kind);
+        history.events.borrow_mut().push(told);
     }
 }
 

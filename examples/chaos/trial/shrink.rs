@@ -33,8 +33,10 @@ pub(crate) fn shrink(plan: &Plan, violation: &Violation) -> Plan {
     smallest
 }
 
-fn simplifications() -> [fn(&mut Plan); 10] {
+fn simplifications() -> [fn(&mut Plan); 12] {
     [
+        |plan| plan.pause_in_health_ms = 0,
+        |plan| plan.load.closures = plan.load.closures.saturating_sub(1),
         |plan| plan.load.crowd /= 2,
         |plan| plan.load.cancellers = plan.load.cancellers.saturating_sub(1),
         |plan| plan.load.holders = plan.load.holders.saturating_sub(1),

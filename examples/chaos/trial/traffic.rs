@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aurora_driver::EventKind;
 use aurora_driver::sim::direct::{DirectAnswer, DirectConnect, DirectPurpose};
 
 use super::evidence::Evidence;
@@ -55,7 +56,7 @@ fn handles_per_process(evidence: &Evidence) -> usize {
 
 /// The most of these spans that there are at one moment, and when. One that ends as another
 /// begins is over.
-fn peak(spans: impl Iterator<Item = (Duration, Duration)>) -> (usize, Duration) {
+pub(crate) fn peak(spans: impl Iterator<Item = (Duration, Duration)>) -> (usize, Duration) {
     let mut steps: Vec<(Duration, i8)> = spans
         .filter(|(from, until)| from < until)
         .flat_map(|(from, until)| [(from, 1), (until, -1)])
@@ -120,7 +121,7 @@ pub(super) fn connections(evidence: &Evidence) -> Result<(), String> {
 }
 
 /// From the knock to the end of the login, however it ends.
-fn handshake(connect: &DirectConnect) -> (Duration, Duration) {
+pub(crate) fn handshake(connect: &DirectConnect) -> (Duration, Duration) {
     let over = connect.logged_in_at.or(connect.ended_at);
     (connect.at, over.unwrap_or(Duration::MAX))
 }
@@ -173,11 +174,13 @@ fn within_a_second(attempts: &[Refused]) -> usize {
 
 pub(super) fn attempts_of_monitor(evidence: &Evidence) -> Result<(), String> {
     for ((name, instance), connects) in by_process(evidence) {
-        let alarms: Vec<Duration> = evidence
-            .alarms
+        let own = evidence
+            .events
             .iter()
-            .filter(|(handle, _)| process(&evidence.plan, *handle) == name)
-            .map(|(_, at)| *at)
+            .filter(|(handle, _, _)| process(&evidence.plan, *handle) == name);
+        let alarms: Vec<Duration> = own
+            .filter(|(_, _, event)| is_alarm(event))
+            .map(|(_, at, _)| *at)
             .collect();
         for attempts in refused_attempts(&connects, DirectPurpose::Monitor) {
             for attempts in attempts.chunk_by(|one, next| next.0 - one.0 < ANSWERED_GAP) {
@@ -187,6 +190,14 @@ pub(super) fn attempts_of_monitor(evidence: &Evidence) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether it says that the writer is in doubt or lost.
+fn is_alarm(event: &EventKind) -> bool {
+    matches!(
+        event,
+        EventKind::WriterLost { .. } | EventKind::WriterSuspected { .. }
+    )
 }
 
 /// A new alarm, and an engine that begins to start, let the monitor try as often as a second after

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aurora_driver::sim::direct::Direct;
-use aurora_driver::{Cluster, Connection, Error};
+use aurora_driver::{Cluster, Connection, Error, InstanceId};
 use fastrand::Rng;
 
 use super::history::{Fate, History, Intent, Phase};
@@ -23,6 +23,7 @@ pub(crate) enum Trade {
     Transact,
     Read,
     Hold,
+    Closures,
     Cancel,
     Crowd,
 }
@@ -30,10 +31,10 @@ pub(crate) enum Trade {
 /// One caller.
 pub(crate) struct Caller<'a> {
     trade: Trade,
-    handle: usize,
-    cluster: &'a Cluster<Direct>,
-    history: &'a History,
-    rng: Rng,
+    pub(super) handle: usize,
+    pub(super) cluster: &'a Cluster<Direct>,
+    pub(super) history: &'a History,
+    pub(super) rng: Rng,
     rest_ms: u64,
 }
 
@@ -49,6 +50,7 @@ pub(crate) fn callers<'a>(
         (Trade::Transact, load.transactions),
         (Trade::Read, load.readers),
         (Trade::Hold, load.holders),
+        (Trade::Closures, load.closures),
         (Trade::Cancel, load.cancellers),
         (Trade::Crowd, load.crowd),
     ];
@@ -87,6 +89,7 @@ impl Caller<'_> {
                 Trade::Transact => self.transact().await,
                 Trade::Read => self.read().await,
                 Trade::Hold => self.hold().await,
+                Trade::Closures => self.closure().await,
                 Trade::Cancel => self.cancel().await,
             };
             self.history
@@ -100,23 +103,29 @@ impl Caller<'_> {
                 Intent::Write => self.cluster.writer().await,
                 Intent::Read => self.cluster.reader().await,
             }?;
-            self.history.handed_out(intent, self.cluster, &lease);
+            self.handed_out(intent, &lease);
             Ok(lease)
         };
         let what = match intent {
             Intent::Write => "writer()",
             Intent::Read => "reader()",
         };
-        self.history.call(what, call).await
+        self.history.call(what, None, call).await
+    }
+
+    pub(super) fn handed_out(&self, intent: Intent, lease: &Connection<Direct>) {
+        self.history
+            .handed_out(self.handle, intent, self.cluster, lease);
     }
 
     /// A statement, for as long as the caller's patience lasts.
     async fn statement<T>(
         &self,
         what: &'static str,
+        instance: &InstanceId,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Option<Result<T, Error>> {
-        let call = self.history.call(what, call);
+        let call = self.history.call(what, Some(instance), call);
         tokio::time::timeout(PATIENCE, call).await.ok()
     }
 
@@ -128,7 +137,8 @@ impl Caller<'_> {
     async fn write_over(&self, lease: &mut Connection<Direct>) -> Result<(), Error> {
         let key = self.history.new_key();
         self.history.fate(key, Fate::Unknown);
-        let Some(answer) = self.statement("write", lease.write(key)).await else {
+        let instance = lease.instance().clone();
+        let Some(answer) = self.statement("write", &instance, lease.write(key)).await else {
             return Ok(());
         };
         self.history.answered(&[key], &answer);
@@ -138,6 +148,7 @@ impl Caller<'_> {
     /// Some keys in one transaction; some transactions are left open, for the driver to clean up.
     async fn transact(&mut self) -> Result<(), Error> {
         let mut lease = self.connection(Intent::Write).await?;
+        let instance = lease.instance().clone();
         let keys: Vec<u64> = (0..self.rng.usize(1..=4))
             .map(|_| self.history.new_key())
             .collect();
@@ -145,12 +156,12 @@ impl Caller<'_> {
         for key in &keys {
             self.history.fate(*key, Fate::NotSent);
         }
-        if let Some(began) = self.statement("begin", lease.begin()).await {
+        if let Some(began) = self.statement("begin", &instance, lease.begin()).await {
             began?;
         }
         for key in &keys {
             if let Some(written) = self
-                .statement("write in transaction", lease.write(*key))
+                .statement("write in transaction", &instance, lease.write(*key))
                 .await
             {
                 written?;
@@ -162,7 +173,7 @@ impl Caller<'_> {
         for key in &keys {
             self.history.fate(*key, Fate::Unknown);
         }
-        let Some(answer) = self.statement("commit", lease.commit()).await else {
+        let Some(answer) = self.statement("commit", &instance, lease.commit()).await else {
             return Ok(());
         };
         self.history.answered(&keys, &answer);
@@ -171,10 +182,15 @@ impl Caller<'_> {
 
     async fn read(&mut self) -> Result<(), Error> {
         let mut lease = self.connection(Intent::Read).await?;
-        if let Some(answer) = self.statement("count", lease.count()).await {
-            answer?;
+        self.count_over(&mut lease).await
+    }
+
+    async fn count_over(&self, lease: &mut Connection<Direct>) -> Result<(), Error> {
+        let instance = lease.instance().clone();
+        match self.statement("count", &instance, lease.count()).await {
+            Some(answer) => answer.map(drop),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Keeps a connection for long, and uses it now and then.
@@ -191,11 +207,7 @@ impl Caller<'_> {
             }
             match intent {
                 Intent::Write => self.write_over(&mut lease).await?,
-                Intent::Read => {
-                    if let Some(answer) = self.statement("count", lease.count()).await {
-                        answer?;
-                    }
-                }
+                Intent::Read => self.count_over(&mut lease).await?,
             }
         }
         Ok(())
@@ -210,9 +222,10 @@ impl Caller<'_> {
         });
         let history = self.history;
         let work = async {
-            match self.rng.u32(0..3) {
+            match self.rng.u32(0..5) {
                 0 => self.write().await,
                 1 => self.transact().await,
+                2..=3 => self.closure().await,
                 _ => self.read().await,
             }
         };
@@ -243,5 +256,6 @@ pub(crate) async fn alone(handle: usize, cluster: &Cluster<Direct>, history: &Hi
         // What comes of it is in the history.
         let _ = caller.write().await;
         let _ = caller.read().await;
+        let _ = caller.closure().await;
     }
 }

@@ -6,6 +6,8 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error as Native, TxOpts};
 
 use super::phase::{self, Phase, Trace};
+use super::statements::Statements;
+use super::text::StatementText;
 use super::transaction::Transaction;
 use super::watch::{LastWord, Watch};
 use crate::engine::Condition;
@@ -53,6 +55,17 @@ pub struct Client {
     prepared: Residue,
     /// The server has said over this connection that it has none of Aurora's tables.
     pub(super) is_plain: bool,
+    /// What is told of its statements.
+    pub(super) statements: Statements,
+}
+
+/// What a call takes.
+pub(super) struct Parts<'a> {
+    pub(super) phase: Phase,
+    pub(super) native: &'a mut Conn,
+    pub(super) watch: &'a mut Watch,
+    pub(super) residue: &'a mut Residue,
+    pub(super) statements: &'a mut Statements,
 }
 
 impl Client {
@@ -65,6 +78,7 @@ impl Client {
             residue: Residue::Nothing,
             prepared: Residue::Nothing,
             is_plain: false,
+            statements: Statements::default(),
         };
         // The last packet of a login, or of the settings after it, is an OK with the status.
         client.autocommit = client.says(StatusFlags::SERVER_STATUS_AUTOCOMMIT);
@@ -105,8 +119,9 @@ impl Client {
     ///
     /// As any call.
     pub async fn reset(&mut self) -> Result<bool, mysql_async::Error> {
-        let (native, watch) = self.for_session();
+        let Parts { native, watch, .. } = self.for_session();
         let was_reset = watch.call(Phase::Committing, native.reset()).await?;
+        self.statements.forget_prepared();
         // A server too old for it says no, and all is as it was.
         if was_reset && self.residue != Residue::Indelible {
             self.residue = Residue::Nothing;
@@ -179,14 +194,29 @@ impl Client {
     }
 
     /// Prepares for a statement with this text: its phase, and what the call takes.
-    pub(super) fn for_text(&mut self, text: &[u8]) -> (Phase, &mut Conn, &mut Watch) {
+    pub(super) fn for_text(&mut self, text: &[u8]) -> Parts<'_> {
         self.is_called_by_transaction = false;
         let in_transaction = self.in_transaction();
         self.leaves(residue::mysql::of_text(text));
         let trace = phase::trace_of_text(in_transaction, text);
         self.watch.expect(trace, in_transaction);
         let phase = phase::of_text(in_transaction, text);
-        (phase, &mut self.native, &mut self.watch)
+        self.parts(phase)
+    }
+
+    fn parts(&mut self, phase: Phase) -> Parts<'_> {
+        Parts {
+            phase,
+            native: &mut self.native,
+            watch: &mut self.watch,
+            residue: &mut self.residue,
+            statements: &mut self.statements,
+        }
+    }
+
+    /// Says what the next `exec_*` is given.
+    pub(crate) fn expect(&mut self, statement: &impl StatementText) {
+        self.statements.expect(statement);
     }
 
     /// A call is about to be made that may leave this in the session.
@@ -195,17 +225,17 @@ impl Client {
     }
 
     /// Prepares for the preparing of a statement with this text.
-    pub(super) fn for_preparing(&mut self, text: &[u8]) -> (&mut Conn, &mut Watch) {
+    pub(super) fn for_preparing(&mut self, text: &[u8]) -> Parts<'_> {
         self.prepared = self.prepared.max(residue::mysql::of_text(text));
         self.for_session()
     }
 
     /// Prepares for a call that runs no statement.
-    pub(super) fn for_session(&mut self) -> (&mut Conn, &mut Watch) {
+    pub(super) fn for_session(&mut self) -> Parts<'_> {
         self.is_called_by_transaction = false;
         let in_transaction = self.in_transaction();
         self.watch.expect(Trace::Nothing, in_transaction);
-        (&mut self.native, &mut self.watch)
+        self.parts(Phase::Preparing)
     }
 
     /// Prepares for the run of a prepared statement, whose text is not known here.
@@ -213,7 +243,7 @@ impl Client {
     /// Of what it leaves in the session, what was prepared by [`prep`](Queryable::prep) is known; of
     /// the others their answer tells, which is taken note of in the last.
     /// Within a [`Transaction`] it is taken for one that stays there, as that type demands.
-    pub(super) fn for_prepared(&mut self) -> (Phase, &mut Conn, &mut Watch, &mut Residue) {
+    pub(super) fn for_prepared(&mut self) -> Parts<'_> {
         self.leaves(self.prepared);
         let in_transaction = self.in_transaction();
         self.watch
@@ -224,7 +254,7 @@ impl Client {
         } else {
             Phase::Committing
         };
-        (phase, &mut self.native, &mut self.watch, &mut self.residue)
+        self.parts(phase)
     }
 
     /// Closes the socket now, whatever is under way.

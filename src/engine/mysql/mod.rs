@@ -4,6 +4,9 @@
 //! - [`watch`]: watches every call on it; its guard against the answer of a cancelled call.
 //! - [`phase`]: where in its life a statement is, which decides what an error leaves of it.
 //! - [`queryable`]: `mysql_async`'s own query interface for it.
+//! - [`statements`]: which statements are run, for whoever observes them.
+//! - [`text`]: the texts of statements, where they are known.
+//! - [`forward`]: the query interface for what holds a watched connection.
 //! - [`transaction`]: [`Transaction`], the same for an open transaction.
 //! - [`connect`]: addresses, TLS, login.
 //! - [`explain`]: from `mysql_async` errors to ours.
@@ -17,15 +20,22 @@ mod client;
 mod connect;
 mod explain;
 pub(crate) mod faults;
+mod forward;
 mod phase;
 mod queryable;
+mod statements;
 mod survey;
+mod text;
 mod transaction;
 mod watch;
 
 pub use client::Client;
-pub(crate) use queryable::forward_queryable;
+pub(crate) use forward::{forward_queryable, own_exec};
+pub use text::StatementText;
 pub use transaction::Transaction;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use mysql_async::TxOpts;
 use mysql_async::prelude::Queryable;
@@ -34,6 +44,7 @@ use super::record::Record;
 use super::{Backend, Condition, Dial, Engine, Failure, Survey};
 use crate::error::Error;
 use crate::id::{EngineKind, Generation, InstanceId};
+use crate::observe::site::Site;
 
 /// The engine of Aurora MySQL.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +74,14 @@ impl Backend for MySql {
 
     fn record(client: &Client) -> Record {
         client.record()
+    }
+
+    fn observe(client: &mut Client, site: &Arc<Site>) {
+        client.statements.observe(site);
+    }
+
+    fn waited(client: &mut Client, span: Duration) {
+        client.statements.waited(span);
     }
 
     async fn connect(dial: Dial) -> Result<Client, Failure> {

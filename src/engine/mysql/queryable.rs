@@ -1,22 +1,69 @@
-//! `mysql_async`'s query interface for the watched connection and for a transaction on it.
+//! `mysql_async`'s query interface for the watched connection.
 //!
 //! Methods that read all rows are watched to their last row. Those that hand out rows one by one
 //! (`query_iter`, `exec_iter` and the streams on them) are watched up to the first; what happens
 //! to the rows after that is native.
 
+use std::borrow::Cow;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use mysql_async::prelude::{AsQuery, FromRow, Queryable, StatementLike};
 use mysql_async::{BinaryProtocol, Error as Native, Params, QueryResult, Statement, TextProtocol};
+use tracing::Instrument;
 
-use super::client::Client;
+use super::client::{Client, Parts};
 use super::phase::Phase;
-use super::transaction::Transaction;
+use super::statements::Statements;
 use crate::engine::residue::{Residue, mysql};
+
+/// A call that runs a text: watched, observed, with the comment that it is to have.
+macro_rules! by_text {
+    ($client:ident, $query:ident, |$native:ident, $text:ident, $statements:ident| $call:expr) => {{
+        let Parts {
+            phase,
+            native: $native,
+            watch,
+            statements: $statements,
+            ..
+        } = $client.for_text(&$query.as_query());
+        async move {
+            let plain = $query.as_query();
+            let span = $statements.begin(Some(&plain));
+            let $text = $statements.commented(&plain).map_or(plain, Cow::Owned);
+            let call = async { $call };
+            let answer = watch.call(phase, call).instrument(span).await;
+            $statements.end(&answer);
+            answer
+        }
+        .boxed()
+    }};
+}
+
+/// A call that runs a prepared statement, or a text that is prepared first.
+macro_rules! prepared {
+    ($client:ident, |$native:ident, $residue:ident, $statements:ident| $call:expr) => {{
+        let Parts {
+            phase,
+            native: $native,
+            watch,
+            residue: $residue,
+            statements: $statements,
+        } = $client.for_prepared();
+        async move {
+            let span = $statements.begin_prepared();
+            let call = async { $call };
+            let answer = watch.call(phase, call).instrument(span).await;
+            $statements.end(&answer);
+            answer
+        }
+        .boxed()
+    }};
+}
 
 impl Queryable for Client {
     fn ping(&mut self) -> BoxFuture<'_, Result<(), Native>> {
-        let (native, watch) = self.for_session();
+        let Parts { native, watch, .. } = self.for_session();
         watch.call(Phase::Preparing, native.ping()).boxed()
     }
 
@@ -27,10 +74,23 @@ impl Queryable for Client {
     where
         Q: AsQuery + 'a,
     {
-        let (phase, native, watch) = self.for_text(&query.as_query());
+        let Parts {
+            phase,
+            native,
+            watch,
+            statements,
+            ..
+        } = self.for_text(&query.as_query());
         async move {
-            let rows = watch.call(phase, native.query_iter(query)).await;
+            let span = statements.begin(Some(&query.as_query()));
+            let commented = statements.commented(&query.as_query());
+            let call = match commented {
+                None => native.query_iter(query),
+                Some(text) => native.query_iter(text),
+            };
+            let rows = watch.call(phase, call).instrument(span).await;
             watch.leave_rows();
+            statements.end(&rows);
             rows
         }
         .boxed()
@@ -41,10 +101,19 @@ impl Queryable for Client {
         Q: AsQuery + 'a,
     {
         let status = self.status();
-        let (native, watch) = self.for_preparing(&query.as_query());
+        let Parts {
+            native,
+            watch,
+            statements,
+            ..
+        } = self.for_preparing(&query.as_query());
         async move {
-            let call = native.prep(query);
-            let statement = watch.call(Phase::Preparing, call).await?;
+            let text = query.as_query();
+            let span = statements.begin(Some(&text));
+            let call = native.prep(Cow::Borrowed(&*text));
+            let statement = watch.call(Phase::Preparing, call).instrument(span).await;
+            statements.end_preparing(&text, &statement);
+            let statement = statement?;
             watch.keep(status);
             Ok(statement)
         }
@@ -53,8 +122,14 @@ impl Queryable for Client {
 
     fn close(&mut self, statement: Statement) -> BoxFuture<'_, Result<(), Native>> {
         let status = self.status();
-        let (native, watch) = self.for_session();
+        let Parts {
+            native,
+            watch,
+            statements,
+            ..
+        } = self.for_session();
         async move {
+            statements.closed(statement.id());
             let call = native.close(statement);
             watch.call(Phase::Preparing, call).await?;
             watch.keep(status);
@@ -74,11 +149,20 @@ impl Queryable for Client {
     {
         let params = params.into();
         async move {
-            let (phase, native, watch, residue) = self.for_prepared();
+            let Parts {
+                phase,
+                native,
+                watch,
+                residue,
+                statements,
+            } = self.for_prepared();
+            let span = statements.begin_prepared();
             let call = native.exec_iter(statement, params);
-            let rows = watch.call(phase, call).await;
+            let rows = watch.call(phase, call).instrument(span).await;
             watch.leave_rows();
-            rows.inspect(|rows| note(residue, rows))
+            let rows = rows.inspect(|rows| note(residue, statements, rows));
+            statements.end(&rows);
+            rows
         }
         .boxed()
     }
@@ -88,8 +172,11 @@ impl Queryable for Client {
         Q: AsQuery + 'a,
         T: FromRow + Send + 'static,
     {
-        let (phase, native, watch) = self.for_text(&query.as_query());
-        watch.call(phase, native.query(query)).boxed()
+        by_text!(self, query, |native, text, statements| {
+            let rows: Vec<T> = native.query(text).await?;
+            statements.add_rows(rows.len() as u64 + native.affected_rows());
+            Ok(rows)
+        })
     }
 
     fn query_first<'a, T, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<Option<T>, Native>>
@@ -97,8 +184,11 @@ impl Queryable for Client {
         Q: AsQuery + 'a,
         T: FromRow + Send + 'static,
     {
-        let (phase, native, watch) = self.for_text(&query.as_query());
-        watch.call(phase, native.query_first(query)).boxed()
+        by_text!(self, query, |native, text, statements| {
+            let first: Option<T> = native.query_first(text).await?;
+            statements.add_rows(u64::from(first.is_some()) + native.affected_rows());
+            Ok(first)
+        })
     }
 
     fn query_fold<'a, T, F, Q, U>(
@@ -113,16 +203,28 @@ impl Queryable for Client {
         F: FnMut(U, T) -> U + Send + 'a,
         U: Send + 'a,
     {
-        let (phase, native, watch) = self.for_text(&query.as_query());
-        watch.call(phase, native.query_fold(query, init, f)).boxed()
+        by_text!(self, query, |native, text, statements| {
+            let mut f = f;
+            let mut count = 0;
+            let counted = |sum, row| {
+                count += 1;
+                f(sum, row)
+            };
+            let sum = native.query_fold(text, init, counted).await?;
+            statements.add_rows(count + native.affected_rows());
+            Ok(sum)
+        })
     }
 
     fn query_drop<'a, Q>(&'a mut self, query: Q) -> BoxFuture<'a, Result<(), Native>>
     where
         Q: AsQuery + 'a,
     {
-        let (phase, native, watch) = self.for_text(&query.as_query());
-        watch.call(phase, native.query_drop(query)).boxed()
+        by_text!(self, query, |native, text, statements| {
+            native.query_drop(text).await?;
+            statements.add_rows(native.affected_rows());
+            Ok(())
+        })
     }
 
     fn exec_batch<'a: 'b, 'b, S, P, I>(
@@ -138,11 +240,20 @@ impl Queryable for Client {
     {
         async move {
             let status = self.status();
-            let (phase, native, watch, _) = self.for_prepared();
+            let Parts {
+                phase,
+                native,
+                watch,
+                statements,
+                ..
+            } = self.for_prepared();
             let mut rows = 0_usize;
             let params = params.into_iter().inspect(|_| rows += 1);
+            let span = statements.begin_prepared();
             let call = native.exec_batch(statement, params);
-            let answer = watch.call(phase, call).await;
+            let answer = watch.call(phase, call).instrument(span).await;
+            statements.add_rows(rows as u64);
+            statements.end(&answer);
             match answer {
                 Ok(()) => {
                     if rows == 0 {
@@ -168,13 +279,13 @@ impl Queryable for Client {
         P: Into<Params> + Send + 'b,
         T: FromRow + Send + 'static,
     {
-        let (phase, native, watch, residue) = self.for_prepared();
-        let call = async move {
+        prepared!(self, |native, residue, statements| {
             let rows = native.exec_iter(statement, params).await?;
-            note(residue, &rows);
-            rows.collect_and_drop().await
-        };
-        watch.call(phase, call).boxed()
+            note(residue, statements, &rows);
+            let rows: Vec<T> = rows.collect_and_drop().await?;
+            statements.add_rows(rows.len() as u64);
+            Ok(rows)
+        })
     }
 
     fn exec_first<'a: 'b, 'b, T, S, P>(
@@ -187,19 +298,18 @@ impl Queryable for Client {
         P: Into<Params> + Send + 'b,
         T: FromRow + Send + 'static,
     {
-        let (phase, native, watch, residue) = self.for_prepared();
-        let call = async move {
+        prepared!(self, |native, residue, statements| {
             let mut rows = native.exec_iter(statement, params).await?;
-            note(residue, &rows);
+            note(residue, statements, &rows);
             let first = if rows.is_empty() {
                 None
             } else {
                 rows.next().await?
             };
             rows.drop_result().await?;
+            statements.add_rows(u64::from(first.is_some()));
             Ok(first.map(mysql_async::from_row))
-        };
-        watch.call(phase, call).boxed()
+        })
     }
 
     fn exec_fold<'a: 'b, 'b, T, S, P, U, F>(
@@ -216,13 +326,19 @@ impl Queryable for Client {
         F: FnMut(U, T) -> U + Send + 'a,
         U: Send + 'a,
     {
-        let (phase, native, watch, residue) = self.for_prepared();
-        let call = async move {
+        prepared!(self, |native, residue, statements| {
+            let mut f = f;
             let rows = native.exec_iter(statement, params).await?;
-            note(residue, &rows);
-            rows.reduce_and_drop(init, f).await
-        };
-        watch.call(phase, call).boxed()
+            note(residue, statements, &rows);
+            let mut count = 0;
+            let counted = |sum, row| {
+                count += 1;
+                f(sum, row)
+            };
+            let sum = rows.reduce_and_drop(init, counted).await?;
+            statements.add_rows(count);
+            Ok(sum)
+        })
     }
 
     fn exec_drop<'a: 'b, 'b, S, P>(
@@ -234,220 +350,23 @@ impl Queryable for Client {
         S: StatementLike + 'b,
         P: Into<Params> + Send + 'b,
     {
-        let (phase, native, watch, residue) = self.for_prepared();
-        let call = async move {
+        prepared!(self, |native, residue, statements| {
             let rows = native.exec_iter(statement, params).await?;
-            note(residue, &rows);
+            note(residue, statements, &rows);
             rows.drop_result().await
-        };
-        watch.call(phase, call).boxed()
+        })
     }
 }
 
 /// Takes note of what a run may have left in the session whose text is not known here, by its
-/// answer.
-fn note(residue: &mut Residue, rows: &QueryResult<'_, 'static, BinaryProtocol>) {
+/// answer, and of the rows that it changed.
+fn note(
+    residue: &mut Residue,
+    statements: &mut Statements,
+    rows: &QueryResult<'_, 'static, BinaryProtocol>,
+) {
+    statements.add_rows(rows.affected_rows());
     let columns = rows.columns_ref();
     let names = columns.iter().map(|column| column.name_ref());
     *residue = (*residue).max(mysql::of_answer(names, rows.affected_rows()));
 }
-
-/// Forwards the query interface to the watched connection inside.
-macro_rules! forward_queryable {
-    ($outer:ty, |$this:ident| $inner:expr) => {
-        impl mysql_async::prelude::Queryable for $outer {
-            fn ping(
-                &mut self,
-            ) -> futures_util::future::BoxFuture<'_, Result<(), mysql_async::Error>> {
-                let $this = self;
-                $inner.ping()
-            }
-
-            fn query_iter<'a, Q>(
-                &'a mut self,
-                query: Q,
-            ) -> futures_util::future::BoxFuture<
-                'a,
-                Result<
-                    mysql_async::QueryResult<'a, 'static, mysql_async::TextProtocol>,
-                    mysql_async::Error,
-                >,
-            >
-            where
-                Q: mysql_async::prelude::AsQuery + 'a,
-            {
-                let $this = self;
-                $inner.query_iter(query)
-            }
-
-            fn prep<'a, Q>(
-                &'a mut self,
-                query: Q,
-            ) -> futures_util::future::BoxFuture<
-                'a,
-                Result<mysql_async::Statement, mysql_async::Error>,
-            >
-            where
-                Q: mysql_async::prelude::AsQuery + 'a,
-            {
-                let $this = self;
-                $inner.prep(query)
-            }
-
-            fn close(
-                &mut self,
-                statement: mysql_async::Statement,
-            ) -> futures_util::future::BoxFuture<'_, Result<(), mysql_async::Error>> {
-                let $this = self;
-                mysql_async::prelude::Queryable::close($inner, statement)
-            }
-
-            fn exec_iter<'a: 's, 's, Q, P>(
-                &'a mut self,
-                statement: Q,
-                params: P,
-            ) -> futures_util::future::BoxFuture<
-                's,
-                Result<
-                    mysql_async::QueryResult<'a, 'static, mysql_async::BinaryProtocol>,
-                    mysql_async::Error,
-                >,
-            >
-            where
-                Q: mysql_async::prelude::StatementLike + 's,
-                P: Into<mysql_async::Params>,
-            {
-                let $this = self;
-                $inner.exec_iter(statement, params)
-            }
-
-            fn query<'a, T, Q>(
-                &'a mut self,
-                query: Q,
-            ) -> futures_util::future::BoxFuture<'a, Result<Vec<T>, mysql_async::Error>>
-            where
-                Q: mysql_async::prelude::AsQuery + 'a,
-                T: mysql_async::prelude::FromRow + Send + 'static,
-            {
-                let $this = self;
-                $inner.query(query)
-            }
-
-            fn query_first<'a, T, Q>(
-                &'a mut self,
-                query: Q,
-            ) -> futures_util::future::BoxFuture<'a, Result<Option<T>, mysql_async::Error>>
-            where
-                Q: mysql_async::prelude::AsQuery + 'a,
-                T: mysql_async::prelude::FromRow + Send + 'static,
-            {
-                let $this = self;
-                $inner.query_first(query)
-            }
-
-            fn query_fold<'a, T, F, Q, U>(
-                &'a mut self,
-                query: Q,
-                init: U,
-                f: F,
-            ) -> futures_util::future::BoxFuture<'a, Result<U, mysql_async::Error>>
-            where
-                Q: mysql_async::prelude::AsQuery + 'a,
-                T: mysql_async::prelude::FromRow + Send + 'static,
-                F: FnMut(U, T) -> U + Send + 'a,
-                U: Send + 'a,
-            {
-                let $this = self;
-                $inner.query_fold(query, init, f)
-            }
-
-            fn query_drop<'a, Q>(
-                &'a mut self,
-                query: Q,
-            ) -> futures_util::future::BoxFuture<'a, Result<(), mysql_async::Error>>
-            where
-                Q: mysql_async::prelude::AsQuery + 'a,
-            {
-                let $this = self;
-                $inner.query_drop(query)
-            }
-
-            fn exec_batch<'a: 'b, 'b, S, P, I>(
-                &'a mut self,
-                statement: S,
-                params: I,
-            ) -> futures_util::future::BoxFuture<'b, Result<(), mysql_async::Error>>
-            where
-                S: mysql_async::prelude::StatementLike + 'b,
-                I: IntoIterator<Item = P> + Send + 'b,
-                I::IntoIter: Send,
-                P: Into<mysql_async::Params> + Send,
-            {
-                let $this = self;
-                $inner.exec_batch(statement, params)
-            }
-
-            fn exec<'a: 'b, 'b, T, S, P>(
-                &'a mut self,
-                statement: S,
-                params: P,
-            ) -> futures_util::future::BoxFuture<'b, Result<Vec<T>, mysql_async::Error>>
-            where
-                S: mysql_async::prelude::StatementLike + 'b,
-                P: Into<mysql_async::Params> + Send + 'b,
-                T: mysql_async::prelude::FromRow + Send + 'static,
-            {
-                let $this = self;
-                $inner.exec(statement, params)
-            }
-
-            fn exec_first<'a: 'b, 'b, T, S, P>(
-                &'a mut self,
-                statement: S,
-                params: P,
-            ) -> futures_util::future::BoxFuture<'b, Result<Option<T>, mysql_async::Error>>
-            where
-                S: mysql_async::prelude::StatementLike + 'b,
-                P: Into<mysql_async::Params> + Send + 'b,
-                T: mysql_async::prelude::FromRow + Send + 'static,
-            {
-                let $this = self;
-                $inner.exec_first(statement, params)
-            }
-
-            fn exec_fold<'a: 'b, 'b, T, S, P, U, F>(
-                &'a mut self,
-                statement: S,
-                params: P,
-                init: U,
-                f: F,
-            ) -> futures_util::future::BoxFuture<'b, Result<U, mysql_async::Error>>
-            where
-                S: mysql_async::prelude::StatementLike + 'b,
-                P: Into<mysql_async::Params> + Send + 'b,
-                T: mysql_async::prelude::FromRow + Send + 'static,
-                F: FnMut(U, T) -> U + Send + 'a,
-                U: Send + 'a,
-            {
-                let $this = self;
-                $inner.exec_fold(statement, params, init, f)
-            }
-
-            fn exec_drop<'a: 'b, 'b, S, P>(
-                &'a mut self,
-                statement: S,
-                params: P,
-            ) -> futures_util::future::BoxFuture<'b, Result<(), mysql_async::Error>>
-            where
-                S: mysql_async::prelude::StatementLike + 'b,
-                P: Into<mysql_async::Params> + Send + 'b,
-            {
-                let $this = self;
-                $inner.exec_drop(statement, params)
-            }
-        }
-    };
-}
-
-forward_queryable!(Transaction<'_>, |this| this.client());
-pub(crate) use forward_queryable;

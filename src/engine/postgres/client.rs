@@ -9,14 +9,17 @@ use tokio_postgres::types::{BorrowToSql, ToSql, Type};
 use tokio_postgres::{
     CopyInSink, CopyOutStream, Row, RowStream, SimpleQueryMessage, Statement, ToStatement,
 };
+use tracing::{Instrument, Span};
 
 use super::explain::{self, Phase};
 use super::link::Link;
+use super::text::StatementText;
 use super::transaction::Transaction;
 use crate::engine::record::{Met, Record};
 use crate::engine::residue;
 use crate::engine::{Condition, Failure};
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::observe::span;
 
 /// A `tokio_postgres::Client` whose calls say what their errors mean.
 ///
@@ -138,9 +141,12 @@ impl Client {
     /// See [`prepare`](Self::prepare).
     pub async fn query<T>(&self, statement: &T, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + StatementText,
     {
-        self.watch(self.native.query(statement, params)).await
+        match self.link.commented(statement.text()) {
+            None => self.watch(self.native.query(statement, params)).await,
+            Some(text) => self.watch(self.native.query(&*text, params)).await,
+        }
     }
 
     /// Runs a statement that gives exactly one row.
@@ -151,7 +157,7 @@ impl Client {
     /// applied.
     pub async fn query_one<T>(&self, statement: &T, params: &[&(dyn ToSql + Sync)]) -> Result<Row>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + StatementText,
     {
         one_row(self.query(statement, params).await?)
     }
@@ -167,7 +173,7 @@ impl Client {
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Option<Row>>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + StatementText,
     {
         at_most_one_row(self.query(statement, params).await?)
     }
@@ -179,12 +185,15 @@ impl Client {
     /// See [`prepare`](Self::prepare).
     pub async fn query_raw<T, P, I>(&self, statement: &T, params: I) -> Result<RowStream>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + StatementText,
         P: BorrowToSql,
         I: IntoIterator<Item = P>,
         I::IntoIter: ExactSizeIterator,
     {
-        self.watch(self.native.query_raw(statement, params)).await
+        match self.link.commented(statement.text()) {
+            None => self.watch(self.native.query_raw(statement, params)).await,
+            Some(text) => self.watch(self.native.query_raw(&*text, params)).await,
+        }
     }
 
     /// Runs a statement with typed parameters in one round trip, without preparing it first.
@@ -197,6 +206,8 @@ impl Client {
         query: &str,
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>> {
+        let commented = self.link.commented(Some(query));
+        let query = commented.as_deref().unwrap_or(query);
         self.watch(self.native.query_typed(query, params)).await
     }
 
@@ -207,9 +218,12 @@ impl Client {
     /// See [`prepare`](Self::prepare).
     pub async fn execute<T>(&self, statement: &T, params: &[&(dyn ToSql + Sync)]) -> Result<u64>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + StatementText,
     {
-        self.watch(self.native.execute(statement, params)).await
+        match self.link.commented(statement.text()) {
+            None => self.watch(self.native.execute(statement, params)).await,
+            Some(text) => self.watch(self.native.execute(&*text, params)).await,
+        }
     }
 
     /// Runs a statement with typed parameters in one round trip and returns how many rows it
@@ -223,6 +237,8 @@ impl Client {
         query: &str,
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<u64> {
+        let commented = self.link.commented(Some(query));
+        let query = commented.as_deref().unwrap_or(query);
         self.watch(self.native.execute_typed(query, params)).await
     }
 
@@ -233,12 +249,15 @@ impl Client {
     /// See [`prepare`](Self::prepare).
     pub async fn execute_raw<T, P, I>(&self, statement: &T, params: I) -> Result<u64>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + StatementText,
         P: BorrowToSql,
         I: IntoIterator<Item = P>,
         I::IntoIter: ExactSizeIterator,
     {
-        self.watch(self.native.execute_raw(statement, params)).await
+        match self.link.commented(statement.text()) {
+            None => self.watch(self.native.execute_raw(statement, params)).await,
+            Some(text) => self.watch(self.native.execute_raw(&*text, params)).await,
+        }
     }
 
     /// Begins `COPY ... FROM STDIN`; the sink's own errors are native.
@@ -272,12 +291,10 @@ impl Client {
     ///
     /// See [`prepare`](Self::prepare).
     pub async fn simple_query(&self, query: &str) -> Result<Vec<SimpleQueryMessage>> {
-        watch(
-            &self.link,
-            Phase::of_script(query),
-            self.native.simple_query(query),
-        )
-        .await
+        let phase = Phase::of_script(query);
+        let commented = self.link.commented(Some(query));
+        let query = commented.as_deref().unwrap_or(query);
+        watch(&self.link, phase, self.native.simple_query(query)).await
     }
 
     /// Runs a script in the simple protocol.
@@ -286,12 +303,10 @@ impl Client {
     ///
     /// See [`prepare`](Self::prepare).
     pub async fn batch_execute(&self, query: &str) -> Result<()> {
-        watch(
-            &self.link,
-            Phase::of_script(query),
-            self.native.batch_execute(query),
-        )
-        .await
+        let phase = Phase::of_script(query);
+        let commented = self.link.commented(Some(query));
+        let query = commented.as_deref().unwrap_or(query);
+        watch(&self.link, phase, self.native.batch_execute(query)).await
     }
 
     /// Asks the server for a sign of life: one round trip.
@@ -345,8 +360,10 @@ pub(super) async fn watch<T>(
     }
     let sent_before = link.trace().commands_sent();
     let guard = CondemnIfDropped(link, phase);
-    let answer = call.await;
+    let span = begin_span(link);
+    let answer = call.instrument(span.clone()).await;
     std::mem::forget(guard);
+    tell_span(link, &span);
     match answer {
         Ok(value) => {
             link.trace().succeeded();
@@ -363,9 +380,35 @@ pub(super) async fn watch<T>(
                 phase => phase,
             };
             let explained = explain::explain(error, link, phase);
+            fail_span(&span, &explained);
             link.trace().failed(Met::from(&explained));
             Err(explained)
         }
+    }
+}
+
+/// The span of a call, which asks for its statement if anybody wants to see it.
+fn begin_span(link: &Link) -> Span {
+    let span = span::operation(link.site().map(Arc::as_ref));
+    if !span.is_disabled() {
+        link.ask_for_digest();
+    }
+    span
+}
+
+fn tell_span(link: &Link, span: &Span) {
+    if !span.is_disabled()
+        && let Some(digest) = link.take_digest()
+        && let Some(site) = link.site()
+    {
+        span::is_about(span, &digest, site);
+    }
+}
+
+fn fail_span(span: &Span, error: &Error) {
+    if !span.is_disabled() {
+        let code = error.code().map(|code| code.to_string());
+        span::failed(span, code.as_deref(), error.kind().name());
     }
 }
 

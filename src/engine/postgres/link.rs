@@ -1,8 +1,9 @@
 //! What is known of one connection's state, shared by its client, its driving task and the
 //! reader of its messages.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +12,8 @@ use super::trace::Trace;
 use crate::engine::faults::condemns;
 use crate::engine::reporter::Reporter;
 use crate::engine::residue::Residue;
+use crate::observe::lens::Digest;
+use crate::observe::site::Site;
 use crate::topology::observation::Fault;
 
 /// The state of one connection.
@@ -38,6 +41,14 @@ pub(super) struct Link {
     /// Nobody uses it any more: its end is no news.
     released: AtomicBool,
     abandoned: CancellationToken,
+    /// Where its statements are told of, once it belongs to a pool.
+    site: OnceLock<Arc<Site>>,
+    /// How long its user had waited for it, in nanoseconds, until the first statement takes it.
+    waited_nanos: AtomicU64,
+    /// Whether a span asks which statement is run.
+    is_asked: AtomicBool,
+    /// The statement that was begun last while one asked.
+    digest: Mutex<Option<Arc<Digest>>>,
     /// Why it ended, in words.
     end: Mutex<Option<String>>,
 }
@@ -57,12 +68,63 @@ impl Link {
             is_logged_in: AtomicBool::new(false),
             released: AtomicBool::new(false),
             abandoned: CancellationToken::new(),
+            site: OnceLock::new(),
+            waited_nanos: AtomicU64::new(0),
+            is_asked: AtomicBool::new(false),
+            digest: Mutex::new(None),
             end: Mutex::new(None),
         }
     }
 
     pub(super) fn reporter(&self) -> &Reporter {
         &self.reporter
+    }
+
+    /// Its statements are told of there; the first word stands.
+    pub(super) fn observe(&self, site: &Arc<Site>) {
+        let _ = self.site.set(Arc::clone(site));
+    }
+
+    pub(super) fn site(&self) -> Option<&Arc<Site>> {
+        self.site.get()
+    }
+
+    /// A text that is sent as it is, with the comment that it is to have.
+    pub(super) fn commented(&self, text: Option<&str>) -> Option<String> {
+        let comment = self.site()?.observer().comment()?;
+        text.map(|text| text.to_owned() + &comment)
+    }
+
+    pub(super) fn waited(&self, span: Duration) {
+        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        self.waited_nanos.store(nanos, Ordering::Relaxed);
+    }
+
+    pub(super) fn take_waited(&self) -> Duration {
+        if self.waited_nanos.load(Ordering::Relaxed) == 0 {
+            return Duration::ZERO;
+        }
+        Duration::from_nanos(self.waited_nanos.swap(0, Ordering::Relaxed))
+    }
+
+    /// A span asks which statement is begun next.
+    pub(super) fn ask_for_digest(&self) {
+        self.is_asked.store(true, Ordering::Relaxed);
+    }
+
+    /// The statement that was begun since.
+    pub(super) fn take_digest(&self) -> Option<Arc<Digest>> {
+        self.is_asked.store(false, Ordering::Relaxed);
+        let digest = self.digest.lock();
+        digest.unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// A statement is begun.
+    pub(super) fn runs(&self, digest: &Arc<Digest>) {
+        if self.is_asked.load(Ordering::Relaxed) {
+            let mut kept = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
+            *kept = Some(Arc::clone(digest));
+        }
     }
 
     /// What the connection's user may have left behind.

@@ -6,6 +6,8 @@
 //! - [`link`]: what is known of one connection's state, shared between those.
 //! - [`tracker`]: reads the server's messages as they pass, for the link.
 //! - [`sent`]: what is told by the messages to the server.
+//! - [`statements`]: which statements are under way, for whoever observes them.
+//! - [`text`]: the texts of statements, where they are known.
 //! - [`trace`]: what its statements may have left behind, by the same messages.
 //! - [`faults`]: what a SQLSTATE means.
 //! - [`survey`]: the questions about the cluster.
@@ -16,18 +18,27 @@ mod explain;
 pub(crate) mod faults;
 mod link;
 mod sent;
+mod statements;
 mod survey;
+mod text;
 mod trace;
 mod tracker;
 mod transaction;
 
 pub use client::Client;
+#[cfg(feature = "sim")]
+pub use statements::Rehearsal;
+pub use text::StatementText;
 pub use transaction::Transaction;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::record::Record;
 use super::{Backend, Condition, Dial, Engine, Failure, Survey};
 use crate::error::Error;
 use crate::id::{EngineKind, Generation, InstanceId};
+use crate::observe::site::Site;
 
 /// The engine of Aurora PostgreSQL.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +67,14 @@ impl Backend for Postgres {
 
     fn record(client: &Client) -> Record {
         client.record()
+    }
+
+    fn observe(client: &mut Client, site: &Arc<Site>) {
+        client.link().observe(site);
+    }
+
+    fn waited(client: &mut Client, span: Duration) {
+        client.link().waited(span);
     }
 
     async fn connect(dial: Dial) -> Result<Client, Failure> {

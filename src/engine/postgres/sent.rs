@@ -73,7 +73,7 @@ impl Messages for Outgoing {
             // One more than is read, and the name.
             b'P' => TEXT_MAX + NAMES_MAX,
             b'Q' => TEXT_MAX + 1,
-            b'B' => NAMES_MAX,
+            b'B' | b'C' | b'E' => NAMES_MAX,
             _ => 0,
         }
     }

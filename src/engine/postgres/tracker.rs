@@ -14,12 +14,13 @@ use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
 use super::link::Link;
 use super::sent::Outgoing;
+use super::statements::Statements;
 
 /// How much of an error message is kept: severity and code are its first fields.
 const ERROR_PREFIX_MAX: usize = 256;
 
-/// How much of a command tag is kept: enough to tell a ROLLBACK.
-const TAG_PREFIX_MAX: usize = 16;
+/// How much of a command tag is kept: enough for its words and its count of rows.
+const TAG_PREFIX_MAX: usize = 48;
 
 /// How much of a changed setting is kept: its name is what counts.
 const SETTING_PREFIX_MAX: usize = 32;
@@ -36,12 +37,14 @@ pub(super) struct Tracked<S> {
     stream: S,
     incoming: Frames<Incoming>,
     outgoing: Frames<Outgoing>,
+    statements: Statements,
 }
 
 impl<S> Tracked<S> {
     pub(super) fn new(stream: S, link: Arc<Link>) -> Self {
         Self {
             stream,
+            statements: Statements::new(Arc::clone(&link)),
             incoming: Frames::new(Incoming(Arc::clone(&link)), HEADER_LEN),
             // The startup packet alone has no type byte.
             outgoing: Frames::new(Outgoing::new(link), LENGTH_LEN),
@@ -57,9 +60,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tracked<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        let incoming = &mut self.incoming;
+        let Self {
+            incoming,
+            statements,
+            ..
+        } = &mut *self;
         incoming.messages.0.heard();
-        incoming.feed(&buf.filled()[before..]);
+        statements.forget_time();
+        incoming.feed_to(&buf.filled()[before..], &mut |kind, body, _| {
+            statements.received(kind, body);
+        });
         Poll::Ready(Ok(()))
     }
 }
@@ -71,7 +81,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tracked<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
-        self.outgoing.feed(&buf[..written]);
+        let Self {
+            outgoing,
+            statements,
+            ..
+        } = &mut *self;
+        statements.forget_time();
+        outgoing.feed_to(&buf[..written], &mut |kind, body, is_whole| {
+            statements.sent(kind, body, is_whole);
+        });
         Poll::Ready(Ok(written))
     }
 
@@ -191,7 +209,8 @@ impl<M: Messages> Frames<M> {
         }
     }
 
-    fn feed(&mut self, mut bytes: &[u8]) {
+    /// Takes in what passes; `also` hears of each message too.
+    fn feed_to(&mut self, mut bytes: &[u8], also: &mut dyn FnMut(u8, &[u8], bool)) {
         while !bytes.is_empty() && !self.lost_track {
             if self.have < self.header_len {
                 let (taken, rest) = bytes.split_at(bytes.len().min(self.header_len - self.have));
@@ -211,7 +230,7 @@ impl<M: Messages> Frames<M> {
                 bytes = rest;
             }
             if self.have == self.header_len && self.remaining == 0 && !self.lost_track {
-                self.end_body();
+                self.end_body(also);
             }
         }
     }
@@ -226,10 +245,11 @@ impl<M: Messages> Frames<M> {
         }
     }
 
-    fn end_body(&mut self) {
+    fn end_body(&mut self, also: &mut dyn FnMut(u8, &[u8], bool)) {
         if self.header_len == HEADER_LEN {
-            self.messages
-                .passed(self.header[0], &self.body, self.is_whole);
+            let (kind, is_whole) = (self.header[0], self.is_whole);
+            self.messages.passed(kind, &self.body, is_whole);
+            also(kind, &self.body, is_whole);
         }
         self.header_len = HEADER_LEN;
         self.body.clear();
@@ -249,6 +269,12 @@ fn sqlstate_field(body: &[u8]) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::engine::reporter::Reporter;
+
+    impl<M: Messages> Frames<M> {
+        fn feed(&mut self, bytes: &[u8]) {
+            self.feed_to(bytes, &mut |_, _, _| {});
+        }
+    }
 
     fn message(kind: u8, body: &[u8]) -> Vec<u8> {
         let mut bytes = vec![kind];

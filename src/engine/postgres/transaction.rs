@@ -4,11 +4,12 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Row, SimpleQueryMessage, Statement, ToStatement};
+use tokio_postgres::{Row, SimpleQueryMessage, Statement};
 
 use super::client::{Client, at_most_one_row, one_row, watch};
 use super::explain::Phase;
 use super::link::Link;
+use super::text::StatementText;
 use crate::engine::statement;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::id::InstanceId;
@@ -132,9 +133,12 @@ impl<'a> Transaction<'a> {
     /// See [`prepare`](Self::prepare).
     pub async fn query<T>(&self, statement: &T, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + StatementText,
     {
-        self.watch(self.native().query(statement, params)).await
+        match self.link.commented(statement.text()) {
+            None => self.watch(self.native().query(statement, params)).await,
+            Some(text) => self.watch(self.native().query(&*text, params)).await,
+        }
     }
 
     /// Runs a statement that gives exactly one row.
@@ -144,7 +148,7 @@ impl<'a> Transaction<'a> {
     /// Also [`ErrorKind::Usage`] for any other number of rows.
     pub async fn query_one<T>(&self, statement: &T, params: &[&(dyn ToSql + Sync)]) -> Result<Row>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + StatementText,
     {
         one_row(self.query(statement, params).await?)
     }
@@ -160,7 +164,7 @@ impl<'a> Transaction<'a> {
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Option<Row>>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + StatementText,
     {
         at_most_one_row(self.query(statement, params).await?)
     }
@@ -172,9 +176,12 @@ impl<'a> Transaction<'a> {
     /// See [`prepare`](Self::prepare).
     pub async fn execute<T>(&self, statement: &T, params: &[&(dyn ToSql + Sync)]) -> Result<u64>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + StatementText,
     {
-        self.watch(self.native().execute(statement, params)).await
+        match self.link.commented(statement.text()) {
+            None => self.watch(self.native().execute(statement, params)).await,
+            Some(text) => self.watch(self.native().execute(&*text, params)).await,
+        }
     }
 
     /// Runs a script in the simple protocol.
@@ -184,6 +191,8 @@ impl<'a> Transaction<'a> {
     /// See [`prepare`](Self::prepare).
     pub async fn batch_execute(&self, query: &str) -> Result<()> {
         self.note_script(query);
+        let commented = self.link.commented(Some(query));
+        let query = commented.as_deref().unwrap_or(query);
         self.watch(self.native().batch_execute(query)).await
     }
 
@@ -194,6 +203,8 @@ impl<'a> Transaction<'a> {
     /// See [`prepare`](Self::prepare).
     pub async fn simple_query(&self, query: &str) -> Result<Vec<SimpleQueryMessage>> {
         self.note_script(query);
+        let commented = self.link.commented(Some(query));
+        let query = commented.as_deref().unwrap_or(query);
         self.watch(self.native().simple_query(query)).await
     }
 

@@ -77,7 +77,8 @@ impl<E: Backend> Supply<E> {
     async fn open_one(&self, end: CancellationToken) -> Option<Answer<E>> {
         let (generation, reporter) = self.member.reporter();
         let dialer = self.member.dialer();
-        let deadline = time::now() + dialer.config().timing.connect_timeout;
+        let began = time::now();
+        let deadline = began + dialer.config().timing.connect_timeout;
         // A host that is silent lets nobody in: waiting for it counts like waiting for an answer.
         let _awaited = reporter.pulse().awaiting();
         let dialled = dialer.dial::<E>(self.member.place(), reporter.clone(), deadline);
@@ -86,7 +87,11 @@ impl<E: Backend> Supply<E> {
             () = self.member.closed() => None,
             () = end.cancelled() => None,
             dialled = dialled => Some(match dialled {
-                Ok(client) => Ok(self.pooled(&mut self.state(), client, generation)),
+                Ok(client) => {
+                    let site = self.member.site();
+                    site.meters().created(site.role(), time::now() - began);
+                    Ok(self.pooled(&mut self.state(), client, generation))
+                }
                 Err(mut failure) => {
                     reporter.trouble(failure.fault);
                     failure.error = failure.error.with_instance(self.member.id());

@@ -28,6 +28,7 @@ pub struct DirectClusterBuilder {
     readers: usize,
     timeline: Timeline,
     limits: Limits,
+    fenced_writer_answers: bool,
     is_traced: bool,
 }
 
@@ -39,6 +40,7 @@ impl DirectClusterBuilder {
             readers: 1,
             timeline: Timeline::fast(),
             limits: Limits::default(),
+            fenced_writer_answers: false,
             is_traced: true,
         }
     }
@@ -82,6 +84,15 @@ impl DirectClusterBuilder {
         self
     }
 
+    /// Lets a writer that a planned failover has fenced answer all that needs no commit until it
+    /// is stopped, as what it was: it says that it is the writer, shows its last table, and never
+    /// answers a commit. Without this it is silent for as long. See
+    /// [`Timeline::fenced_hold`](crate::sim::Timeline::fenced_hold).
+    pub fn fenced_writer_answers(mut self, answers: bool) -> Self {
+        self.fenced_writer_answers = answers;
+        self
+    }
+
     /// Keeps no [trace](DirectCluster::trace), which takes most of the time of a long run: a seed
     /// that turns out to be of interest can be run again with one.
     pub fn without_trace(mut self) -> Self {
@@ -113,6 +124,7 @@ impl DirectClusterBuilder {
             names: Names::new("demo", &domain),
             clock: Clock::start_at(EPOCH_MICROS),
             limits: self.limits,
+            fenced_writer_answers: self.fenced_writer_answers,
             trace: match self.is_traced {
                 true => Trace::default(),
                 false => Trace::off(),

@@ -36,6 +36,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `builder`, `operations` | how a cluster is started, and what can be done to it |
+//! | `play` | timeline files |
 //! | `shell` | carries out what the world decides, by changing values |
 //! | `machine` | one instance, as the network reaches it |
 //! | `fate` | how the connections of a boot end |
@@ -66,6 +67,7 @@ mod ledger;
 mod machine;
 mod names;
 mod operations;
+mod play;
 mod replay;
 mod shell;
 mod trace;
@@ -176,6 +178,12 @@ impl DirectCluster {
     /// The times in which no instance took writes, as from and until; without one that lasts.
     pub fn outages(&self) -> Vec<(Duration, Duration)> {
         self.shared.outages()
+    }
+
+    /// When an instance became the writer, and which, in order; without the first writer, and
+    /// without one that came back as what it was.
+    pub fn promotions(&self) -> Vec<(Duration, InstanceId)> {
+        self.shared.promotions()
     }
 
     /// Every attempt to connect to an instance, in the order in which they were made.

@@ -188,7 +188,7 @@ impl DirectCluster {
         self.shared.faults.add(fault)
     }
 
-    fn perform(&self, command: Command) -> Result<(), SimError> {
+    pub(super) fn perform(&self, command: Command) -> Result<(), SimError> {
         Ok(self.shared.perform(command)?)
     }
 }

@@ -51,11 +51,16 @@ pub(super) struct Inner {
     ledger: Ledger,
     /// Since when there is no writer, and the times in which there was none.
     writerless: (Option<Duration>, Vec<Outage>),
+    promotions: Vec<Promotion>,
+    fenced_writer_answers: bool,
     trace: Trace,
 }
 
 /// A time in which no instance took writes: from, until.
 pub(super) type Outage = (Duration, Duration);
+
+/// When an instance became the writer, and which.
+pub(super) type Promotion = (Duration, InstanceId);
 
 /// What a cluster is made from, besides its world.
 #[derive(Debug)]
@@ -64,6 +69,7 @@ pub(super) struct Parts {
     pub(super) names: Names,
     pub(super) clock: Clock,
     pub(super) limits: Limits,
+    pub(super) fenced_writer_answers: bool,
     pub(super) trace: Trace,
     pub(super) seed: u64,
 }
@@ -97,6 +103,8 @@ impl Shared {
                 random: fastrand::Rng::with_seed(parts.seed),
                 ledger: Ledger::default(),
                 writerless: (None, Vec::new()),
+                promotions: Vec::new(),
+                fenced_writer_answers: parts.fenced_writer_answers,
                 trace: parts.trace,
             }),
         }
@@ -147,7 +155,7 @@ impl Shared {
     fn apply(&self, inner: &mut Inner, effects: Vec<Effect>, now: Duration) {
         for effect in effects {
             inner.trace.note(now, format_args!("world: {effect:?}"));
-            inner.carry_out(effect);
+            inner.carry_out(effect, now);
         }
         inner.watch_for_writer(now);
         let epoch = inner.world.epoch();
@@ -168,7 +176,14 @@ impl Shared {
         };
         match (gate.state(), state) {
             (ListenerState::Silent, ListenerState::Silent) => return Ok(()),
-            (_, ListenerState::Silent) => self.perform(Command::Silence(id.clone()))?,
+            (before, ListenerState::Silent) => {
+                // Set first: a fenced writer is told from one that is cut off by it.
+                gate.set(state);
+                if let Err(refusal) = self.perform(Command::Silence(id.clone())) {
+                    gate.set(before);
+                    return Err(refusal.into());
+                }
+            }
             (ListenerState::Silent, _) => {
                 self.perform(Command::EndSilence(id.clone()))?;
                 // The host knows nothing of the connections it had.
@@ -220,6 +235,10 @@ impl Shared {
         let mut instances = inner.world.instances();
         let all_up = instances.all(|(_, _, state)| state == InstanceState::Up);
         all_up && inner.world.writer().is_some() && !inner.world.is_failing_over()
+    }
+
+    pub(super) fn promotions(&self) -> Vec<Promotion> {
+        self.inner().promotions.clone()
     }
 
     pub(super) fn outages(&self) -> Vec<Outage> {
@@ -362,7 +381,7 @@ impl Inner {
         }
     }
 
-    fn carry_out(&mut self, effect: Effect) {
+    fn carry_out(&mut self, effect: Effect, now: Duration) {
         match effect {
             Effect::Added { instance } => {
                 let number = u8::try_from(self.machines.len() + 1).unwrap_or(u8::MAX);
@@ -386,10 +405,8 @@ impl Inner {
             Effect::Dns(records) => self.records = records,
             // No operation of a direct cluster renames; what an instance shows is asked of the
             // world at each read.
-            Effect::Promoted { .. }
-            | Effect::Renamed { .. }
-            | Effect::Replication { .. }
-            | Effect::Event(_) => {}
+            Effect::Promoted { instance, .. } => self.promotions.push((now, instance)),
+            Effect::Renamed { .. } | Effect::Replication { .. } | Effect::Event(_) => {}
         }
     }
 
@@ -397,6 +414,10 @@ impl Inner {
         let Some(machine) = self.machines.get_mut(instance) else {
             return;
         };
+        let is_cut_off = machine.gate.state() == ListenerState::Silent;
+        if ending == Ending::Silence && self.fenced_writer_answers && !is_cut_off {
+            return;
+        }
         if let Some(boot) = &machine.boot {
             boot.fate.end(ending);
         }

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::cluster::Cluster;
+use crate::engine::Backend;
 use crate::error::{ErrorKind, Outcome};
+use crate::observe::FailoverRecord;
+use crate::sim::{RecordedFailover, Script};
 
 /// How many failovers a test run goes through; the benchmark goes through a thousand.
 const FAILOVERS: u64 = 40;
@@ -106,6 +109,32 @@ fn a_transaction_is_applied_at_its_commit_or_not_at_all() {
 }
 
 #[test]
+fn a_fenced_writer_may_go_on_to_call_itself_the_writer_and_commits_nothing() {
+    replay(paused(), 5, async {
+        let timeline = Timeline {
+            fenced_hold: Duration::from_millis(600),
+            ..Timeline::fast()
+        };
+        let world = DirectCluster::builder(5).timeline(timeline);
+        let world = world.fenced_writer_answers(true).start();
+        let driver = Cluster::<Direct>::new(world.config().unwrap()).unwrap();
+        driver.ready(Duration::from_secs(30)).await.unwrap();
+        let mut held = driver.writer().await.unwrap();
+        world.failover(None).unwrap();
+        world.promoted().await;
+        let (_, successor) = world.promotions().remove(0);
+        assert_ne!(*held.instance(), successor);
+        assert!(Direct::survey(&mut held).await.unwrap().is_writer);
+        let unanswered = held.write(1).await.unwrap_err();
+        assert_eq!(unanswered.outcome(), Outcome::Unknown);
+        let mut writer = driver.writer().await.unwrap();
+        assert_eq!(*writer.instance(), successor);
+        writer.write(2).await.unwrap();
+        assert_eq!(world.ledger().len(), 1);
+    });
+}
+
+#[test]
 fn the_check_finds_what_is_lost_doubled_or_denied() {
     let write = |key| DirectWrite {
         key,
@@ -139,5 +168,104 @@ fn a_stopped_cluster_has_no_name_any_more() {
         let driver = Cluster::<Direct>::new(config).unwrap();
         let lost = driver.ready(Duration::from_secs(2)).await.unwrap_err();
         assert!(lost.to_string().contains("still running"), "{lost}");
+    });
+}
+
+/// What a driver records of the failover that `fail` brings about, with a caller that writes.
+async fn recorded(world: &DirectCluster, fail: impl AsyncFnOnce(&DirectCluster)) -> FailoverRecord {
+    let driver = Cluster::<Direct>::new(world.config().unwrap()).unwrap();
+    driver.ready(Duration::from_secs(30)).await.unwrap();
+    let writing = async {
+        for key in 0.. {
+            // What becomes of each is not the question here.
+            let _ = async { driver.writer().await?.write(key).await }.await;
+            let failovers = driver.failovers();
+            let resumed = |record: &FailoverRecord| record.resumed_after.is_some();
+            if let Some(record) = failovers.into_iter().find(resumed) {
+                // So that the old writer comes back, as part of the story.
+                if record
+                    .moments
+                    .iter()
+                    .filter(|it| it.what.name() == "instance_up")
+                    .count()
+                    > 0
+                {
+                    return record;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        unreachable!("keys do not run out")
+    };
+    let writing = tokio::time::timeout(Duration::from_secs(600), writing);
+    let (record, ()) = futures_util::future::join(writing, fail(world)).await;
+    driver.close(Duration::from_secs(5)).await;
+    record.expect("writes resume")
+}
+
+/// The phases of a failover, in order.
+fn phases(record: &FailoverRecord) -> Vec<&'static str> {
+    let names = record.moments.iter().map(|moment| moment.what.name());
+    let of_phases = [
+        "writer_suspected",
+        "writer_lost",
+        "writer_confirmed",
+        "writes_resumed",
+    ];
+    names.filter(|name| of_phases.contains(name)).collect()
+}
+
+#[test]
+fn a_recorded_failover_is_played_again_with_its_phases_in_order_and_in_time() {
+    for (seed, is_planned) in [(1, false), (2, true), (3, false)] {
+        let mut timeline = Timeline::fast();
+        timeline.promotion = Duration::from_millis(700 * seed);
+        let first = replay(paused(), seed, async move {
+            let world = DirectCluster::start(seed, 3, timeline);
+            recorded(&world, async |world| {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                match is_planned {
+                    true => world
+                        .failover(Some(&InstanceId::new("demo-instance-3")))
+                        .unwrap(),
+                    false => world.crash(&world.writer().unwrap()).unwrap(),
+                }
+            })
+            .await
+        });
+        let script = RecordedFailover::from_json(&first.to_json()).unwrap();
+        let again = script.clone();
+        let second = replay(paused(), seed + 100, async move {
+            let builder = DirectCluster::builder(seed + 100).readers(again.readers());
+            let world = builder.timeline(again.timeline().clone()).start();
+            recorded(&world, async |world| {
+                world.play(again.script()).await.unwrap()
+            })
+            .await
+        });
+        assert_eq!(script.readers(), 3, "{}", script.toml());
+        assert_eq!(phases(&first), phases(&second), "{first}\n{second}");
+        assert_eq!(
+            second.writer_after,
+            Some(InstanceId::new("demo-instance-2"))
+        );
+        for (one, other) in [
+            (first.confirmed_after, second.confirmed_after),
+            (first.resumed_after, second.resumed_after),
+        ] {
+            let (one, other) = (one.unwrap().as_secs_f64(), other.unwrap().as_secs_f64());
+            assert!((one - other).abs() <= 0.1 * one + 0.05, "{first}\n{second}");
+        }
+    }
+}
+
+#[test]
+fn a_script_about_names_is_refused_by_a_cluster_that_has_none() {
+    replay(paused(), 9, async {
+        let world = DirectCluster::start(9, 1, Timeline::fast());
+        let text = "[[step]]\nat_ms = 5\ndo = \"mend-dns\"\n";
+        let script = Script::parse("names.toml", text).unwrap();
+        let refused = world.play(&script).await.unwrap_err().to_string();
+        assert!(refused.contains("names.toml, line 1, step 1"), "{refused}");
     });
 }

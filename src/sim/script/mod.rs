@@ -3,23 +3,30 @@
 //! | file | idea |
 //! |---|---|
 //! | `action` | the words of a step |
+//! | `command` | what a step is to the world |
 //! | `expectation` | what the end is to look like |
 //! | `read` | from TOML to a script |
+//! | `recorded` | from a failover that the driver has recorded to a script |
 //!
 //! Not here: how a script is carried out (`sim::cluster::play`).
 
 mod action;
+mod command;
 mod expectation;
 mod read;
+mod recorded;
 
 #[cfg(test)]
 mod tests;
+
+pub use recorded::RecordedFailover;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use action::{Action, BrokenDns, Fault, Kind, Listener, View};
+pub(crate) use action::{Action, BrokenDns, Fault, Kind};
+pub(crate) use command::{command, listening};
 pub(crate) use expectation::{Expectation, Outcome, Role as ExpectedRole};
 
 /// What is to happen to a simulated cluster, and when: the content of a timeline file.

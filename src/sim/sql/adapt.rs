@@ -9,6 +9,7 @@ pub(super) fn adapt(engine: EngineKind, tokens: &mut Vec<TokenWithSpan>) {
     if engine == EngineKind::Postgres {
         return;
     }
+    binary_texts(tokens);
     let words: Vec<usize> = (0..tokens.len())
         .filter(|at| !matches!(tokens[*at].token, Token::Whitespace(_)))
         .collect();
@@ -50,6 +51,58 @@ pub(super) fn adapt(engine: EngineKind, tokens: &mut Vec<TokenWithSpan>) {
         if sets && tokens[*at].token == Token::Assignment {
             tokens[*at].token = Token::Eq;
         }
+        // `NAMES charset [COLLATE collation]` may be one of several assignments (MySQL 8.0 Reference
+        // Manual, 15.7.6.1); the parser knows it only alone. It becomes an assignment to `NAMES`.
+        let follows = place
+            .checked_sub(1)
+            .map(|before| &tokens[words[before]].token);
+        if sets && follows == Some(&Token::Comma) && is(tokens, Some(at), "NAMES") {
+            if let Some(gap) = tokens.get_mut(at + 1)
+                && matches!(gap.token, Token::Whitespace(_))
+            {
+                gap.token = Token::Eq;
+            }
+            if is(tokens, next(2), "COLLATE") {
+                blank(tokens, next(2));
+                blank(tokens, next(3));
+            }
+        }
+    }
+}
+
+/// `CHAR(36) BINARY` is the short form of a text type with a binary collation (MySQL 8.0
+/// manual, 12.3.5, "Column character set and collation", and 11.3.1).
+fn binary_texts(tokens: &mut Vec<TokenWithSpan>) {
+    const TEXTS: [&str; 6] = [
+        "CHAR",
+        "VARCHAR",
+        "TEXT",
+        "TINYTEXT",
+        "MEDIUMTEXT",
+        "LONGTEXT",
+    ];
+    let is_gap = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_));
+    let first = tokens.iter().find(|it| !is_gap(it));
+    let defines = |it: &TokenWithSpan| is_word(&it.token, "CREATE") || is_word(&it.token, "ALTER");
+    if !first.is_some_and(defines) {
+        return;
+    }
+    let mut at = 0;
+    while at < tokens.len() {
+        if is_word(&tokens[at].token, "BINARY") {
+            let mut before = tokens[..at].iter().rev().filter(|it| !is_gap(it));
+            let mut last = before.next();
+            if last.is_some_and(|it| it.token == Token::RParen) {
+                last = before.nth(2);
+            }
+            if last.is_some_and(|it| TEXTS.iter().any(|text| is_word(&it.token, text))) {
+                let mut name = tokens[at].clone();
+                name.token = Token::make_word("utf8mb4_bin", None);
+                tokens[at].token = Token::make_word("COLLATE", None);
+                tokens.insert(at + 1, name);
+            }
+        }
+        at += 1;
     }
 }
 

@@ -1,4 +1,5 @@
-//! PostgreSQL's one-dimensional arrays: inside, a JSON list of the elements' inner forms.
+//! PostgreSQL's one-dimensional arrays: inside, a JSON list of the elements' inner forms, where
+//! bytes are in hex (`\x00ff`) and JSON documents are texts.
 
 use super::Value;
 
@@ -73,9 +74,15 @@ pub(crate) fn to_inner(elements: impl IntoIterator<Item = Value>) -> String {
         Value::Integer(number) => number.into(),
         Value::Real(number) => number.into(),
         Value::Text(text) => text.into(),
-        Value::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
+        Value::Bytes(bytes) => hex_of(&bytes).into(),
     });
     serde_json::Value::Array(elements.collect()).to_string()
+}
+
+/// Bytes as an element: JSON knows none.
+fn hex_of(bytes: &[u8]) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("\\x{digits}")
 }
 
 /// The elements of an array in its inner form.

@@ -31,7 +31,9 @@ pub(super) fn convert(
         }
         SqlType::Float4 | SqlType::Float8 => to_float(engine, value, to.kind),
         SqlType::Numeric => to_numeric(engine, value, to),
-        SqlType::Text | SqlType::Varchar => to_text(engine, value, from, to),
+        SqlType::Text | SqlType::Varchar | SqlType::InternalChar | SqlType::Name => {
+            to_text(engine, value, from, to)
+        }
         SqlType::Json => to_json(engine, value),
         SqlType::BoolArray
         | SqlType::Int2Array
@@ -39,7 +41,18 @@ pub(super) fn convert(
         | SqlType::Int8Array
         | SqlType::Float8Array
         | SqlType::TextArray
-        | SqlType::UuidArray => to_array(engine, value, from, to.kind),
+        | SqlType::UuidArray
+        | SqlType::Float4Array
+        | SqlType::NumericArray
+        | SqlType::BytesArray
+        | SqlType::DateArray
+        | SqlType::TimeArray
+        | SqlType::TimestampArray
+        | SqlType::TimestampTzArray
+        | SqlType::IntervalArray
+        | SqlType::JsonArray
+        | SqlType::OidArray
+        | SqlType::NameArray => to_array(engine, value, from, to.kind),
         SqlType::Bytes => to_bytes(engine, value),
         SqlType::Date | SqlType::Timestamp | SqlType::TimestampTz => to_moment(engine, value, to),
         SqlType::Time => to_time(engine, value, from),

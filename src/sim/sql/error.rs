@@ -14,16 +14,31 @@ pub(crate) struct SqlError {
     pub(crate) number: u16,
     pub(crate) message: String,
     pub(crate) detail: Option<String>,
-    pub(crate) hint: Option<String>,
+    pub(crate) hint: Option<Box<str>>,
     /// What was under way (PostgreSQL's field `W`).
     pub(crate) context: Option<Box<str>>,
     /// 1-based character position in the statement (PostgreSQL's field `P`).
     pub(crate) position: Option<u32>,
+    /// What of the schema it is about (PostgreSQL's fields `t`, `c` and `n`).
+    pub(crate) object: Option<Box<Object>>,
     /// The session ends with this error (PostgreSQL's severity `FATAL`).
     pub(crate) fatal: bool,
 }
 
+/// The parts of the schema that an error names to programs; those not known are empty.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Object {
+    pub(crate) table: String,
+    pub(crate) column: String,
+    pub(crate) constraint: String,
+}
+
 impl SqlError {
+    pub(super) fn about(mut self, object: Object) -> Self {
+        self.object = Some(Box::new(object));
+        self
+    }
+
     pub(crate) fn new(sqlstate: &'static str, number: u16, message: impl Into<String>) -> Self {
         Self {
             sqlstate,
@@ -33,6 +48,7 @@ impl SqlError {
             hint: None,
             context: None,
             position: None,
+            object: None,
             fatal: false,
         }
     }
@@ -69,7 +85,7 @@ impl SqlError {
     }
 
     pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(hint.into().into());
         self
     }
 

@@ -16,6 +16,7 @@ mod convert;
 mod copy;
 mod datetime;
 mod decimal;
+mod do_block;
 mod error;
 mod functions;
 mod injection;

@@ -2,6 +2,7 @@
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::do_block;
 use super::injection::{self, Injection};
 use crate::id::EngineKind;
 
@@ -21,6 +22,8 @@ pub(super) enum Statement {
     FetchNext(String),
     /// PostgreSQL: `VACUUM [(...)] [FULL] [FREEZE] [VERBOSE] [ANALYZE] [table, ...]`.
     Vacuum,
+    /// PostgreSQL: `DO` of a block; `None` is one that is not understood.
+    Do(Option<do_block::Block>),
     /// PostgreSQL: `ABORT [WORK | TRANSACTION]`.
     Abort,
     /// PostgreSQL: `SET SESSION CHARACTERISTICS AS TRANSACTION ...` access mode.
@@ -33,6 +36,11 @@ pub(super) fn parse(engine: EngineKind, words: &[&TokenWithSpan]) -> Option<Stat
     if words.len() > 24 {
         return None;
     }
+    if engine == EngineKind::Postgres
+        && let Some(block) = do_block::parse(words)
+    {
+        return Some(Statement::Do(block));
+    }
     let written: Vec<String> = words.iter().map(|it| it.token.to_string()).collect();
     let words: Vec<String> = words.iter().map(|token| word(&token.token)).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -41,7 +49,12 @@ pub(super) fn parse(engine: EngineKind, words: &[&TokenWithSpan]) -> Option<Stat
     {
         return Some(Statement::Inject(injection));
     }
-    match (engine, words.as_slice()) {
+    known(engine, words.as_slice(), &written)
+}
+
+/// `written` are the words as the client wrote them.
+fn known(engine: EngineKind, words: &[&str], written: &[String]) -> Option<Statement> {
+    match (engine, words) {
         (
             EngineKind::MySql,
             [

@@ -81,7 +81,7 @@ impl SqlType {
             | Self::Float4
             | Self::Float8
             | Self::Numeric => Family::Number,
-            Self::Text | Self::Varchar => Family::Text,
+            Self::Text | Self::Varchar | Self::InternalChar | Self::Name => Family::Text,
             Self::Bytes => Family::Bytes,
             Self::Date | Self::Timestamp | Self::TimestampTz => Family::Moment,
             Self::Time => Family::Time,
@@ -94,7 +94,18 @@ impl SqlType {
             | Self::Int8Array
             | Self::Float8Array
             | Self::TextArray
-            | Self::UuidArray => Family::Array,
+            | Self::UuidArray
+            | Self::Float4Array
+            | Self::NumericArray
+            | Self::BytesArray
+            | Self::DateArray
+            | Self::TimeArray
+            | Self::TimestampArray
+            | Self::TimestampTzArray
+            | Self::IntervalArray
+            | Self::JsonArray
+            | Self::OidArray
+            | Self::NameArray => Family::Array,
             Self::Oid => Family::Oid,
             Self::Unknown => Family::Unknown,
         }
@@ -160,6 +171,19 @@ impl SqlType {
             Self::Float8Array => "double precision[]",
             Self::TextArray => "text[]",
             Self::UuidArray => "uuid[]",
+            Self::Float4Array => "real[]",
+            Self::NumericArray => "numeric[]",
+            Self::BytesArray => "bytea[]",
+            Self::DateArray => "date[]",
+            Self::TimeArray => "time without time zone[]",
+            Self::TimestampArray => "timestamp without time zone[]",
+            Self::TimestampTzArray => "timestamp with time zone[]",
+            Self::IntervalArray => "interval[]",
+            Self::JsonArray => "json[]",
+            Self::OidArray => "oid[]",
+            Self::InternalChar => "\"char\"",
+            Self::Name => "name",
+            Self::NameArray => "name[]",
             Self::Oid => "oid",
             Self::Unknown => "unknown",
         }
@@ -167,7 +191,7 @@ impl SqlType {
 }
 
 /// The words of the schema, with the type that each stands for.
-const WORDS: [(&str, SqlType); 26] = [
+const WORDS: [(&str, SqlType); 38] = [
     ("INT_BOOL", SqlType::Bool),
     ("INT2", SqlType::Int2),
     ("INT4", SqlType::Int4),
@@ -193,6 +217,18 @@ const WORDS: [(&str, SqlType); 26] = [
     ("TEXT_LIST_DOUBLE", SqlType::Float8Array),
     ("TEXT_LIST_TEXT", SqlType::TextArray),
     ("TEXT_LIST_UUID", SqlType::UuidArray),
+    ("TEXT_LIST_FLOAT4", SqlType::Float4Array),
+    ("TEXT_LIST_NUMERIC", SqlType::NumericArray),
+    ("TEXT_LIST_BYTES", SqlType::BytesArray),
+    ("TEXT_LIST_DATE", SqlType::DateArray),
+    ("TEXT_LIST_TIME", SqlType::TimeArray),
+    ("TEXT_LIST_TIMESTAMP", SqlType::TimestampArray),
+    ("TEXT_LIST_TIMESTAMPTZ", SqlType::TimestampTzArray),
+    ("TEXT_LIST_INTERVAL", SqlType::IntervalArray),
+    ("TEXT_LIST_JSON", SqlType::JsonArray),
+    ("TEXT_LIST_OID", SqlType::OidArray),
+    ("TEXT_NAME", SqlType::Name),
+    ("TEXT_LIST_NAME", SqlType::NameArray),
     ("BLOB_OID", SqlType::Oid),
 ];
 
@@ -408,7 +444,8 @@ fn custom(engine: EngineKind, name: &str) -> Result<(Type, Generation), SqlError
         "int4" => (SqlType::Int4, Generation::None),
         "int8" => (SqlType::Int8, Generation::None),
         "bool" => (SqlType::Bool, Generation::None),
-        "text" | "name" | "citext" => (SqlType::Text, Generation::None),
+        "name" => (SqlType::Name, Generation::None),
+        "text" | "citext" => (SqlType::Text, Generation::None),
         "varchar" | "bpchar" => (SqlType::Varchar, Generation::None),
         "float4" => (SqlType::Float4, Generation::None),
         "float8" => (SqlType::Float8, Generation::None),
@@ -421,6 +458,7 @@ fn custom(engine: EngineKind, name: &str) -> Result<(Type, Generation), SqlError
         "interval" => (SqlType::Interval, Generation::None),
         "uuid" => (SqlType::Uuid, Generation::None),
         "json" | "jsonb" => (SqlType::Json, Generation::None),
+        "\"char\"" => (SqlType::InternalChar, Generation::None),
         "oid" | "xid" | "regproc" | "regprocedure" | "regclass" | "regtype" => {
             (SqlType::Oid, Generation::None)
         }

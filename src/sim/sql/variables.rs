@@ -127,6 +127,7 @@ const POSTGRES: &[Variable] = {
         session("idle_in_transaction_session_timeout", Text, "0"),
         session("IntervalStyle", Text, "postgres"),
         computed("is_superuser", Bool, |_| on_off(false)),
+        session("jit", Bool, "on"),
         session("lock_timeout", Text, "0"),
         fixed("max_connections", Int4, "1000"),
         computed("port", Int4, |context| context.port().to_string()),

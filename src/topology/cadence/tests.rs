@@ -3,7 +3,7 @@
 use super::*;
 use crate::id::Epoch;
 use crate::topology::apply::{Effect, apply};
-use crate::topology::observation::{Fault, Observation, Report, Row};
+use crate::topology::observation::{Fault, Observation, Report, Row, Way};
 
 const SECOND: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(1);
@@ -127,7 +127,7 @@ impl Answer {
                     asked_at,
                     is_writer,
                     server_now_micros: 0,
-                    standing_connection_lost: false,
+                    way: Way::New,
                 })
             }
         }

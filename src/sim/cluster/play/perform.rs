@@ -5,9 +5,8 @@ use std::time::Duration;
 use crate::sim::cluster::SimError;
 use crate::sim::cluster::shell::Shared;
 use crate::sim::dns::{CustomEndpointKind, CustomEndpointMembers, DnsFault, DnsFaultGuard};
-use crate::sim::fault::{FaultGuard, ListenerState};
-use crate::sim::script::{Action, BrokenDns, Fault, Kind, Listener, View};
-use crate::sim::world::{Command, ViewAnomaly};
+use crate::sim::fault::FaultGuard;
+use crate::sim::script::{Action, BrokenDns, Fault, Kind, command, listening};
 
 use super::target::Names;
 
@@ -40,7 +39,7 @@ impl<'a> Player<'a> {
         if let Some((name, state)) = listening(action) {
             return shared.set_listener(&names.instance(name)?, state);
         }
-        if let Some(command) = command(&names, action)? {
+        if let Some(command) = command(&|name| names.instance(name), action)? {
             return Ok(shared.perform(command)?);
         }
         match action {
@@ -90,70 +89,6 @@ impl<'a> Player<'a> {
         }
         Ok(())
     }
-}
-
-/// The world's command that a step is, if it is one.
-fn command(names: &Names<'_>, action: &Action) -> Result<Option<Command>, SimError> {
-    let id = |name: &String| names.instance(name);
-    Ok(Some(match action {
-        Action::Crash { instance } => Command::Crash(id(instance)?),
-        Action::Restart { instance } => Command::Restart(id(instance)?),
-        Action::Failover { instance } => Command::Failover(instance.as_ref().map(id).transpose()?),
-        Action::AddReader {} => Command::AddReader,
-        Action::Remove { instance } => Command::Remove(id(instance)?),
-        Action::ScaleOut { count } => Command::ScaleOut(*count),
-        Action::ScaleIn { count } => Command::ScaleIn(*count),
-        Action::Upgrade { version } => Command::Upgrade(version.clone()),
-        Action::Tier { instance, tier } => Command::SetTier(id(instance)?, *tier),
-        Action::Lag { instance, ms } => Command::SetLag {
-            instance: id(instance)?,
-            lag: Duration::from_millis(*ms),
-        },
-        Action::PauseReplication { instance } => Command::PauseReplication(id(instance)?),
-        Action::ResumeReplication { instance } => Command::ResumeReplication(id(instance)?),
-        Action::View {
-            instance,
-            shows,
-            other,
-        } => Command::SetView(id(instance)?, anomaly(names, *shows, other.as_deref())?),
-        Action::ClearView { instance } => Command::ClearView(id(instance)?),
-        Action::DnsFlip { ms } => Command::SetDnsFlip(Duration::from_millis(*ms)),
-        _ => return Ok(None),
-    }))
-}
-
-/// What a step does with an instance's connections, if that is what it is about.
-fn listening(action: &Action) -> Option<(&str, ListenerState)> {
-    Some(match action {
-        Action::Silence { instance } => (instance, ListenerState::Silent),
-        Action::Refuse { instance } => (instance, ListenerState::Refusing),
-        Action::Restore { instance } => (instance, ListenerState::Normal),
-        Action::Slow { instance, ms } => {
-            (instance, ListenerState::Slow(Duration::from_millis(*ms)))
-        }
-        Action::Listener { instance, state } => {
-            let state = match state {
-                Listener::Draining => ListenerState::Draining,
-                Listener::Full => ListenerState::Full,
-                Listener::Starting => ListenerState::Starting,
-            };
-            (instance, state)
-        }
-        _ => return None,
-    })
-}
-
-fn anomaly(names: &Names<'_>, shows: View, other: Option<&str>) -> Result<ViewAnomaly, SimError> {
-    let other = || names.instance(other.unwrap_or_default());
-    Ok(match shows {
-        View::NoWriter => ViewAnomaly::NoWriter,
-        View::OneRow => ViewAnomaly::OneRow,
-        View::GarbageLag => ViewAnomaly::GarbageLag,
-        View::ForeignRows => ViewAnomaly::ForeignRows,
-        View::SecondWriter => ViewAnomaly::SecondWriter(other()?),
-        View::StaleClaim => ViewAnomaly::StaleClaim(other()?),
-        View::Lingering => ViewAnomaly::Lingering(other()?),
-    })
 }
 
 fn dns_fault(names: &Names<'_>, broken: &BrokenDns) -> Result<DnsFault, SimError> {

@@ -96,6 +96,19 @@ fn shape(kind: SqlType) -> Shape {
         | SqlType::Float8Array
         | SqlType::TextArray
         | SqlType::UuidArray
+        | SqlType::Float4Array
+        | SqlType::NumericArray
+        | SqlType::BytesArray
+        | SqlType::DateArray
+        | SqlType::TimeArray
+        | SqlType::TimestampArray
+        | SqlType::TimestampTzArray
+        | SqlType::IntervalArray
+        | SqlType::JsonArray
+        | SqlType::OidArray
+        | SqlType::NameArray
+        | SqlType::InternalChar
+        | SqlType::Name
         | SqlType::Varchar
         | SqlType::Interval
         | SqlType::Uuid
@@ -133,6 +146,19 @@ fn wire_type(kind: SqlType) -> ColumnType {
         | SqlType::Float8Array
         | SqlType::TextArray
         | SqlType::UuidArray
+        | SqlType::Float4Array
+        | SqlType::NumericArray
+        | SqlType::BytesArray
+        | SqlType::DateArray
+        | SqlType::TimeArray
+        | SqlType::TimestampArray
+        | SqlType::TimestampTzArray
+        | SqlType::IntervalArray
+        | SqlType::JsonArray
+        | SqlType::OidArray
+        | SqlType::NameArray
+        | SqlType::InternalChar
+        | SqlType::Name
         | SqlType::Varchar
         | SqlType::Interval
         | SqlType::Uuid

@@ -125,6 +125,19 @@ fn put_binary(row: &mut Vec<u8>, kind: SqlType, value: &Value) {
         | SqlType::Float8Array
         | SqlType::TextArray
         | SqlType::UuidArray
+        | SqlType::Float4Array
+        | SqlType::NumericArray
+        | SqlType::BytesArray
+        | SqlType::DateArray
+        | SqlType::TimeArray
+        | SqlType::TimestampArray
+        | SqlType::TimestampTzArray
+        | SqlType::IntervalArray
+        | SqlType::JsonArray
+        | SqlType::OidArray
+        | SqlType::NameArray
+        | SqlType::InternalChar
+        | SqlType::Name
         | SqlType::Text
         | SqlType::Varchar
         | SqlType::Bytes

@@ -78,7 +78,7 @@ impl<'a> Conversation<'a> {
                 Ok(prepared.parse(wire, engine, name, &query, &types)?)
             }
             Message::Bind(bind) => Ok(prepared.bind(wire, bind)?),
-            Message::Describe(target) => Ok(prepared.describe(wire, &target)?),
+            Message::Describe(target) => Ok(prepared.describe(wire, engine, &target)?),
             Message::Execute { portal, max_rows } => {
                 prepared.execute(wire, engine, &portal, max_rows).await
             }

@@ -155,7 +155,18 @@ impl Prepared {
         wire.put(&PgWireBackendMessage::BindComplete(BindComplete::new()))
     }
 
-    pub(super) fn describe(&self, wire: &mut Wire, target: &Target) -> Result<(), SqlError> {
+    pub(super) fn describe(
+        &self,
+        wire: &mut Wire,
+        engine: &mut Engine,
+        target: &Target,
+    ) -> Result<(), SqlError> {
+        if let Target::Portal(name) = target
+            && !self.portals.contains_key(name)
+            && let Some(columns) = engine.session().cursor_columns(name)
+        {
+            return wire.put(&row_description(&columns, &[])?);
+        }
         let (columns, formats): (_, &[Format]) = match target {
             Target::Statement(name) => {
                 let prepared = self.statement(name)?;

@@ -70,13 +70,23 @@ pub(super) fn error_response(error: SqlError) -> PgWireBackendMessage {
         (b'M', without_nul(error.message)),
     ];
     fields.extend(error.detail.map(|detail| (b'D', without_nul(detail))));
-    fields.extend(error.hint.map(|hint| (b'H', without_nul(hint))));
+    fields.extend(error.hint.map(|hint| (b'H', without_nul(hint.into()))));
     fields.extend(
         error
             .context
             .map(|context| (b'W', without_nul(context.into()))),
     );
     fields.extend(error.position.map(|position| (b'P', position.to_string())));
+    if let Some(object) = error.object {
+        let named = [
+            (b't', object.table),
+            (b'c', object.column),
+            (b'n', object.constraint),
+        ];
+        fields.push((b's', "public".to_owned()));
+        let named = named.into_iter().filter(|(_, name)| !name.is_empty());
+        fields.extend(named.map(|(field, name)| (field, without_nul(name))));
+    }
     PgWireBackendMessage::ErrorResponse(ErrorResponse::new(fields))
 }
 

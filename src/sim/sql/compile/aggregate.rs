@@ -74,10 +74,8 @@ impl Compiler<'_> {
             }
             "array_agg" => {
                 let kind = self.array_of(argument.kind())?;
-                let sql = format!(
-                    "nullif(json_group_array({distinct}{}{tail}, '[]')",
-                    argument.sql
-                );
+                let item = self.stored_element(&argument);
+                let sql = format!("nullif(json_group_array({distinct}{item}{tail}, '[]')");
                 Typed::new(sql, kind)
             }
             "string_agg" | "group_concat" => {

@@ -432,6 +432,7 @@ impl Compiler<'_> {
             TableConstraint::PrimaryKey(_)
             | TableConstraint::ForeignKey(_)
             | TableConstraint::Check(_) => {
+                self.refuse_known_constraint(&altered.table, constraint)?;
                 self.table_constraint(constraint, &mut blueprint)?;
                 Self::take_over(altered, blueprint);
                 return Ok(());

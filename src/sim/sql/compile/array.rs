@@ -1,6 +1,6 @@
 //! PostgreSQL's arrays: `ARRAY[...]`, `= ANY (...)`, subscripts, `array_agg`, `unnest`.
 
-use sqlparser::ast::{BinaryOperator, Expr};
+use sqlparser::ast::{BinaryOperator, Expr, Query};
 
 use super::super::types::Type;
 use super::super::{SqlError, SqlType};
@@ -23,20 +23,64 @@ pub(super) fn longest(arrays: &[String]) -> Option<String> {
     }))
 }
 
+/// The places of a list of the catalogs: a vector (`1 2`) counts from 0, an array (`{1,2}`) from 1.
+pub(super) fn subscripts_of_text(array: &str) -> String {
+    format!(
+        "SELECT key + iif({array} LIKE '{{%', 1, 0) FROM json_each({})",
+        list_of_text(array)
+    )
+}
+
+/// A list of numbers of the catalogs as one of JSON.
+pub(super) fn list_of_text(array: &str) -> String {
+    format!("('[' || replace(trim({array}, '{{}}'), ' ', ',') || ']')")
+}
+
 impl Compiler<'_> {
+    /// An element that was taken out of an array's inner form.
+    pub(super) fn element(&self, sql: String, element: SqlType) -> Typed {
+        match element {
+            SqlType::Bytes => {
+                self.cast_at_run_time(&Typed::new(sql, SqlType::Text), element.into())
+            }
+            _ => Typed::new(sql, element),
+        }
+    }
+
+    /// A value as it is put into an array's inner form.
+    pub(super) fn stored_element(&self, value: &Typed) -> String {
+        match value.kind() {
+            SqlType::Bytes => self.cast_at_run_time(value, SqlType::Text.into()).sql,
+            // As a text, not as a part of the list's own structure.
+            SqlType::Json => format!("({} || '')", value.sql),
+            _ => value.sql.clone(),
+        }
+    }
+
+    /// `ARRAY(SELECT ...)`.
+    pub(super) fn array_of_query(&mut self, query: &Query) -> Result<Typed, SqlError> {
+        let (sql, output) = self.subquery(query)?;
+        let [column] = output.as_slice() else {
+            let message = "subquery must return only one column";
+            return Err(SqlError::new("42601", 0, message));
+        };
+        let element = match column.of.kind {
+            SqlType::Unknown => SqlType::Text,
+            kind => kind,
+        };
+        let kind = self.array_of(element)?;
+        let item = self.stored_element(&Typed::new("item", element));
+        let sql = format!("(WITH q(item) AS ({sql}) SELECT json_group_array({item}) FROM q)");
+        Ok(Typed::new(sql, kind))
+    }
+
     /// `unnest(array)` and `generate_subscripts(array, 1)` in a select list: a row for each
     /// element; several go in step.
     fn unnested(&mut self, name: &str, array: &Typed) -> Result<Typed, SqlError> {
-        let (array, element) = match array.kind().element() {
-            Some(element) => (array.sql.clone(), element),
-            // The catalogs' lists of column numbers.
-            None => (
-                format!(
-                    "('[' || replace(trim({}, '{{}}'), ' ', ',') || ']')",
-                    array.sql
-                ),
-                SqlType::Int2,
-            ),
+        let (array, element, first) = match array.kind().element() {
+            Some(element) => (array.sql.clone(), element, 1),
+            // The catalogs' vectors of column numbers, which count from 0.
+            None => (list_of_text(&array.sql), SqlType::Int2, 0),
         };
         let Some(arrays) = &mut self.unnested else {
             return Err(self.unsupported(format!("{name}() here")));
@@ -46,13 +90,13 @@ impl Compiler<'_> {
         }
         // Beyond the end of a shorter array there is NULL.
         Ok(match name {
-            "unnest" => Typed::new(
+            "unnest" => self.element(
                 format!("json_extract({array}, '$[' || {UNNESTED}.key || ']')"),
                 element,
             ),
             _ => Typed::new(
                 format!(
-                    "iif({UNNESTED}.key < json_array_length({array}), {UNNESTED}.key + 1, NULL)"
+                    "iif({UNNESTED}.key < json_array_length({array}), {UNNESTED}.key + {first}, NULL)"
                 ),
                 SqlType::Int4,
             ),
@@ -119,7 +163,8 @@ impl Compiler<'_> {
         let kind = self.array_of(common.kind)?;
         let mut sql = Vec::new();
         for value in values {
-            sql.push(self.unify(value, common)?.sql);
+            let value = self.unify(value, common)?;
+            sql.push(self.stored_element(&value));
         }
         Ok(Typed::new(format!("json_array({})", sql.join(", ")), kind))
     }
@@ -166,7 +211,7 @@ impl Compiler<'_> {
             let message = "op ANY/ALL (array) requires array on right side";
             return Err(SqlError::new("42809", 0, message));
         };
-        let item = Typed::new("item.value", element);
+        let item = self.element("item.value".to_owned(), element);
         let test = self.compare(word, left, item)?;
         let array = array.sql;
         // As with IN, an answer that depends on a NULL is NULL.
@@ -215,7 +260,8 @@ impl Compiler<'_> {
                 let item = self.coerce(item.clone(), element.into(), Coercion::Implicit)?;
                 let sql = format!(
                     "json_insert(coalesce({}, '[]'), '$[#]', {})",
-                    array.sql, item.sql
+                    array.sql,
+                    self.stored_element(&item)
                 );
                 Typed::new(sql, array.of)
             }
@@ -224,7 +270,8 @@ impl Compiler<'_> {
                 let item = self.coerce(item.clone(), element.into(), Coercion::Implicit)?;
                 let sql = format!(
                     "(SELECT min(item.key) + 1 FROM json_each({}) AS item WHERE item.value IS {})",
-                    array.sql, item.sql
+                    array.sql,
+                    self.stored_element(&item)
                 );
                 Typed::new(sql, SqlType::Int4)
             }

@@ -23,7 +23,19 @@ impl Compiler<'_> {
             return Ok(None);
         }
         let (query, of) = match (name, arguments) {
-            ("pg_get_indexdef", [oid] | [oid, _, _]) => (INDEX_DEFINITIONS.to_owned(), oid),
+            ("pg_get_indexdef", [oid]) => (INDEX_DEFINITIONS.to_owned(), oid),
+            ("pg_get_indexdef", [oid, place, _]) => {
+                let place = self.coerce(place.clone(), SqlType::Int8.into(), Coercion::Implicit)?;
+                // The definition of the column at a place; of the whole for 0.
+                let sql = format!(
+                    "(SELECT iif({0} = 0, sim_index.definition, coalesce((SELECT \
+                     sim_quote_ident(sim_item.name) FROM pragma_index_info(sim_index.name) \
+                     AS sim_item WHERE sim_item.seqno = {0} - 1), '')) \
+                     FROM ({INDEX_DEFINITIONS}) AS sim_index WHERE sim_index.oid = {1})",
+                    place.sql, oid.sql
+                );
+                return Ok(Some(Typed::new(sql, SqlType::Text)));
+            }
             ("pg_get_constraintdef", [oid] | [oid, _]) => (self.constraint_definitions()?, oid),
             ("to_regclass", [name]) => {
                 let name = self.coerce(name.clone(), SqlType::Text.into(), Coercion::Implicit)?;
@@ -54,19 +66,22 @@ impl Compiler<'_> {
         ))
     }
 
-    /// A user table's name as its object id; `None` if it is no table of the users.
+    /// The name of a user's table or index as its object id; `None` if it is neither.
     pub(super) fn object_of_table(&self, name: &str) -> Result<Option<Typed>, SqlError> {
         if let Ok(number) = name.parse() {
             return Ok(Some(Typed::literal(Value::Integer(number), SqlType::Oid)));
         }
         let table = catalog::table(self.connection, name).map_err(|it| self.internal(&it))?;
-        Ok(table.map(|table| {
-            let sql = format!(
-                "(SELECT {FIRST_OBJECT} + rowid FROM sqlite_master WHERE name = {})",
-                super::typed::quote_text(&table.name)
-            );
-            Typed::new(sql, SqlType::Oid)
-        }))
+        let name = match table {
+            Some(table) => table.name,
+            None if self.index_exists(name)? => name.to_owned(),
+            None => return Ok(None),
+        };
+        let sql = format!(
+            "(SELECT {FIRST_OBJECT} + rowid FROM sqlite_master WHERE name = {})",
+            super::typed::quote_text(&name)
+        );
+        Ok(Some(Typed::new(sql, SqlType::Oid)))
     }
 
     /// A computed name as its object id. The catalogs' own tables have numbers that nothing else
@@ -99,7 +114,7 @@ impl Compiler<'_> {
                 "(CASE {} WHEN 11 THEN 'pg_catalog' WHEN 2200 THEN 'public' END)",
                 oid.sql
             ),
-            "regtype" => format!("sim_format_type({}, -1)", oid.sql),
+            "regtype" => return Some(Typed::type_name(oid.sql.clone())),
             _ => return None,
         };
         Some(Typed::new(sql, SqlType::Text))
@@ -122,19 +137,6 @@ impl Compiler<'_> {
             text.sql, pattern.sql
         );
         Ok(Typed::new(sql, self.truth_type()))
-    }
-
-    /// `ARRAY(SELECT ...)`, in its text form.
-    pub(super) fn array_of_query(&mut self, query: &ast::Query) -> Result<Typed, SqlError> {
-        let (sql, output) = self.subquery(query)?;
-        if output.len() != 1 {
-            let message = "subquery must return only one column";
-            return Err(SqlError::new("42601", 0, message));
-        }
-        let sql = format!(
-            "(WITH q(item) AS ({sql}) SELECT '{{' || coalesce(group_concat(item), '') || '}}' FROM q)"
-        );
-        Ok(Typed::new(sql, SqlType::Text))
     }
 
     /// `item = ANY (array)` over an array of the catalogs.
@@ -175,7 +177,21 @@ impl Compiler<'_> {
         root: &ast::Expr,
         chain: &[ast::AccessExpr],
     ) -> Result<Typed, SqlError> {
-        let array = self.expression(root)?;
+        // The parser takes `t.items[1]` for a field of `t`.
+        let mut names = Vec::new();
+        if let ast::Expr::Identifier(first) = root {
+            names.push(first.clone());
+        }
+        let fields = chain.iter().map_while(|access| match access {
+            ast::AccessExpr::Dot(ast::Expr::Identifier(name)) => Some(name.clone()),
+            _ => None,
+        });
+        names.extend(fields);
+        let dotted = names.len() > 1 && matches!(root, ast::Expr::Identifier(_));
+        let (array, chain) = match dotted {
+            true => (self.name(&names)?, &chain[names.len() - 1..]),
+            false => (self.expression(root)?, chain),
+        };
         match chain {
             [ast::AccessExpr::Subscript(ast::Subscript::Index { index })]
                 if self.is_catalog_array(&array) =>
@@ -190,7 +206,7 @@ impl Compiler<'_> {
                 let element = array.kind().element().unwrap_or(SqlType::Text);
                 let index = self.expression_as(index, SqlType::Int8, Coercion::Implicit)?;
                 let sql = format!("({} ->> ({} - 1))", array.sql, index.sql);
-                Ok(Typed::new(sql, element))
+                Ok(self.element(sql, element))
             }
             _ => Err(self.unsupported("a subscript or field of a value")),
         }

@@ -26,6 +26,10 @@ impl Compiler<'_> {
         if typed.is_untyped() {
             return self.decide(typed, to);
         }
+        let typed = match to.kind.family() {
+            Family::Text => typed.shown(),
+            _ => typed,
+        };
         let from = typed.of;
         if to.kind == SqlType::Unknown || from == to {
             return Ok(typed);
@@ -111,9 +115,10 @@ impl Compiler<'_> {
             (a, SqlType::Numeric) if a.is_integer() && to.modifier.is_none() => {
                 Some(format!("CAST({sql} AS TEXT)"))
             }
-            (SqlType::Text | SqlType::Varchar, SqlType::Text | SqlType::Varchar) if unlimited => {
-                Some(sql.clone())
-            }
+            (
+                SqlType::Text | SqlType::Varchar | SqlType::InternalChar | SqlType::Name,
+                SqlType::Text | SqlType::Varchar | SqlType::Name,
+            ) if unlimited => Some(sql.clone()),
             (SqlType::Timestamp, SqlType::TimestampTz)
             | (SqlType::TimestampTz, SqlType::Timestamp)
                 if unlimited =>
@@ -127,7 +132,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn cast_at_run_time(&self, typed: &Typed, to: Type) -> Typed {
+    pub(super) fn cast_at_run_time(&self, typed: &Typed, to: Type) -> Typed {
         let modifier = to.modifier.map_or(-1, i64::from);
         Typed::new(
             format!(

@@ -279,6 +279,7 @@ impl Compiler<'_> {
             table: Some(table.clone()),
             columns: blueprint.columns.clone(),
             bare: true,
+            lateral: None,
         }));
         let condition = self.condition(expr, "CHECK");
         self.scopes.pop();

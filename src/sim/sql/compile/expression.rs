@@ -242,6 +242,11 @@ impl Compiler<'_> {
         let inner = self.expression(expr)?;
         let name = data_type.to_string().to_ascii_lowercase();
         let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+        let name = match name {
+            "\"regtype\"" => "regtype",
+            "\"regclass\"" => "regclass",
+            name => name,
+        };
         if name == "int2[]" && self.is_catalog_array(&inner) {
             return Ok(inner);
         }
@@ -250,6 +255,13 @@ impl Compiler<'_> {
             && let Some(typed) = self.name_of_object(&inner, name)
         {
             return Ok(typed);
+        }
+        if self.is_postgres() && name == "regtype" {
+            let written = self.coerce(inner, SqlType::Text.into(), Coercion::Explicit)?;
+            return Ok(Typed::type_name(format!(
+                "sim_type_of_name({}, 1)",
+                written.sql
+            )));
         }
         if self.is_postgres() && matches!(name, "regproc" | "regprocedure" | "regclass") {
             return self.registered_name(inner, name);
@@ -260,6 +272,11 @@ impl Compiler<'_> {
             // `CAST(x AS CHAR)` has no length; a given one cuts instead of failing.
             of.modifier = None;
         }
+        let inner = match (&inner.origin, of.kind.family()) {
+            // The number itself, no longer shown by its name.
+            (Origin::TypeName, Family::Oid | Family::Number) => Typed::new(inner.sql, SqlType::Oid),
+            _ => inner,
+        };
         self.coerce(inner, of, Coercion::Explicit)
     }
 }

@@ -1,7 +1,8 @@
 //! Foreign keys of tables: what they refer to, and under which name.
 
-use sqlparser::ast::{self, ForeignKeyConstraint, Ident, ReferentialAction};
+use sqlparser::ast::{self, ForeignKeyConstraint, Ident, ReferentialAction, TableConstraint};
 
+use super::super::catalog::Table;
 use super::super::shape;
 use super::super::{SqlError, catalog};
 use super::Compiler;
@@ -9,6 +10,40 @@ use super::create::Blueprint;
 use super::typed::quote_name;
 
 impl Compiler<'_> {
+    /// A constraint of a name that the table has already.
+    pub(super) fn refuse_known_constraint(
+        &self,
+        table: &Table,
+        constraint: &TableConstraint,
+    ) -> Result<(), SqlError> {
+        let (name, number, what) = match constraint {
+            TableConstraint::ForeignKey(key) => (&key.name, 1826, "foreign key"),
+            TableConstraint::Check(check) => (&check.name, 3822, "check"),
+            _ => return Ok(()),
+        };
+        let Some(name) = name.as_ref().map(|name| self.fold(name)) else {
+            return Ok(());
+        };
+        let known = catalog::constraints(self.connection, table);
+        let known = known.map_err(|it| self.internal(&it))?;
+        if !known.iter().any(|constraint| constraint.name == name) {
+            return Ok(());
+        }
+        let message = match self.is_postgres() {
+            true => format!(
+                "constraint \"{name}\" for relation \"{}\" already exists",
+                table.name
+            ),
+            false => format!("Duplicate {what} constraint name '{name}'"),
+        };
+        Err(SqlError::of(
+            self.engine,
+            "42710",
+            (number, "HY000"),
+            message,
+        ))
+    }
+
     fn references(
         &self,
         reference: &ForeignKeyConstraint,

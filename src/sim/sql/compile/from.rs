@@ -1,16 +1,14 @@
 //! `FROM`: tables, system relations, functions, subqueries, joins.
 
 use sqlparser::ast::{
-    Expr, FunctionArg, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
-    TableWithJoins,
+    JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor, TableWithJoins,
 };
 
+use super::super::SqlError;
 use super::super::catalog::{self, Table};
 use super::super::relations;
 use super::super::types::Type;
-use super::super::{SqlError, SqlType};
 use super::Compiler;
-use super::coerce::Coercion;
 use super::query::rename;
 use super::scope::{Relation, RelationColumn, Scope};
 use super::typed::quote_name;
@@ -33,6 +31,9 @@ impl Compiler<'_> {
         let mut sql = self.factor(&item.relation, scope)?;
         for join in &item.joins {
             let before = scope.relations.len();
+            if self.lateral(join, scope)? {
+                continue;
+            }
             let right = self.factor(&join.relation, scope)?;
             let (word, constraint) = match &join.join_operator {
                 JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => {
@@ -109,6 +110,22 @@ impl Compiler<'_> {
         Ok(format!(" USING ({})", list.join(", ")))
     }
 
+    fn refuse_twice(&self, relation: &Relation, scope: &Scope) -> Result<(), SqlError> {
+        if scope
+            .relations
+            .iter()
+            .any(|other| other.name == relation.name && !relation.name.is_empty())
+        {
+            let name = &relation.name;
+            let message = match self.is_postgres() {
+                true => format!("table name \"{name}\" specified more than once"),
+                false => format!("Not unique table/alias: '{name}'"),
+            };
+            return Err(SqlError::of(self.engine, "42712", (1066, "42000"), message));
+        }
+        Ok(())
+    }
+
     fn factor(&mut self, factor: &TableFactor, scope: &mut Scope) -> Result<String, SqlError> {
         let (sql, relation) = match factor {
             TableFactor::Table {
@@ -153,9 +170,11 @@ impl Compiler<'_> {
                 alias,
                 array_exprs,
                 with_offset: false,
-                with_ordinality: false,
+                with_ordinality,
                 ..
-            } if self.is_postgres() => self.unnest(array_exprs, alias.as_ref())?,
+            } if self.is_postgres() => {
+                self.unnest_factor(array_exprs, *with_ordinality, alias.as_ref(), scope)?
+            }
             TableFactor::NestedJoin {
                 table_with_joins,
                 alias: None,
@@ -165,27 +184,16 @@ impl Compiler<'_> {
             }
             other => return Err(self.unsupported(format!("{other} in FROM"))),
         };
-        if scope
-            .relations
-            .iter()
-            .any(|other| other.name == relation.name && !relation.name.is_empty())
-        {
-            let name = &relation.name;
-            let message = match self.is_postgres() {
-                true => format!("table name \"{name}\" specified more than once"),
-                false => format!("Not unique table/alias: '{name}'"),
-            };
-            return Err(SqlError::of(self.engine, "42712", (1066, "42000"), message));
-        }
+        self.refuse_twice(&relation, scope)?;
         scope.relations.push(relation);
         Ok(sql)
     }
 
-    fn alias_name(&self, alias: Option<&TableAlias>) -> Option<String> {
+    pub(super) fn alias_name(&self, alias: Option<&TableAlias>) -> Option<String> {
         alias.map(|alias| self.fold(&alias.name))
     }
 
-    fn alias_columns(&self, alias: Option<&TableAlias>) -> Vec<String> {
+    pub(super) fn alias_columns(&self, alias: Option<&TableAlias>) -> Vec<String> {
         let columns = alias
             .map(|alias| alias.columns.as_slice())
             .unwrap_or_default();
@@ -214,6 +222,7 @@ impl Compiler<'_> {
             table,
             columns,
             bare: false,
+            lateral: None,
         };
         (text, relation)
     }
@@ -236,6 +245,7 @@ impl Compiler<'_> {
                     table: None,
                     columns,
                     bare: false,
+                    lateral: None,
                 },
             ));
         }
@@ -248,6 +258,7 @@ impl Compiler<'_> {
                     table: None,
                     columns,
                     bare: false,
+                    lateral: None,
                 },
             ));
         }
@@ -309,7 +320,7 @@ impl Compiler<'_> {
         self.derived(&sql, shown, columns.collect(), Some(table.name.clone()))
     }
 
-    fn system_factor(
+    pub(super) fn system_factor(
         &mut self,
         relation: &relations::SystemRelation,
         shown: String,
@@ -333,154 +344,6 @@ impl Compiler<'_> {
             });
         self.derived(&relation.query(), shown, columns.collect(), None)
     }
-
-    /// `pg_partition_ancestors(table) WITH ORDINALITY`: without partitions, the table alone.
-    fn ancestors(
-        &mut self,
-        name: &ObjectName,
-        arguments: &[FunctionArg],
-        alias: Option<&TableAlias>,
-    ) -> Result<(String, Relation), SqlError> {
-        let function = self.function_name(name)?;
-        let values = self.argument_values(&function, arguments)?;
-        let ("pg_partition_ancestors", [table]) = (function.as_str(), values.as_slice()) else {
-            return Err(self.unsupported(format!("{function}() WITH ORDINALITY")));
-        };
-        let mut names = self.alias_columns(alias).into_iter();
-        let mut column = |otherwise: &str, kind: SqlType| RelationColumn {
-            name: names.next().unwrap_or_else(|| otherwise.to_owned()),
-            of: kind.into(),
-        };
-        let columns = vec![
-            column("relid", SqlType::Oid),
-            column("ordinality", SqlType::Int8),
-        ];
-        let shown = self.alias_name(alias).unwrap_or(function);
-        let sql = format!("SELECT {}, 1", table.sql);
-        Ok(self.derived(&sql, shown, columns, None))
-    }
-
-    /// `unnest(array)`: a row for each element.
-    fn unnest(
-        &mut self,
-        arrays: &[Expr],
-        alias: Option<&TableAlias>,
-    ) -> Result<(String, Relation), SqlError> {
-        let [array] = arrays else {
-            return self.unnest_in_step(arrays, alias);
-        };
-        let array = self.expression(array)?;
-        let shown = self.alias_name(alias);
-        let shown = shown.unwrap_or_else(|| "unnest".to_owned());
-        let name = self.alias_columns(alias).into_iter().next();
-        let (sql, of) = match array.kind().element() {
-            Some(element) => {
-                let sql = format!("SELECT value FROM json_each({})", array.sql);
-                (sql, Type::from(element))
-            }
-            None if self.is_catalog_array(&array) => {
-                (items_of_text(&array.sql), SqlType::Text.into())
-            }
-            None => return Err(self.unknown_function("unnest", &[array])),
-        };
-        let columns = vec![RelationColumn {
-            name: name.unwrap_or_else(|| shown.clone()),
-            of,
-        }];
-        Ok(self.derived(&sql, shown, columns, None))
-    }
-
-    /// `unnest(array, ...)`: as many rows as the longest has elements.
-    fn unnest_in_step(
-        &mut self,
-        arrays: &[Expr],
-        alias: Option<&TableAlias>,
-    ) -> Result<(String, Relation), SqlError> {
-        let names = self.alias_columns(alias);
-        let mut sources = Vec::new();
-        let mut items = Vec::new();
-        let mut columns = Vec::new();
-        for (place, array) in arrays.iter().enumerate() {
-            let array = self.expression(array)?;
-            let Some(element) = array.kind().element() else {
-                return Err(self.unknown_function("unnest", &[array]));
-            };
-            items.push(format!("json_extract({}, '$[' || s.key || ']')", array.sql));
-            sources.push(array.sql);
-            // Names of their own, so that `*` means each of them.
-            let name = match (names.get(place), place) {
-                (Some(name), _) => name.clone(),
-                (None, 0) => "unnest".to_owned(),
-                (None, place) => format!("unnest_{}", place + 1),
-            };
-            columns.push(RelationColumn {
-                name,
-                of: element.into(),
-            });
-        }
-        let longest = super::array::longest(&sources).unwrap_or_default();
-        let sql = format!("SELECT {} FROM json_each({longest}) AS s", items.join(", "));
-        let shown = self.alias_name(alias);
-        Ok(self.derived(
-            &sql,
-            shown.unwrap_or_else(|| "unnest".to_owned()),
-            columns,
-            None,
-        ))
-    }
-
-    fn function_factor(
-        &mut self,
-        name: &ObjectName,
-        arguments: &[FunctionArg],
-        alias: Option<&TableAlias>,
-    ) -> Result<(String, Relation), SqlError> {
-        let function = self.function_name(name)?;
-        let shown = self.alias_name(alias).unwrap_or_else(|| function.clone());
-        if let Some(relation) = relations::find_function(self.engine, &function)
-            && arguments.is_empty()
-        {
-            return Ok(self.system_factor(relation, shown, alias));
-        }
-        let values = self.argument_values(&function, arguments)?;
-        let names = self.alias_columns(alias);
-        let column = match names.first() {
-            Some(name) => name.clone(),
-            None => shown.clone(),
-        };
-        let (sql, of) = match (function.as_str(), values.as_slice()) {
-            ("generate_series", [from, to]) if self.is_postgres() => {
-                let from = self.coerce(from.clone(), SqlType::Int8.into(), Coercion::Implicit)?;
-                let to = self.coerce(to.clone(), SqlType::Int8.into(), Coercion::Implicit)?;
-                let sql = format!(
-                    "WITH RECURSIVE s(v) AS (SELECT {} WHERE {} <= {} \
-                     UNION ALL SELECT v + 1 FROM s WHERE v < {}) SELECT v FROM s",
-                    from.sql, from.sql, to.sql, to.sql
-                );
-                let small = from.origin != super::typed::Origin::Computed;
-                let kind = if small { SqlType::Int4 } else { SqlType::Int8 };
-                (sql, Type::from(kind))
-            }
-            ("unnest", [array]) if self.is_catalog_array(array) => {
-                (items_of_text(&array.sql), Type::from(SqlType::Text))
-            }
-            _ => {
-                // A scalar function in FROM is a table of one row.
-                let typed = self.call(&function, values)?;
-                (format!("SELECT {}", typed.sql), typed.of)
-            }
-        };
-        let columns = vec![RelationColumn { name: column, of }];
-        Ok(self.derived(&sql, shown, columns, None))
-    }
-}
-
-/// The items of an array in its text form, as the catalogs have them.
-fn items_of_text(array: &str) -> String {
-    format!(
-        "SELECT value FROM json_each('[\"' || replace(trim({array}, '{{}}'), ',', '\",\"') || '\"]') \
-         WHERE trim({array}, '{{}}') <> ''"
-    )
 }
 
 /// A table of the users as a relation.
@@ -494,5 +357,6 @@ pub(super) fn relation_of(table: &Table, name: String, bare: bool) -> Relation {
         table: Some(table.name.clone()),
         columns: columns.collect(),
         bare,
+        lateral: None,
     }
 }

@@ -21,10 +21,12 @@ mod define;
 mod expression;
 mod foreign_key;
 mod from;
+mod from_function;
 mod function;
 mod grouping;
 mod insert;
 mod json;
+mod lateral;
 mod literal;
 mod name;
 mod named_object;
@@ -261,6 +263,19 @@ impl<'a> Compiler<'a> {
             own_syntax::Statement::FetchNext(name) => {
                 self.fetch(name.clone(), super::plan::Distance::Rows(1))?
             }
+            own_syntax::Statement::Do(None) => {
+                return Err(self.unsupported("DO of more than one definition with its exceptions"));
+            }
+            own_syntax::Statement::Do(Some(block)) => match self.statement(&block.definition) {
+                Ok(draft) => Draft {
+                    verb: "DO",
+                    ..draft
+                },
+                Err(error) if block.passed_over.contains(&error.sqlstate) => {
+                    Draft::act("DO", Action::Nothing)
+                }
+                Err(error) => return Err(error),
+            },
             own_syntax::Statement::Vacuum => Draft::act("VACUUM", Action::Vacuum),
             own_syntax::Statement::Abort => Draft::act("ROLLBACK", Action::Rollback),
             own_syntax::Statement::SessionCharacteristics { read_only } => Draft::act(

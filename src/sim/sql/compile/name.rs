@@ -5,7 +5,7 @@ use sqlparser::ast::Ident;
 use super::super::SqlError;
 use super::super::types::Type;
 use super::Compiler;
-use super::scope::Relation;
+use super::scope::{Lateral, Relation};
 use super::typed::{Origin, Typed, quote_name};
 
 impl Compiler<'_> {
@@ -87,6 +87,7 @@ impl Compiler<'_> {
                     };
                     return Err(SqlError::of(self.engine, "42702", (1052, "23000"), message));
                 }
+                self.refuse_far_lateral(relation, index)?;
                 found = Some(column_of(relation, &column.name, column.of));
             }
             if found.is_some() || alias.is_some() {
@@ -94,6 +95,14 @@ impl Compiler<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Further in, the names within the subquery might mean something else.
+    fn refuse_far_lateral(&self, relation: &Relation, scope: usize) -> Result<(), SqlError> {
+        match matches!(relation.lateral, Some(Lateral::Query(_))) && scope + 1 < self.scopes.len() {
+            true => Err(self.unsupported("a column of a LATERAL subquery in another subquery")),
+            false => Ok(()),
+        }
     }
 
     fn find_qualified_column(
@@ -106,6 +115,7 @@ impl Compiler<'_> {
             let Some(found) = relations.find(|it| it.name.eq_ignore_ascii_case(relation)) else {
                 continue;
             };
+            self.refuse_far_lateral(found, index)?;
             let column = found.column(name);
             return Ok(column.map(|column| (column_of(found, &column.name, column.of), index)));
         }
@@ -122,10 +132,7 @@ struct Found {
 }
 
 fn column_of(relation: &Relation, column: &str, of: Type) -> Found {
-    let sql = match relation.bare {
-        true => quote_name(column),
-        false => format!("{}.{}", quote_name(&relation.name), quote_name(column)),
-    };
+    let sql = relation.reference(column);
     let origin = match &relation.table {
         Some(table) => Origin::Column {
             table: table.clone(),

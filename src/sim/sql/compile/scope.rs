@@ -2,6 +2,7 @@
 
 use super::super::types::Type;
 use super::grouping::Grouping;
+use super::typed::quote_name;
 
 /// The relations of one `FROM` and the aliases of its select list.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +30,17 @@ pub(super) struct Relation {
     pub(super) columns: Vec<RelationColumn>,
     /// SQLite knows the columns by their bare names only (`RETURNING`, `CHECK`).
     pub(super) bare: bool,
+    /// Where its columns are not those of something in SQLite's `FROM`.
+    pub(super) lateral: Option<Lateral>,
+}
+
+/// What stands for a relation that sees those before it.
+#[derive(Debug, Clone)]
+pub(super) enum Lateral {
+    /// A subquery of one row at most, which is asked wherever a column of it is named.
+    Query(String),
+    /// What to ask for each column.
+    Items(Vec<String>),
 }
 
 /// A column of a relation.
@@ -39,6 +51,20 @@ pub(super) struct RelationColumn {
 }
 
 impl Relation {
+    /// A column as SQLite is to read it.
+    pub(super) fn reference(&self, column: &str) -> String {
+        let place = self.columns.iter().position(|it| it.name == column);
+        let column = quote_name(column);
+        match (&self.lateral, self.bare) {
+            (Some(Lateral::Query(query)), _) => format!("(SELECT {column} FROM ({query}))"),
+            (Some(Lateral::Items(items)), _) => place
+                .and_then(|place| items.get(place))
+                .map_or(column, String::clone),
+            (None, true) => column,
+            (None, false) => format!("{}.{column}", quote_name(&self.name)),
+        }
+    }
+
     pub(super) fn column(&self, name: &str) -> Option<&RelationColumn> {
         let mut columns = self.columns.iter();
         columns.find(|column| column.name.eq_ignore_ascii_case(name))

@@ -1,7 +1,7 @@
 //! `SELECT ... FROM ... WHERE ... GROUP BY ... HAVING`.
 
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    AccessExpr, Distinct, Expr, GroupByExpr, Select, SelectItem, SelectItemQualifiedWildcardKind,
     WildcardAdditionalOptions,
 };
 
@@ -252,10 +252,9 @@ impl Compiler<'_> {
                 {
                     continue;
                 }
-                let name = quote_name(&column.name);
-                let reference = match merged || relation.bare {
-                    true => name,
-                    false => format!("{}.{name}", quote_name(&relation.name)),
+                let reference = match merged {
+                    true => quote_name(&column.name),
+                    false => relation.reference(&column.name),
                 };
                 if merged {
                     merged_seen.push(&column.name);
@@ -300,9 +299,17 @@ impl Compiler<'_> {
                 let (_, name) = self.split_name(&function.name).ok()?;
                 Some(Name::Strong(name))
             }
-            Expr::Nested(inner)
-            | Expr::Collate { expr: inner, .. }
-            | Expr::CompoundFieldAccess { root: inner, .. } => self.postgres_name(inner),
+            Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => self.postgres_name(inner),
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                let field = access_chain.iter().rev().find_map(|access| match access {
+                    AccessExpr::Dot(Expr::Identifier(name)) => Some(self.fold(name)),
+                    _ => None,
+                });
+                match field {
+                    Some(field) => Some(Name::Strong(field)),
+                    None => self.postgres_name(root),
+                }
+            }
             Expr::Array(_) => strong("array"),
             Expr::Cast {
                 expr, data_type, ..
@@ -389,6 +396,7 @@ fn short_type_name(kind: SqlType, written: &str) -> String {
 }
 
 fn push(sql: &mut Vec<String>, output: &mut Vec<Output>, name: String, typed: Typed) {
+    let typed = typed.shown();
     sql.push(format!("{} AS {}", typed.sql, quote_name(&name)));
     let table = match typed.origin {
         Origin::Column { table } => Some(table),

@@ -1,7 +1,7 @@
 //! `SET`, `RESET`, and system variables in expressions.
 
 use sqlparser::ast::{
-    ContextModifier, Expr, Ident, ObjectName, Reset, ResetStatement, Set,
+    ContextModifier, Expr, Ident, Interval, ObjectName, Reset, ResetStatement, Set, SetAssignment,
     SetSessionAuthorizationParam, SetSessionAuthorizationParamKind, TransactionAccessMode,
     TransactionIsolationLevel, TransactionMode, Value as Constant,
 };
@@ -26,6 +26,10 @@ impl Compiler<'_> {
             Set::MultipleAssignments { assignments } => {
                 let mut settings = Vec::new();
                 for assignment in assignments {
+                    if let Some(charset) = self.names_among_others(assignment) {
+                        settings.extend(self.names(&charset)?);
+                        continue;
+                    }
                     let value = std::slice::from_ref(&assignment.value);
                     settings.push(self.setting(
                         assignment.scope.as_ref(),
@@ -41,9 +45,15 @@ impl Compiler<'_> {
                 } else {
                     "time_zone"
                 };
+                let value = match value {
+                    Expr::Interval(interval) if self.is_postgres() => {
+                        NewValue::Text(self.zone_of_offset(interval)?)
+                    }
+                    value => self.new_value(std::slice::from_ref(value))?,
+                };
                 Action::Set(vec![Setting {
                     target: variable(name, *local),
-                    value: self.new_value(std::slice::from_ref(value))?,
+                    value,
                 }])
             }
             Set::SetNames { charset_name, .. } => Action::Set(self.names(charset_name)?),
@@ -64,6 +74,44 @@ impl Compiler<'_> {
             other => return Err(self.unsupported(other)),
         };
         Ok(Draft::act("SET", action))
+    }
+
+    /// `SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE`: a zone by its offset, which PostgreSQL
+    /// names in the manner of POSIX, `<-08>+08`.
+    fn zone_of_offset(&self, interval: &Interval) -> Result<String, SqlError> {
+        let text = match &*interval.value {
+            Expr::Value(value) => match &value.value {
+                Constant::SingleQuotedString(text) => text.trim(),
+                _ => return Err(self.unsupported(interval)),
+            },
+            _ => return Err(self.unsupported(interval)),
+        };
+        let (sign, opposite, digits) = match text.strip_prefix('-') {
+            Some(digits) => ('-', '+', digits),
+            None => ('+', '-', text.trim_start_matches('+')),
+        };
+        let (hours, minutes) = digits.split_once(':').unwrap_or((digits, "0"));
+        let (Ok(hours), Ok(minutes)) = (hours.parse::<u8>(), minutes.parse::<u8>()) else {
+            return Err(SqlError::invalid_value(self.engine, "interval", text));
+        };
+        if hours > 15 || minutes > 59 {
+            return Err(SqlError::invalid_value(self.engine, "interval", text));
+        }
+        let offset = match minutes {
+            0 => format!("{hours:02}"),
+            minutes => format!("{hours:02}:{minutes:02}"),
+        };
+        Ok(format!("<{sign}{offset}>{opposite}{offset}"))
+    }
+
+    /// The character set of MySQL's `NAMES` among other assignments, as `adapt` has written it.
+    fn names_among_others(&self, assignment: &SetAssignment) -> Option<Ident> {
+        let is_names = assignment.name.to_string().eq_ignore_ascii_case("names");
+        match &assignment.value {
+            _ if self.is_postgres() || !is_names => None,
+            Expr::Identifier(charset) => Some(charset.clone()),
+            written => Some(Ident::new(written.to_string())),
+        }
     }
 
     /// `SET NAMES`: the character set of what is sent and received. Only UTF-8 is spoken.

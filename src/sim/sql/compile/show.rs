@@ -191,6 +191,7 @@ impl Compiler<'_> {
             table: None,
             columns: columns.collect(),
             bare: false,
+            lateral: None,
         }));
         let condition = self.condition(condition, "WHERE");
         self.scopes.pop();

@@ -27,6 +27,8 @@ pub(in super::super) enum Origin {
     },
     /// A subquery in parentheses.
     Subquery,
+    /// A type's object id, which shows as the type's name (PostgreSQL's `regtype`).
+    TypeName,
 }
 
 impl Typed {
@@ -56,6 +58,24 @@ impl Typed {
     pub(super) fn is_untyped(&self) -> bool {
         self.of.kind == SqlType::Unknown
             && matches!(self.origin, Origin::Literal(_) | Origin::Parameter(_))
+    }
+
+    /// The object id of a type, by which types compare.
+    pub(super) fn type_name(oid: impl Into<String>) -> Self {
+        Self {
+            origin: Origin::TypeName,
+            ..Self::new(oid, SqlType::Oid)
+        }
+    }
+
+    /// What a client sees of it.
+    pub(super) fn shown(self) -> Self {
+        match self.origin {
+            Origin::TypeName => {
+                Self::new(format!("sim_format_type({}, -1)", self.sql), SqlType::Text)
+            }
+            _ => self,
+        }
     }
 
     /// The constant text, if it is one.

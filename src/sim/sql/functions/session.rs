@@ -45,6 +45,7 @@ pub(super) const TABLE: &[Definition] = table! {
     PG   "random" () => Kind(Float8), "sim_random";
     MY   "rand" () => Kind(Float8), "sim_random";
     PG   "gen_random_uuid" () => Kind(Uuid), "sim_uuid";
+    PG   "uuid_generate_v4" () => Kind(Uuid), "sim_uuid|'ossp'";
     MY   "uuid" () => Kind(Varchar), "sim_uuid";
     PG   "pg_advisory_lock" (Int8) => Kind(Text), "sim_advisory|'lock'";
     PG   "pg_advisory_lock" (Int4, Int4) => Kind(Text), "sim_advisory|'lock'";

@@ -6,6 +6,7 @@ use crate::sim::sql::SqlType::{Bool, Bytes, Int4, Int8, Text, Unknown};
 
 pub(super) const TABLE: &[Definition] = table! {
     BOTH "lower" (Text) => Kind(Text), "sim_lower";
+    MY   "regexp_like" (Text, Text; Text) => Kind(Int8), "sim_regexp_like";
     MY   "lcase" (Text) => Kind(Text), "sim_lower";
     BOTH "upper" (Text) => Kind(Text), "sim_upper";
     MY   "ucase" (Text) => Kind(Text), "sim_upper";

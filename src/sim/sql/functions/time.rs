@@ -39,6 +39,7 @@ pub(super) const TABLE: &[Definition] = table! {
     MY   "datediff" (Date, Date) => Kind(Int8), "sim_days_between";
     MY   "date" (Date) => Kind(Date), "sim_same";
     MY   "time" (Time) => Kind(Time), "sim_same";
+    MY   "date_format" (Timestamp, Text) => Kind(Text), "sim_date_format";
     MY   "microsecond" (Timestamp) => Kind(Int8), "sim_microsecond";
     PG   "date_trunc" (Text, TimestampTz) => Kind(TimestampTz), "sim_truncate_moment";
 };

@@ -23,11 +23,12 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     // One page: the volume does not know how much of it a table fills.
     registry.pure("sim_table_size", |_, _| Ok(Value::Integer(8192)))?;
     registry.pure("sim_size_pretty", size_pretty)?;
+    registry.pure("sim_regexp_like", regexp_like)?;
     registry.pure("sim_matches", matches)
 }
 
 /// Object ids of the types (PostgreSQL's `pg_type.dat`).
-const OIDS: [(SqlType, i64); 25] = [
+const OIDS: [(SqlType, i64); 38] = [
     (SqlType::Bool, 16),
     (SqlType::Bytes, 17),
     (SqlType::Int8, 20),
@@ -53,6 +54,19 @@ const OIDS: [(SqlType, i64); 25] = [
     (SqlType::Int8Array, 1016),
     (SqlType::Float8Array, 1022),
     (SqlType::UuidArray, 2951),
+    (SqlType::Float4Array, 1021),
+    (SqlType::NumericArray, 1231),
+    (SqlType::BytesArray, 1001),
+    (SqlType::DateArray, 1182),
+    (SqlType::TimeArray, 1183),
+    (SqlType::TimestampArray, 1115),
+    (SqlType::TimestampTzArray, 1185),
+    (SqlType::IntervalArray, 1187),
+    (SqlType::JsonArray, 199),
+    (SqlType::OidArray, 1028),
+    (SqlType::InternalChar, 18),
+    (SqlType::Name, 19),
+    (SqlType::NameArray, 1003),
 ];
 
 /// What PostgreSQL adds to a length: the header of a value (`VARHDRSZ`).
@@ -131,17 +145,61 @@ fn internal_name(kind: SqlType) -> String {
         SqlType::Time => "time",
         SqlType::Timestamp => "timestamp",
         SqlType::TimestampTz => "timestamptz",
+        SqlType::InternalChar => "char",
         other => other.name(EngineKind::Postgres),
     }
     .to_owned()
 }
 
-/// `to_regtype(name)`: NULL for a type that there is not.
-fn type_of_name(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+/// `sim_type_of_name(name, must exist)`: a type's object id; NULL for one that there is not.
+fn type_of_name(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    if arguments.is_null(0) {
+        return Ok(Value::Null);
+    }
     let name = arguments.text(0);
-    let mut known = OIDS.iter();
-    let found = known.find(|(kind, _)| kind.name(EngineKind::Postgres) == name);
-    Ok(found.map_or(Value::Null, |(_, oid)| Value::Integer(*oid)))
+    match (oid_of_name(&name), arguments.integer(1)) {
+        (Some(oid), _) => Ok(Value::Integer(oid)),
+        (None, 0) => Ok(Value::Null),
+        (None, _) => Err(SqlError::of(
+            context.engine,
+            "42704",
+            (1235, "42000"),
+            format!("type \"{name}\" does not exist"),
+        )),
+    }
+}
+
+/// A type's object id by any of its names, perhaps with its schema and in quotes.
+fn oid_of_name(name: &str) -> Option<i64> {
+    let name = name.replace('"', "").to_lowercase();
+    let name = ["pg_catalog.", "public."]
+        .iter()
+        .find_map(|schema| name.strip_prefix(schema))
+        .unwrap_or(&name);
+    if let Ok(oid) = name.parse() {
+        return Some(oid);
+    }
+    let kind = match name.strip_suffix("[]") {
+        Some(element) => SqlType::array_of(kind_of_name(element)?)?,
+        None => kind_of_name(name)?,
+    };
+    let found = OIDS.iter().find(|(known, _)| *known == kind);
+    found.map(|(_, oid)| *oid)
+}
+
+fn kind_of_name(name: &str) -> Option<SqlType> {
+    let named =
+        |kind: SqlType| kind.name(EngineKind::Postgres) == name || internal_name(kind) == name;
+    let kinds = OIDS.iter().map(|(kind, _)| *kind);
+    kinds.into_iter().find(|kind| named(*kind)).or(match name {
+        "int" => Some(SqlType::Int4),
+        "decimal" => Some(SqlType::Numeric),
+        "float" => Some(SqlType::Float8),
+        "time" => Some(SqlType::Time),
+        "timestamp" => Some(SqlType::Timestamp),
+        "jsonb" => Some(SqlType::Json),
+        _ => None,
+    })
 }
 
 fn format_type(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
@@ -151,9 +209,16 @@ fn format_type(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlE
     let oid = arguments.integer(0);
     let name = match OIDS.iter().find(|(_, known)| *known == oid) {
         Some((kind, _)) => kind.name(EngineKind::Postgres),
-        None if oid == 19 => "name",
-        None if oid == 1042 => "character",
-        None => "???",
+        None => match oid {
+            0 => "-",
+            1042 => "character",
+            3802 => "jsonb",
+            1002 => "\"char\"[]",
+            1014 => "character[]",
+            1015 => "character varying[]",
+            3807 => "jsonb[]",
+            _ => "???",
+        },
     };
     let modifier = arguments.integer(1);
     if oid == 1700 && modifier > HEADER {
@@ -191,6 +256,9 @@ fn default(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError
         _ => match arguments.text(3).trim_matches(['(', ')']) {
             "sim_today" => Value::Text("CURRENT_DATE".to_owned()),
             own if own.starts_with("sim_now") => Value::Text("now()".to_owned()),
+            own if own.starts_with("sim_uuid('ossp'") => {
+                Value::Text("uuid_generate_v4()".to_owned())
+            }
             own if own.starts_with("sim_uuid") => Value::Text("gen_random_uuid()".to_owned()),
             own if own.starts_with("sim_next('aurora_sim_sequence_") => {
                 let name = own["sim_next('aurora_sim_sequence_".len()..]
@@ -222,17 +290,16 @@ fn array_to_string(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, 
 
 fn items(array: &str) -> Vec<&str> {
     let inner = array.trim_start_matches('{').trim_end_matches('}');
-    let items = inner.split(',');
+    let items = inner.split([',', ' ']);
     items.filter(|item| !item.is_empty()).collect()
 }
 
-/// `sim_array_item(array, place)`, counted from 1.
+/// `sim_array_item(array, place)`, counted from 1; in a vector (`1 2`) from 0.
 fn array_item(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
     let array = arguments.text(0);
-    let place = usize::try_from(arguments.integer(1)).unwrap_or(0);
-    let item = place
-        .checked_sub(1)
-        .and_then(|place| items(&array).get(place).copied());
+    let first = i64::from(array.starts_with('{'));
+    let place = usize::try_from(arguments.integer(1) - first).ok();
+    let item = place.and_then(|place| items(&array).get(place).copied());
     Ok(item
         .and_then(|item| item.parse().ok())
         .map_or(Value::Null, Value::Integer))
@@ -259,6 +326,27 @@ fn size_pretty(_: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlE
         size = (size + 512) / 1024;
     }
     Ok(Value::Text(format!("{size} TB")))
+}
+
+/// MySQL's `REGEXP_LIKE(text, pattern, flags)`, which ignores case unless the flags have a `c`.
+fn regexp_like(context: &Context, arguments: &Arguments<'_, '_>) -> Result<Value, SqlError> {
+    if arguments.any_null() {
+        return Ok(Value::Null);
+    }
+    let flags = arguments.text(2);
+    if let Some(flag) = flags.chars().find(|flag| !matches!(flag, 'c' | 'i')) {
+        let what = format!("REGEXP_LIKE() with the flag '{flag}'");
+        return Err(SqlError::unsupported(context.engine, what));
+    }
+    // The last of them counts.
+    let (text, wanted) = match flags.ends_with('c') {
+        true => (arguments.text(0), arguments.text(1)),
+        false => (
+            arguments.text(0).to_lowercase(),
+            arguments.text(1).to_lowercase(),
+        ),
+    };
+    Ok(Value::Integer(pattern::matches(&text, &wanted)?.into()))
 }
 
 /// `sim_matches(text, pattern, ignore case)`: the operator `~`.

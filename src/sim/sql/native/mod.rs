@@ -4,6 +4,7 @@
 
 mod catalog;
 mod constraint;
+mod date_format;
 mod injection;
 mod json;
 mod locks;
@@ -41,6 +42,7 @@ pub(super) fn register(connection: &Connection, context: &Arc<Context>) -> rusql
     text::register(&registry)?;
     text_more::register(&registry)?;
     time::register(&registry)?;
+    date_format::register(&registry)?;
     number::register(&registry)
 }
 

@@ -316,6 +316,19 @@ fn kind_by_number(number: i64) -> SqlType {
         S::Float8Array,
         S::TextArray,
         S::UuidArray,
+        S::Float4Array,
+        S::NumericArray,
+        S::BytesArray,
+        S::DateArray,
+        S::TimeArray,
+        S::TimestampArray,
+        S::TimestampTzArray,
+        S::IntervalArray,
+        S::JsonArray,
+        S::OidArray,
+        S::InternalChar,
+        S::Name,
+        S::NameArray,
     ];
     let found = kinds.into_iter().find(|kind| *kind as i64 == number);
     found.unwrap_or(S::Unknown)

@@ -20,6 +20,7 @@ pub(super) const TABLE: &[SystemRelation] = &[
     catalog::CONSTRAINT,
     catalog::TYPE,
     catalog::ROLES,
+    catalog::STATIO_ALL_TABLES,
     catalog::ACCESS_METHODS,
     catalog::INDEXES,
     absent::AUTH_MEMBERS,
@@ -45,6 +46,7 @@ pub(super) const TABLE: &[SystemRelation] = &[
     schema::COLUMNS,
     schema::TABLE_CONSTRAINTS,
     schema::KEY_COLUMN_USAGE,
+    schema::CONSTRAINT_COLUMN_USAGE,
     schema::REFERENTIAL_CONSTRAINTS,
     schema::CHECK_CONSTRAINTS,
     schema::SCHEMATA,
@@ -73,6 +75,19 @@ pub(super) const TABLE: &[SystemRelation] = &[
     SystemRelation {
         is_function: false,
         schema: "pg_catalog",
+        name: "pg_cursors",
+        is_topology: false,
+        columns: &[
+            column("name", SqlType::Text),
+            column("is_holdable", SqlType::Bool),
+            column("is_binary", SqlType::Bool),
+            column("is_scrollable", SqlType::Bool),
+        ],
+        source: Source::Rows(postgres_cursors),
+    },
+    SystemRelation {
+        is_function: false,
+        schema: "pg_catalog",
         name: "pg_settings",
         is_topology: false,
         columns: &[
@@ -90,7 +105,7 @@ pub(super) const TABLE: &[SystemRelation] = &[
         is_topology: false,
         columns: &[
             column("oid", SqlType::Oid),
-            column("proname", SqlType::Text),
+            column("proname", SqlType::Name),
             column("pronamespace", SqlType::Oid),
             column("prokind", SqlType::Text),
         ],
@@ -103,7 +118,7 @@ pub(super) const TABLE: &[SystemRelation] = &[
         is_topology: false,
         columns: &[
             column("oid", SqlType::Oid),
-            column("datname", SqlType::Text),
+            column("datname", SqlType::Name),
             column("datdba", SqlType::Oid),
             column("encoding", SqlType::Int4),
             column("datlocprovider", SqlType::Text),
@@ -126,7 +141,7 @@ pub(super) const TABLE: &[SystemRelation] = &[
         is_topology: false,
         columns: &[
             column("oid", SqlType::Oid),
-            column("nspname", SqlType::Text),
+            column("nspname", SqlType::Name),
             column("nspowner", SqlType::Oid),
             column("nspacl", SqlType::Text),
         ],
@@ -142,7 +157,7 @@ pub(super) const TABLE: &[SystemRelation] = &[
         is_topology: false,
         columns: &[
             column("oid", SqlType::Oid),
-            column("extname", SqlType::Text),
+            column("extname", SqlType::Name),
             column("extnamespace", SqlType::Oid),
             column("extversion", SqlType::Text),
         ],
@@ -156,9 +171,9 @@ pub(super) const TABLE: &[SystemRelation] = &[
         name: "pg_tables",
         is_topology: false,
         columns: &[
-            column("schemaname", SqlType::Text),
-            column("tablename", SqlType::Text),
-            column("tableowner", SqlType::Text),
+            column("schemaname", SqlType::Name),
+            column("tablename", SqlType::Name),
+            column("tableowner", SqlType::Name),
         ],
         source: Source::Query(
             "SELECT 'public', name, sim_info('user') FROM sqlite_master
@@ -185,6 +200,25 @@ pub(super) const TABLE: &[SystemRelation] = &[
         ),
     },
 ];
+
+fn postgres_cursors(context: &Context) -> Vec<Vec<Json>> {
+    let state = context.state();
+    let mut rows: Vec<Vec<Json>> = state
+        .cursors
+        .iter()
+        .map(|(name, cursor)| {
+            let (hold, scroll) = cursor.traits();
+            vec![
+                json!(name),
+                json!(i32::from(hold)),
+                json!(0),
+                json!(i32::from(scroll)),
+            ]
+        })
+        .collect();
+    rows.sort_by_key(|row| row[0].to_string());
+    rows
+}
 
 fn postgres_settings(context: &Context) -> Vec<Vec<Json>> {
     let rows = variables::all(EngineKind::Postgres).iter().map(|variable| {

@@ -2,7 +2,7 @@
 //! that clients that ask find nothing instead of an error.
 
 use super::{Source, SystemColumn, SystemRelation, column};
-use crate::sim::sql::SqlType::{Bool, Float4, Int4, Int8, Oid, Text};
+use crate::sim::sql::SqlType::{Bool, Float4, Int4, Int8, Name, Oid, Text};
 
 const fn empty(
     name: &'static str,
@@ -50,7 +50,7 @@ pub(super) const COLLATION: SystemRelation = empty(
     "pg_collation",
     &[
         column("oid", Oid),
-        column("collname", Text),
+        column("collname", Name),
         column("collnamespace", Oid),
     ],
     "SELECT NULL, NULL, NULL WHERE false",
@@ -71,7 +71,7 @@ pub(super) const POLICY: SystemRelation = empty(
     "pg_policy",
     &[
         column("oid", Oid),
-        column("polname", Text),
+        column("polname", Name),
         column("polrelid", Oid),
         column("polcmd", Text),
         column("polpermissive", Bool),
@@ -87,7 +87,7 @@ pub(super) const STATISTIC_EXT: SystemRelation = empty(
     &[
         column("oid", Oid),
         column("stxrelid", Oid),
-        column("stxname", Text),
+        column("stxname", Name),
         column("stxnamespace", Oid),
         column("stxkind", Text),
         column("stxkeys", Text),
@@ -100,7 +100,7 @@ pub(super) const PUBLICATION: SystemRelation = empty(
     "pg_publication",
     &[
         column("oid", Oid),
-        column("pubname", Text),
+        column("pubname", Name),
         column("puballtables", Bool),
     ],
     "SELECT NULL, NULL, NULL WHERE false",
@@ -133,7 +133,7 @@ pub(super) const TRIGGER: SystemRelation = empty(
     &[
         column("oid", Oid),
         column("tgrelid", Oid),
-        column("tgname", Text),
+        column("tgname", Name),
         column("tgenabled", Text),
         column("tgisinternal", Bool),
         column("tgparentid", Oid),
@@ -146,7 +146,7 @@ pub(super) const REWRITE: SystemRelation = empty(
     "pg_rewrite",
     &[
         column("oid", Oid),
-        column("rulename", Text),
+        column("rulename", Name),
         column("ev_class", Oid),
         column("ev_enabled", Text),
     ],
@@ -180,7 +180,7 @@ pub(super) const FOREIGN_TABLE: SystemRelation = empty(
 
 pub(super) const FOREIGN_SERVER: SystemRelation = empty(
     "pg_foreign_server",
-    &[column("oid", Oid), column("srvname", Text)],
+    &[column("oid", Oid), column("srvname", Name)],
     "SELECT NULL, NULL WHERE false",
 );
 
@@ -204,7 +204,7 @@ pub(super) const ENUM: SystemRelation = empty(
         column("oid", Oid),
         column("enumtypid", Oid),
         column("enumsortorder", Float4),
-        column("enumlabel", Text),
+        column("enumlabel", Name),
     ],
     "SELECT NULL, NULL, NULL, NULL WHERE false",
 );
@@ -212,9 +212,9 @@ pub(super) const ENUM: SystemRelation = empty(
 pub(super) const VIEWS: SystemRelation = empty(
     "pg_views",
     &[
-        column("schemaname", Text),
-        column("viewname", Text),
-        column("viewowner", Text),
+        column("schemaname", Name),
+        column("viewname", Name),
+        column("viewowner", Name),
         column("definition", Text),
     ],
     "SELECT NULL, NULL, NULL, NULL WHERE false",
@@ -224,7 +224,7 @@ pub(super) const OPERATOR_CLASS: SystemRelation = empty(
     "pg_opclass",
     &[
         column("oid", Oid),
-        column("opcname", Text),
+        column("opcname", Name),
         column("opcnamespace", Oid),
         column("opcdefault", Bool),
     ],
@@ -235,7 +235,7 @@ pub(super) const TABLESPACE: SystemRelation = empty(
     "pg_tablespace",
     &[
         column("oid", Oid),
-        column("spcname", Text),
+        column("spcname", Name),
         column("spcowner", Oid),
     ],
     "VALUES (1663, 'pg_default', 10), (1664, 'pg_global', 10)",

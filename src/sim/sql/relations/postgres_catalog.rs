@@ -5,7 +5,9 @@
 //! given in their text form.
 
 use super::{Source, SystemColumn, SystemRelation, column};
-use crate::sim::sql::SqlType::{self, Bool, Float4, Int2, Int2Array, Int4, Oid, Text};
+use crate::sim::sql::SqlType::{
+    self, Bool, Float4, Int2, Int2Array, Int4, InternalChar, Name, Oid, Text,
+};
 
 const fn table(
     name: &'static str,
@@ -26,7 +28,7 @@ pub(super) const CLASS: SystemRelation = table(
     "pg_class",
     &[
         column("oid", Oid),
-        column("relname", Text),
+        column("relname", Name),
         column("relnamespace", Oid),
         column("reltype", Oid),
         column("reloftype", Oid),
@@ -38,8 +40,8 @@ pub(super) const CLASS: SystemRelation = table(
         column("reltoastrelid", Oid),
         column("relhasindex", Bool),
         column("relisshared", Bool),
-        column("relpersistence", Text),
-        column("relkind", Text),
+        column("relpersistence", InternalChar),
+        column("relkind", InternalChar),
         column("relnatts", Int2),
         column("relchecks", Int2),
         column("relhasrules", Bool),
@@ -48,7 +50,7 @@ pub(super) const CLASS: SystemRelation = table(
         column("relrowsecurity", Bool),
         column("relforcerowsecurity", Bool),
         column("relispopulated", Bool),
-        column("relreplident", Text),
+        column("relreplident", InternalChar),
         column("relispartition", Bool),
         column("relacl", Text),
         column("reloptions", Text),
@@ -78,20 +80,20 @@ pub(super) const ATTRIBUTE: SystemRelation = table(
     "pg_attribute",
     &[
         column("attrelid", Oid),
-        column("attname", Text),
+        column("attname", Name),
         column("atttypid", Oid),
         column("attnum", Int2),
         column("atttypmod", Int4),
         column("attnotnull", Bool),
         column("atthasdef", Bool),
-        column("attidentity", Text),
-        column("attgenerated", Text),
+        column("attidentity", InternalChar),
+        column("attgenerated", InternalChar),
         column("attisdropped", Bool),
         column("attcollation", Oid),
         column("attacl", Text),
         column("attoptions", Text),
-        column("attstorage", Text),
-        column("attcompression", Text),
+        column("attstorage", InternalChar),
+        column("attcompression", InternalChar),
         column("attstattarget", Int4),
     ],
     "SELECT 16384 + m.rowid, c.name, sim_type_oid(c.type), c.cid + 1, sim_type_modifier(c.type),
@@ -157,9 +159,9 @@ pub(super) const CONSTRAINT: SystemRelation = table(
     "pg_constraint",
     &[
         column("oid", Oid),
-        column("conname", Text),
+        column("conname", Name),
         column("connamespace", Oid),
-        column("contype", Text),
+        column("contype", InternalChar),
         column("condeferrable", Bool),
         column("condeferred", Bool),
         column("convalidated", Bool),
@@ -170,9 +172,9 @@ pub(super) const CONSTRAINT: SystemRelation = table(
         column("confrelid", Oid),
         column("conislocal", Bool),
         column("definition", Text),
-        column("confupdtype", Text),
-        column("confdeltype", Text),
-        column("confmatchtype", Text),
+        column("confupdtype", InternalChar),
+        column("confdeltype", InternalChar),
+        column("confmatchtype", InternalChar),
         column("coninhcount", Int4),
         column("connoinherit", Bool),
         column("conkey", Int2Array),
@@ -214,13 +216,13 @@ pub(super) const TYPE: SystemRelation = table(
     "pg_type",
     &[
         column("oid", Oid),
-        column("typname", Text),
+        column("typname", Name),
         column("typnamespace", Oid),
         column("typowner", Oid),
         column("typlen", Int2),
-        column("typtype", Text),
-        column("typcategory", Text),
-        column("typdelim", Text),
+        column("typtype", InternalChar),
+        column("typcategory", InternalChar),
+        column("typdelim", InternalChar),
         column("typrelid", Oid),
         column("typelem", Oid),
         column("typarray", Oid),
@@ -231,13 +233,15 @@ pub(super) const TYPE: SystemRelation = table(
         column("typdefault", Text),
     ],
     "WITH t(oid, name, len, category, arrays) AS (VALUES (16, 'bool', 1, 'B', 1000),
-         (17, 'bytea', -1, 'U', 0), (19, 'name', 64, 'S', 0), (20, 'int8', 8, 'N', 1016),
-         (21, 'int2', 2, 'N', 1005), (23, 'int4', 4, 'N', 1007), (25, 'text', -1, 'S', 1009),
-         (26, 'oid', 4, 'N', 0), (114, 'json', -1, 'U', 0), (700, 'float4', 4, 'N', 0),
-         (701, 'float8', 8, 'N', 1022), (1042, 'bpchar', -1, 'S', 0), (1043, 'varchar', -1, 'S', 0),
-         (1082, 'date', 4, 'D', 0), (1083, 'time', 8, 'D', 0), (1114, 'timestamp', 8, 'D', 0),
-         (1184, 'timestamptz', 8, 'D', 0), (1186, 'interval', 16, 'T', 0),
-         (1700, 'numeric', -1, 'N', 0), (2950, 'uuid', 16, 'U', 2951))
+         (17, 'bytea', -1, 'U', 1001), (18, 'char', 1, 'Z', 1002), (19, 'name', 64, 'S', 1003),
+         (20, 'int8', 8, 'N', 1016), (21, 'int2', 2, 'N', 1005), (23, 'int4', 4, 'N', 1007),
+         (25, 'text', -1, 'S', 1009), (26, 'oid', 4, 'N', 1028), (114, 'json', -1, 'U', 199),
+         (700, 'float4', 4, 'N', 1021), (701, 'float8', 8, 'N', 1022),
+         (1042, 'bpchar', -1, 'S', 1014), (1043, 'varchar', -1, 'S', 1015),
+         (1082, 'date', 4, 'D', 1182), (1083, 'time', 8, 'D', 1183),
+         (1114, 'timestamp', 8, 'D', 1115), (1184, 'timestamptz', 8, 'D', 1185),
+         (1186, 'interval', 16, 'T', 1187), (1700, 'numeric', -1, 'N', 1231),
+         (2950, 'uuid', 16, 'U', 2951), (3802, 'jsonb', -1, 'U', 3807))
      SELECT oid, name, 11, 10, len, 'b', category, ',', 0, 0, arrays, 0, 0, -1, 0, NULL FROM t
      UNION ALL
      SELECT arrays, '_' || name, 11, 10, -1, 'b', 'A', ',', 0, oid, 0, 0, 0, -1, 0, NULL
@@ -247,11 +251,23 @@ pub(super) const TYPE: SystemRelation = table(
      FROM sqlite_master WHERE type = 'view' AND name LIKE 'aurora\\_sim\\_type\\_%' ESCAPE '\\'",
 );
 
+/// The tables of which statistics are kept; the counts themselves are not.
+pub(super) const STATIO_ALL_TABLES: SystemRelation = table(
+    "pg_statio_all_tables",
+    &[
+        column("relid", Oid),
+        column("schemaname", Name),
+        column("relname", Name),
+    ],
+    "SELECT 16384 + rowid, 'public', name FROM sqlite_master
+     WHERE type = 'table' AND sim_is_visible(name)",
+);
+
 pub(super) const ROLES: SystemRelation = table(
     "pg_roles",
     &[
         column("oid", Oid),
-        column("rolname", Text),
+        column("rolname", Name),
         column("rolsuper", Bool),
         column("rolinherit", Bool),
         column("rolcreaterole", Bool),
@@ -269,8 +285,8 @@ pub(super) const ACCESS_METHODS: SystemRelation = table(
     "pg_am",
     &[
         column("oid", Oid),
-        column("amname", Text),
-        column("amtype", Text),
+        column("amname", Name),
+        column("amtype", InternalChar),
     ],
     "VALUES (2, 'heap', 't'), (403, 'btree', 'i')",
 );
@@ -278,9 +294,9 @@ pub(super) const ACCESS_METHODS: SystemRelation = table(
 pub(super) const INDEXES: SystemRelation = table(
     "pg_indexes",
     &[
-        column("schemaname", Text),
-        column("tablename", Text),
-        column("indexname", Text),
+        column("schemaname", Name),
+        column("tablename", Name),
+        column("indexname", Name),
         column("tablespace", Text),
         column("indexdef", Text),
     ],
@@ -298,7 +314,7 @@ pub(super) const INDEXES: SystemRelation = table(
 
 /// What `pg_get_indexdef` answers, by object id.
 pub(in crate::sim::sql) const INDEX_DEFINITIONS: &str =
-    "SELECT 16384 + i.rowid AS oid, 'CREATE ' || iif(l.\"unique\", 'UNIQUE ', '') || 'INDEX '
+    "SELECT 16384 + i.rowid AS oid, i.name AS name, 'CREATE ' || iif(l.\"unique\", 'UNIQUE ', '') || 'INDEX '
          || sim_quote_ident(sim_index_name(i.name, t.name, l.origin,
              (SELECT group_concat(name, '_') FROM pragma_index_info(i.name))))
          || ' ON public.' || sim_quote_ident(t.name) || ' USING btree ('

@@ -122,6 +122,34 @@ pub(super) const KEY_COLUMN_USAGE: SystemRelation = table(
      WHERE t.type = 'table' AND sim_is_visible(t.name)",
 );
 
+/// The columns that a constraint is about: of a foreign key, those that it refers to.
+pub(super) const CONSTRAINT_COLUMN_USAGE: SystemRelation = table(
+    SCHEMA,
+    "constraint_column_usage",
+    &[
+        column("table_catalog", Text),
+        column("table_schema", Text),
+        column("table_name", Text),
+        column("column_name", Text),
+        column("constraint_catalog", Text),
+        column("constraint_schema", Text),
+        column("constraint_name", Text),
+    ],
+    "SELECT sim_info('database'), 'public', t.name, n.name, sim_info('database'), 'public',
+         sim_index_name(l.name, t.name, l.origin,
+             (SELECT group_concat(name, '_') FROM pragma_index_info(l.name)))
+     FROM sqlite_master t, pragma_index_list(t.name) l
+     JOIN sqlite_master i ON i.type = 'index' AND i.name = l.name
+     JOIN pragma_index_info(l.name) n
+     WHERE t.type = 'table' AND sim_is_visible(t.name)
+         AND (l.origin IN ('pk', 'u') OR sim_is_constraint(i.sql))
+     UNION ALL
+     SELECT sim_info('database'), 'public', c.value ->> 'table', k.value, sim_info('database'),
+         'public', c.value ->> 'name'
+     FROM sqlite_master t, json_each(sim_constraints(t.sql)) c, json_each(c.value -> 'referred') k
+     WHERE t.type = 'table' AND sim_is_visible(t.name) AND c.value ->> 'kind' = 'f'",
+);
+
 pub(super) const REFERENTIAL_CONSTRAINTS: SystemRelation = table(
     SCHEMA,
     "referential_constraints",

@@ -24,6 +24,13 @@ pub(in super::super) struct Cursor {
     kept: bool,
 }
 
+impl Cursor {
+    /// Whether it outlives its transaction, and whether it goes backwards.
+    pub(in super::super) fn traits(&self) -> (bool, bool) {
+        (self.hold, self.scroll)
+    }
+}
+
 /// The most cursors, and the most prepared statements, that a session may have.
 const MOST_NAMES: usize = 10_000;
 

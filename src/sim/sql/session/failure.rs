@@ -3,6 +3,7 @@
 use rusqlite::ffi;
 
 use super::super::catalog;
+use super::super::error::Object;
 use super::super::shape::LABEL_CHECK;
 use super::super::{SqlError, nesting};
 use super::Session;
@@ -103,7 +104,13 @@ impl Session {
                 let name = index.unwrap_or_else(|| format!("{table}_pkey"));
                 let message = format!("duplicate key value violates unique constraint \"{name}\"");
                 let detail = format!("Key ({}) already exists.", columns.join(", "));
-                SqlError::new("23505", 0, message).with_detail(detail)
+                let object = Object {
+                    table: table.to_owned(),
+                    constraint: name,
+                    ..Object::default()
+                };
+                let error = SqlError::new("23505", 0, message);
+                error.with_detail(detail).about(object)
             }
             false => {
                 let name = index.unwrap_or_else(|| format!("{table}.PRIMARY"));
@@ -131,7 +138,12 @@ impl Session {
             ),
             false => format!("Column '{column}' cannot be null"),
         };
-        SqlError::of(self.engine(), "23502", (1048, "23000"), message)
+        let object = Object {
+            table: table.to_owned(),
+            column: column.to_owned(),
+            ..Object::default()
+        };
+        SqlError::of(self.engine(), "23502", (1048, "23000"), message).about(object)
     }
 
     /// SQLite does not say which constraint it was.
@@ -160,7 +172,11 @@ impl Session {
             true => format!("new row for relation violates check constraint \"{name}\""),
             false => format!("Check constraint '{name}' is violated."),
         };
-        SqlError::of(self.engine(), "23514", (3819, "HY000"), message)
+        let object = Object {
+            constraint: name.to_owned(),
+            ..Object::default()
+        };
+        SqlError::of(self.engine(), "23514", (3819, "HY000"), message).about(object)
     }
 
     /// The storage takes no more commits from this boot: it has crashed or been demoted.

@@ -20,7 +20,9 @@ use super::context::Context;
 use super::plan::Plan;
 use super::statement::{self, Statement};
 use super::variables;
-use super::{Description, Reply, SqlError, SqlType, TransactionState, Value, compile, native};
+use super::{
+    Column, Description, Reply, SqlError, SqlType, TransactionState, Value, compile, native,
+};
 use crate::id::EngineKind;
 use crate::sim::host::{Count, Host};
 use crate::sim::volume::{OldState, Volume};
@@ -160,8 +162,19 @@ impl Session {
         };
         Ok(Description {
             parameters: plan.parameters.iter().map(|of| of.kind).collect(),
-            columns: plan.columns.clone(),
+            columns: match plan.action {
+                // The columns are the cursor's, which answers nothing by itself.
+                super::plan::Action::Declare { .. } => None,
+                _ => plan.columns.clone(),
+            },
         })
+    }
+
+    /// The columns of a cursor that was declared by SQL, which is a portal to the protocol.
+    pub(crate) fn cursor_columns(&self, name: &str) -> Option<Arc<[Column]>> {
+        let state = self.context.state();
+        let cursor = state.cursors.get(name)?;
+        Some(Arc::clone(&cursor.columns))
     }
 
     /// Runs a statement.

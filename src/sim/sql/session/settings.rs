@@ -107,6 +107,7 @@ impl Session {
             Action::Rollback => self.roll_back(),
             Action::Savepoint(name) => {
                 self.check_in_transaction(verb)?;
+                self.begin_if_manual();
                 if self.is_in_transaction() {
                     self.set_savepoint(name)?;
                 }

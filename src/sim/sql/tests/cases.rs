@@ -19,6 +19,7 @@ const MYSQL: &[(&str, &str)] = &[
     ("expressions", include_str!("cases/mysql_expressions.txt")),
     ("errors", include_str!("cases/mysql_errors.txt")),
     ("catalog", include_str!("cases/mysql_catalog.txt")),
+    ("clients", include_str!("cases/mysql_clients.txt")),
 ];
 
 const POSTGRES: &[(&str, &str)] = &[
@@ -32,6 +33,7 @@ const POSTGRES: &[(&str, &str)] = &[
     ("names", include_str!("cases/postgres_names.txt")),
     ("json", include_str!("cases/postgres_json.txt")),
     ("views", include_str!("cases/postgres_views.txt")),
+    ("clients", include_str!("cases/postgres_clients.txt")),
     ("arrays", include_str!("cases/postgres_arrays.txt")),
     ("windows", include_str!("cases/postgres_windows.txt")),
     ("errors", include_str!("cases/postgres_errors.txt")),

@@ -393,3 +393,21 @@ async fn a_cancel_request_with_the_wrong_secret_does_nothing() {
     let (slept, ()) = tokio::join!(sleep, wrong);
     slept.expect("nobody cancelled it");
 }
+
+#[tokio::test]
+async fn a_cursor_declared_by_sql_is_a_portal_that_can_be_described() {
+    let server = Server::start().await;
+    let mut raw = Raw::log_in(&server).await;
+    raw.send(&[query("begin")]).await;
+    assert_eq!(raw.until_ready().await, "CZT");
+    let declaration = parse("", "declare walk cursor for select 1");
+    let messages = [declaration, bind(""), describe("P"), execute(0), sync()];
+    raw.send(&messages).await;
+    assert_eq!(raw.until_ready().await, "12nCZT");
+    raw.send(&[describe("Pwalk"), sync()]).await;
+    assert_eq!(raw.until_ready().await, "TZT");
+    raw.send(&[query("commit"), describe("Pwalk"), sync()])
+        .await;
+    assert_eq!(raw.until_ready().await, "CZI");
+    assert_eq!(raw.until_ready().await, "E(34000)ZI");
+}

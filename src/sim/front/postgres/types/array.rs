@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::{Format, decode, encode, oid};
+use super::{Format, bytea, decode, encode, oid};
 use crate::sim::front::postgres::failure::error;
 use crate::sim::sql::{SqlError, SqlType, Value, array};
 
@@ -83,9 +83,19 @@ pub(super) fn from_binary(
     }
 }
 
+/// The elements of a list as values of their own.
+fn elements(list: &str, element: SqlType) -> Option<Vec<Value>> {
+    let values = array::from_inner(list)?.into_iter();
+    let values = values.map(|value| match (element, value) {
+        (SqlType::Bytes, Value::Text(hex)) => bytea::parse(&hex).map(Value::Bytes),
+        (_, value) => Some(value),
+    });
+    values.collect()
+}
+
 pub(super) fn put_text(list: &str, kind: SqlType, out: &mut BytesMut) {
     let element = kind.element().unwrap_or(SqlType::Text);
-    let values = array::from_inner(list).unwrap_or_default();
+    let values = elements(list, element).unwrap_or_default();
     let texts = values.iter().map(|value| {
         let mut text = BytesMut::new();
         // The text form of a value fails for none of these types.
@@ -101,7 +111,7 @@ pub(super) fn put_text(list: &str, kind: SqlType, out: &mut BytesMut) {
 pub(super) fn put_binary(list: &str, kind: SqlType, out: &mut BytesMut) -> Result<(), SqlError> {
     let element = kind.element().unwrap_or(SqlType::Text);
     let values =
-        array::from_inner(list).ok_or_else(|| error("XX000", "a stored array is no list"))?;
+        elements(list, element).ok_or_else(|| error("XX000", "a stored array is no list"))?;
     let has_null = values.contains(&Value::Null);
     out.put_i32(i32::from(!values.is_empty()));
     out.put_i32(has_null.into());

@@ -35,7 +35,11 @@ pub(super) fn from_text(text: &str, kind: SqlType) -> Result<Value, SqlError> {
         }
         SqlType::Float4 | SqlType::Float8 => Value::Real(trimmed.parse().map_err(|_| odd())?),
         SqlType::Numeric => Value::Text(decimal(trimmed).ok_or_else(odd)?),
-        SqlType::Text | SqlType::Varchar | SqlType::Unknown => Value::Text(text.to_owned()),
+        SqlType::Text
+        | SqlType::Varchar
+        | SqlType::Name
+        | SqlType::InternalChar
+        | SqlType::Unknown => Value::Text(text.to_owned()),
         SqlType::Bytes => Value::Bytes(bytea::parse(text).ok_or_else(odd)?),
         SqlType::Date => {
             let days = datetime::date_days(trimmed).ok_or_else(odd)?;
@@ -59,7 +63,18 @@ pub(super) fn from_text(text: &str, kind: SqlType) -> Result<Value, SqlError> {
         | SqlType::Int8Array
         | SqlType::Float8Array
         | SqlType::TextArray
-        | SqlType::UuidArray => array::from_text(text, kind)?,
+        | SqlType::UuidArray
+        | SqlType::Float4Array
+        | SqlType::NumericArray
+        | SqlType::BytesArray
+        | SqlType::DateArray
+        | SqlType::TimeArray
+        | SqlType::TimestampArray
+        | SqlType::TimestampTzArray
+        | SqlType::IntervalArray
+        | SqlType::JsonArray
+        | SqlType::OidArray
+        | SqlType::NameArray => array::from_text(text, kind)?,
     })
 }
 
@@ -70,16 +85,10 @@ fn from_binary(
     number: usize,
 ) -> Result<Value, SqlError> {
     let malformed = || {
-        error(
-            "22P03",
-            format!("incorrect binary data format in bind parameter {number}"),
-        )
+        let message = format!("incorrect binary data format in bind parameter {number}");
+        error("22P03", message)
     };
-    let expected = match super::size(kind) {
-        size if size > 0 => Some(size.unsigned_abs().into()),
-        _ => None,
-    };
-    if expected.is_some_and(|size: usize| size != bytes.len()) {
+    if expected_size(kind).is_some_and(|size| size != bytes.len()) {
         return Err(malformed());
     }
     Ok(match kind {
@@ -101,19 +110,13 @@ fn from_binary(
         SqlType::Timestamp | SqlType::TimestampTz => Value::Text(
             datetime::timestamp_text(bytes.get_i64()).ok_or_else(|| out_of_range(kind))?,
         ),
-        SqlType::Interval => {
-            let (micros, days, months) = (bytes.get_i64(), bytes.get_i32(), bytes.get_i32());
-            let total = interval::from_parts(micros, days, months);
-            Value::Integer(total.ok_or_else(|| out_of_range(kind))?)
-        }
+        SqlType::Interval => interval_of(bytes)?,
         SqlType::Uuid => Value::Text(uuid_text(bytes.get_u128())),
-        SqlType::Json if oid == Type::JSONB.oid() => {
-            // The binary form of `jsonb` starts with its version.
-            if !bytes.has_remaining() || bytes.get_u8() != 1 {
-                return Err(malformed());
-            }
-            json(utf8(&bytes)?)?
-        }
+        // The binary form of `jsonb` starts with its version.
+        SqlType::Json if oid == Type::JSONB.oid() => match bytes.split_first() {
+            Some((1, text)) => json(utf8(text)?)?,
+            _ => return Err(malformed()),
+        },
         SqlType::Json => json(utf8(&bytes)?)?,
         SqlType::BoolArray
         | SqlType::Int2Array
@@ -121,17 +124,47 @@ fn from_binary(
         | SqlType::Int8Array
         | SqlType::Float8Array
         | SqlType::TextArray
-        | SqlType::UuidArray => array::from_binary(bytes, kind, number)?,
-        SqlType::Text | SqlType::Varchar => Value::Text(utf8(&bytes)?.to_owned()),
+        | SqlType::UuidArray
+        | SqlType::Float4Array
+        | SqlType::NumericArray
+        | SqlType::BytesArray
+        | SqlType::DateArray
+        | SqlType::TimeArray
+        | SqlType::TimestampArray
+        | SqlType::TimestampTzArray
+        | SqlType::IntervalArray
+        | SqlType::JsonArray
+        | SqlType::OidArray
+        | SqlType::NameArray => array::from_binary(bytes, kind, number)?,
+        SqlType::Text | SqlType::Varchar | SqlType::Name | SqlType::InternalChar => {
+            Value::Text(utf8(&bytes)?.to_owned())
+        }
         // Of a type that is not known the binary form is not known either.
         SqlType::Unknown if oid != Type::TEXT.oid() && oid != Type::UNKNOWN.oid() => {
-            return Err(error(
-                "0A000",
-                format!("the binary format of type {oid} is not supported"),
-            ));
+            let message = format!("the binary format of type {oid} is not supported");
+            return Err(error("0A000", message));
         }
         SqlType::Unknown => Value::Text(utf8(&bytes)?.to_owned()),
     })
+}
+
+/// The sixteen bytes of an interval.
+fn interval_of(mut bytes: Bytes) -> Result<Value, SqlError> {
+    let (micros, days, months) = (bytes.get_i64(), bytes.get_i32(), bytes.get_i32());
+    let total = interval::from_parts(micros, days, months);
+    total
+        .map(Value::Integer)
+        .ok_or_else(|| out_of_range(SqlType::Interval))
+}
+
+/// The size of the binary form, where there is only one.
+fn expected_size(kind: SqlType) -> Option<usize> {
+    match super::size(kind) {
+        // A name is shorter than the space that it has.
+        _ if kind == SqlType::Name => None,
+        size if size > 0 => Some(size.unsigned_abs().into()),
+        _ => None,
+    }
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, SqlError> {

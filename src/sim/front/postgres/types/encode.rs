@@ -99,7 +99,12 @@ fn put_binary(value: &Value, kind: SqlType, out: &mut BytesMut) -> Result<(), Sq
                 return Err(odd());
             }
         }
-        SqlType::Text | SqlType::Varchar | SqlType::Json | SqlType::Unknown => {
+        // One byte always, which is zero for the empty one (`charsend`).
+        SqlType::InternalChar => {
+            let text = plain(value, kind);
+            out.put_u8(text.as_bytes().first().copied().unwrap_or(0));
+        }
+        SqlType::Text | SqlType::Varchar | SqlType::Name | SqlType::Json | SqlType::Unknown => {
             out.put_slice(plain(value, kind).as_bytes());
         }
         SqlType::Bytes => match value {
@@ -126,7 +131,18 @@ fn put_binary(value: &Value, kind: SqlType, out: &mut BytesMut) -> Result<(), Sq
         | SqlType::Int8Array
         | SqlType::Float8Array
         | SqlType::TextArray
-        | SqlType::UuidArray => array::put_binary(text(value, kind)?, kind, out)?,
+        | SqlType::UuidArray
+        | SqlType::Float4Array
+        | SqlType::NumericArray
+        | SqlType::BytesArray
+        | SqlType::DateArray
+        | SqlType::TimeArray
+        | SqlType::TimestampArray
+        | SqlType::TimestampTzArray
+        | SqlType::IntervalArray
+        | SqlType::JsonArray
+        | SqlType::OidArray
+        | SqlType::NameArray => array::put_binary(text(value, kind)?, kind, out)?,
         SqlType::Uuid => out.put_u128(uuid(text(value, kind)?).ok_or_else(odd)?),
     }
     Ok(())

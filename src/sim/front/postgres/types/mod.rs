@@ -55,7 +55,7 @@ pub(super) fn oid(kind: SqlType) -> u32 {
 /// The type's size in the row description; negative for a variable one.
 pub(super) fn size(kind: SqlType) -> i16 {
     match kind {
-        SqlType::Bool => 1,
+        SqlType::Bool | SqlType::InternalChar => 1,
         SqlType::Int2 => 2,
         SqlType::Int4 | SqlType::Float4 | SqlType::Date | SqlType::Oid => 4,
         SqlType::Int8
@@ -65,6 +65,7 @@ pub(super) fn size(kind: SqlType) -> i16 {
         | SqlType::Timestamp
         | SqlType::TimestampTz => 8,
         SqlType::Interval | SqlType::Uuid => 16,
+        SqlType::Name => 64,
         SqlType::Numeric
         | SqlType::BoolArray
         | SqlType::Int2Array
@@ -73,6 +74,17 @@ pub(super) fn size(kind: SqlType) -> i16 {
         | SqlType::Float8Array
         | SqlType::TextArray
         | SqlType::UuidArray
+        | SqlType::Float4Array
+        | SqlType::NumericArray
+        | SqlType::BytesArray
+        | SqlType::DateArray
+        | SqlType::TimeArray
+        | SqlType::TimestampArray
+        | SqlType::TimestampTzArray
+        | SqlType::IntervalArray
+        | SqlType::JsonArray
+        | SqlType::OidArray
+        | SqlType::NameArray
         | SqlType::Text
         | SqlType::Varchar
         | SqlType::Bytes
@@ -91,7 +103,9 @@ pub(super) fn from_oid(oid: u32) -> SqlType {
         Some(Type::FLOAT4) => SqlType::Float4,
         Some(Type::FLOAT8) => SqlType::Float8,
         Some(Type::NUMERIC) => SqlType::Numeric,
-        Some(Type::TEXT | Type::NAME) => SqlType::Text,
+        Some(Type::TEXT) => SqlType::Text,
+        Some(Type::NAME) => SqlType::Name,
+        Some(Type::NAME_ARRAY) => SqlType::NameArray,
         Some(Type::VARCHAR | Type::BPCHAR) => SqlType::Varchar,
         Some(Type::BYTEA) => SqlType::Bytes,
         Some(Type::DATE) => SqlType::Date,
@@ -108,7 +122,17 @@ pub(super) fn from_oid(oid: u32) -> SqlType {
         Some(Type::FLOAT8_ARRAY) => SqlType::Float8Array,
         Some(Type::TEXT_ARRAY | Type::VARCHAR_ARRAY) => SqlType::TextArray,
         Some(Type::UUID_ARRAY) => SqlType::UuidArray,
-
+        Some(Type::FLOAT4_ARRAY) => SqlType::Float4Array,
+        Some(Type::NUMERIC_ARRAY) => SqlType::NumericArray,
+        Some(Type::BYTEA_ARRAY) => SqlType::BytesArray,
+        Some(Type::DATE_ARRAY) => SqlType::DateArray,
+        Some(Type::TIME_ARRAY) => SqlType::TimeArray,
+        Some(Type::TIMESTAMP_ARRAY) => SqlType::TimestampArray,
+        Some(Type::TIMESTAMPTZ_ARRAY) => SqlType::TimestampTzArray,
+        Some(Type::INTERVAL_ARRAY) => SqlType::IntervalArray,
+        Some(Type::JSON_ARRAY | Type::JSONB_ARRAY) => SqlType::JsonArray,
+        Some(Type::OID_ARRAY) => SqlType::OidArray,
+        Some(Type::CHAR) => SqlType::InternalChar,
         Some(
             Type::OID | Type::XID | Type::CID | Type::REGPROC | Type::REGCLASS | Type::REGTYPE,
         ) => SqlType::Oid,
@@ -143,6 +167,19 @@ fn name(kind: SqlType) -> &'static str {
         SqlType::Float8Array => "double precision[]",
         SqlType::TextArray => "text[]",
         SqlType::UuidArray => "uuid[]",
+        SqlType::Float4Array => "real[]",
+        SqlType::NumericArray => "numeric[]",
+        SqlType::BytesArray => "bytea[]",
+        SqlType::DateArray => "date[]",
+        SqlType::TimeArray => "time without time zone[]",
+        SqlType::TimestampArray => "timestamp without time zone[]",
+        SqlType::TimestampTzArray => "timestamp with time zone[]",
+        SqlType::IntervalArray => "interval[]",
+        SqlType::JsonArray => "json[]",
+        SqlType::OidArray => "oid[]",
+        SqlType::InternalChar => "\"char\"",
+        SqlType::Name => "name",
+        SqlType::NameArray => "name[]",
         SqlType::Oid => "oid",
     }
 }
@@ -174,7 +211,19 @@ fn wire_type(kind: SqlType) -> Type {
         SqlType::Float8Array => Type::FLOAT8_ARRAY,
         SqlType::TextArray => Type::TEXT_ARRAY,
         SqlType::UuidArray => Type::UUID_ARRAY,
-
+        SqlType::Float4Array => Type::FLOAT4_ARRAY,
+        SqlType::NumericArray => Type::NUMERIC_ARRAY,
+        SqlType::BytesArray => Type::BYTEA_ARRAY,
+        SqlType::DateArray => Type::DATE_ARRAY,
+        SqlType::TimeArray => Type::TIME_ARRAY,
+        SqlType::TimestampArray => Type::TIMESTAMP_ARRAY,
+        SqlType::TimestampTzArray => Type::TIMESTAMPTZ_ARRAY,
+        SqlType::IntervalArray => Type::INTERVAL_ARRAY,
+        SqlType::JsonArray => Type::JSON_ARRAY,
+        SqlType::OidArray => Type::OID_ARRAY,
+        SqlType::InternalChar => Type::CHAR,
+        SqlType::Name => Type::NAME,
+        SqlType::NameArray => Type::NAME_ARRAY,
         SqlType::Oid => Type::OID,
     }
 }

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::{Format, SqlType, datetime, decode, encode, float, from_oid, interval, numeric, oid};
-use crate::sim::sql::{SqlError, Value};
+use crate::sim::sql::{SqlError, Value, array};
 
 fn encoded(value: &Value, kind: SqlType, format: Format) -> Vec<u8> {
     let mut out = BytesMut::new();
@@ -374,4 +374,34 @@ proptest! {
             let _ = decode(Bytes::from(written.clone()), kind, oid(kind), Format::Text, 1);
         }
     }
+}
+
+#[test]
+fn a_list_of_each_type_has_its_elements_forms_in_both_formats() {
+    let int4 = |number: i32| number.to_be_bytes().to_vec();
+    let mut lists = 0;
+    for (kind, value, _, binary) in samples() {
+        let Some(list) = SqlType::array_of(kind).filter(|list| list.element() == Some(kind)) else {
+            continue;
+        };
+        lists += 1;
+        let inner = Value::Text(array::to_inner([value, Value::Null]));
+        let head = [
+            int4(1),
+            int4(1),
+            oid(kind).to_be_bytes().to_vec(),
+            int4(2),
+            int4(1),
+        ]
+        .concat();
+        let expected = [head, int4(binary.len() as i32), binary, int4(-1)].concat();
+        assert_eq!(encoded(&inner, list, Format::Binary), expected, "{list:?}");
+        assert_eq!(from_oid(oid(list)), list);
+        for format in [Format::Text, Format::Binary] {
+            let bytes = encoded(&inner, list, format);
+            let back = decoded(&bytes, list, format).expect("a list");
+            assert_eq!(back, inner, "{list:?} {format:?}");
+        }
+    }
+    assert!(lists > 15, "{lists} kinds of lists");
 }

@@ -1,0 +1,86 @@
+//! Keeps spans and log lines, with their fields.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+pub(crate) type Fields = BTreeMap<String, String>;
+
+#[derive(Debug, Default)]
+struct State {
+    spans: Vec<Fields>,
+    lines: Vec<Fields>,
+}
+
+/// A subscriber for one target.
+#[derive(Debug, Clone)]
+pub(crate) struct Listener {
+    target: &'static str,
+    state: Arc<Mutex<State>>,
+}
+
+impl Listener {
+    pub(crate) fn to(target: &'static str) -> Self {
+        Self {
+            target,
+            state: Arc::default(),
+        }
+    }
+
+    pub(crate) fn spans(&self) -> Vec<Fields> {
+        self.state.lock().unwrap().spans.clone()
+    }
+
+    pub(crate) fn lines(&self) -> Vec<Fields> {
+        self.state.lock().unwrap().lines.clone()
+    }
+}
+
+struct Reader<'a>(&'a mut Fields);
+
+impl Visit for Reader<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.to_owned());
+    }
+}
+
+impl Subscriber for Listener {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == self.target
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut fields = Fields::new();
+        span.record(&mut Reader(&mut fields));
+        let mut state = self.state.lock().unwrap();
+        state.spans.push(fields);
+        Id::from_u64(state.spans.len() as u64)
+    }
+
+    fn record(&self, span: &Id, values: &Record<'_>) {
+        let mut state = self.state.lock().unwrap();
+        let place = span.into_u64() as usize - 1;
+        values.record(&mut Reader(&mut state.spans[place]));
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields::new();
+        event.record(&mut Reader(&mut fields));
+        fields.insert("level".to_owned(), event.metadata().level().to_string());
+        self.state.lock().unwrap().lines.push(fields);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
