@@ -119,9 +119,7 @@ impl<E: Store> Customer<E> {
     }
 }
 
-async fn patiently<T>(
-    request: impl Future<Output = Result<T, ShopError>>,
-) -> Result<T, ShopError> {
+async fn patiently<T>(request: impl Future<Output = Result<T, ShopError>>) -> Result<T, ShopError> {
     let answer = tokio::time::timeout(PATIENCE, request).await;
     answer.unwrap_or(Err(ShopError::TooSlow(PATIENCE)))
 }

@@ -80,8 +80,7 @@ pub(crate) enum Pace {
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| "warn".into()),
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
         )
         .with_writer(std::io::stderr)
         .init();
@@ -116,7 +115,10 @@ async fn run<E: Store>(arguments: Arguments) -> anyhow::Result<()> {
     println!("  the page        http://{address}/");
     println!("  products        curl http://{address}/products");
     println!("  health          http://{address}/readyz, http://{address}/metrics");
-    println!("  database        {}, {migrated} migrations applied", backend.describe());
+    println!(
+        "  database        {}, {migrated} migrations applied",
+        backend.describe()
+    );
     println!("\nCtrl-C closes it.\n");
 
     let live = live::Live::start(&backend, &traffic, end.clone());

@@ -42,8 +42,10 @@ impl Store for MySql {
     }
 
     async fn run_script(cluster: &Cluster<Self>, script: &'static str) -> Result<(), ShopError> {
+        // Owned, as the compiler follows no reference into a closure whose future is `Send`.
+        let script = script.to_owned();
         cluster
-            .write(async move |writer| Ok(writer.query_drop(script).await?))
+            .write(async move |writer| Ok(writer.query_drop(&script).await?))
             .await
     }
 

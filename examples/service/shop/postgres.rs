@@ -40,9 +40,11 @@ impl Store for Postgres {
     }
 
     async fn run_script(cluster: &Cluster<Self>, script: &'static str) -> Result<(), ShopError> {
+        // Owned, as the compiler follows no reference into a closure whose future is `Send`.
+        let script = script.to_owned();
         cluster
             .transaction(async move |transaction| {
-                Ok::<_, ShopError>(transaction.batch_execute(script).await?)
+                Ok::<_, ShopError>(transaction.batch_execute(&script).await?)
             })
             .await
     }

@@ -74,7 +74,10 @@ pub(crate) fn router<E: Store>(state: Arc<State<E>>) -> Router {
         .route("/metrics", get(metrics::metrics::<E>));
     if state.simulated.is_some() {
         router = router
-            .route("/api/simulator/{operation}", post(simulator::on_cluster::<E>))
+            .route(
+                "/api/simulator/{operation}",
+                post(simulator::on_cluster::<E>),
+            )
             .route(
                 "/api/simulator/instances/{id}/{operation}",
                 post(simulator::on_instance::<E>),

@@ -60,7 +60,10 @@ pub(super) async fn on_instance<E: Store>(
         let ms = wanted.ms;
         let (done, told) = match operation.as_str() {
             "crash" => (simulated.crash(&id), "crashes".to_owned()),
-            "failover" => (simulated.failover(Some(&id)), "is being promoted".to_owned()),
+            "failover" => (
+                simulated.failover(Some(&id)),
+                "is being promoted".to_owned(),
+            ),
             "silence" => (simulated.silence(&id), "falls silent".to_owned()),
             "restore" => (simulated.restore(&id), "serves as before".to_owned()),
             "lag" => (simulated.set_lag(&id, span), format!("is {ms} ms behind")),
