@@ -92,7 +92,7 @@ async fn failovers(arguments: &Arguments) -> anyhow::Result<bool> {
     for engine in arguments.engines() {
         for fault in arguments.faults() {
             for who in line_up.on(engine) {
-                if !takes_part(arguments, fault, who) {
+                if !takes_part(arguments, engine, fault, who) {
                     continue;
                 }
                 match measured(arguments, engine, fault, who).await {
@@ -111,11 +111,17 @@ async fn failovers(arguments: &Arguments) -> anyhow::Result<bool> {
 }
 
 /// In a quick run the contestants meet a crash only, and one pool of each engine, which will not be
-/// back, also a silent writer.
-fn takes_part(arguments: &Arguments, fault: Fault, who: &Contestant) -> bool {
-    let one_of_each = ["deadpool-postgres", "mysql_async"].contains(&who.name);
-    let meets_it = fault == Fault::Crash || fault == Fault::Silent && one_of_each;
-    who.is_ours() || !arguments.quick || meets_it
+/// back, also a silent writer. AWS's driver, which starts slowly, is there once.
+fn takes_part(arguments: &Arguments, engine: EngineKind, fault: Fault, who: &Contestant) -> bool {
+    if who.is_ours() || !arguments.quick {
+        return true;
+    }
+    match (fault, who.name) {
+        (Fault::Crash, "aws-python") => engine == EngineKind::Postgres,
+        (Fault::Crash, "aws-python-aggressive") => false,
+        (Fault::Crash, _) | (Fault::Silent, "deadpool-postgres" | "mysql_async") => true,
+        _ => false,
+    }
 }
 
 async fn measured(

@@ -216,7 +216,8 @@ fn around(calls: &[Call], truth: &Truth, able_at: u64) -> (Option<u64>, Option<u
     };
     let (before, after) = if truth.promotes {
         (
-            ends(&|call, _| by_old(call)),
+            // An answer that was long there and taken late is none of the time before.
+            ends(&|call, at| by_old(call) && at <= able_at),
             ends(&|call, at| !by_old(call) && at > truth.fault_at),
         )
     } else {

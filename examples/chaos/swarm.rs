@@ -1,5 +1,6 @@
 //! Many seeds, on all processors, with a sign of life.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::ops::Range;
 use std::panic;
@@ -13,6 +14,10 @@ use crate::trial::{draw, run};
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 /// Where nobody watches, a line now and then is enough.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
+
+/// A trial takes some hundredths of a second: one that takes so long turns in a circle, in which
+/// virtual time stands still.
+const HANG_LIMIT: Duration = Duration::from_secs(120);
 
 /// The seeds to run.
 pub(crate) struct Swarm {
@@ -40,10 +45,27 @@ fn pause() {
     std::thread::sleep(Duration::from_millis(20));
 }
 
+/// The seeds that are being run, and since when.
+type Running = BTreeMap<u64, Instant>;
+
+/// A thread cannot be ended from outside, so the process ends.
+fn end_if_one_hangs(running: &Mutex<Running>) {
+    let running = running.lock().expect("nobody panics with it");
+    let hanging = running
+        .iter()
+        .find(|(_, since)| since.elapsed() > HANG_LIMIT);
+    if let Some((seed, _)) = hanging {
+        println!("VIOLATION: a trial comes to its end: not within {HANG_LIMIT:?}");
+        println!("see it again: cargo run --release --example chaos -- --seed {seed}");
+        std::process::exit(1);
+    }
+}
+
 impl Swarm {
     pub(crate) fn run(&self) -> Found {
         let next = AtomicU64::new(self.seeds.start);
         let stop = AtomicBool::new(false);
+        let running = Mutex::new(BTreeMap::new());
         let found = Mutex::new(Found {
             summary: Summary::default(),
             failed: Vec::new(),
@@ -51,7 +73,7 @@ impl Swarm {
         let began = Instant::now();
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..self.jobs)
-                .map(|_| scope.spawn(|| self.work(&next, &stop, &found)))
+                .map(|_| scope.spawn(|| self.work(&next, &stop, &found, &running)))
                 .collect();
             let mut shown = Instant::now();
             while !workers
@@ -59,6 +81,7 @@ impl Swarm {
                 .all(std::thread::ScopedJoinHandle::is_finished)
             {
                 pause();
+                end_if_one_hangs(&running);
                 let interval = match std::io::stderr().is_terminal() {
                     true => PROGRESS_INTERVAL,
                     false => LOG_INTERVAL,
@@ -75,14 +98,26 @@ impl Swarm {
         found
     }
 
-    fn work(&self, next: &AtomicU64, stop: &AtomicBool, found: &Mutex<Found>) {
+    fn work(
+        &self,
+        next: &AtomicU64,
+        stop: &AtomicBool,
+        found: &Mutex<Found>,
+        running: &Mutex<Running>,
+    ) {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= self.seeds.end || stop.load(Ordering::Relaxed) {
                 return;
             }
             let plan = draw::plan(seed);
+            let begun = Instant::now();
+            running
+                .lock()
+                .expect("nobody panics with it")
+                .insert(seed, begun);
             let verdict = panic::catch_unwind(|| run::trial(&plan, false));
+            running.lock().expect("nobody panics with it").remove(&seed);
             let mut found = found.lock().expect("nobody panics with it");
             let is_good = match &verdict {
                 Ok(verdict) => {

@@ -1,25 +1,21 @@
-//! Getting a connection, with patience: who gives one, and how long to wait for it.
+//! Getting a connection to the writer, with patience: callers wait in the [`Line`](super::line).
 //!
-//! Whom to ask is decided in `routing`; callers wait for the writer in the [`Line`](super::line),
-//! for a reader in the queues of the readers' pools. Where an idle connection is at hand nobody
+//! Where an idle connection is at hand nobody
 //! waits, no clock is set and no lock is shared with other instances.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 
 use super::line::Turn;
 use super::{Cluster, closed};
 use crate::engine::{Engine, Failure};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{InstanceId, Role};
+use crate::id::Role;
 use crate::observe::meters::Routed;
-use crate::pool::instance::InstancePool;
 use crate::pool::lease::{Connection, Lease};
-use crate::pool::routes::Routes;
 use crate::time::{self, Instant};
 use crate::topology::Topology;
 use crate::topology::observation::Fault;
@@ -27,10 +23,6 @@ use crate::topology::observation::Fault;
 /// How long to wait before an instance that gave no connection is tried again, if no news of the
 /// topology come first.
 const RETRY_DELAY: Duration = Duration::from_millis(10);
-
-/// How long a read waits for a connection to be opened before it asks the next reader too: some
-/// logins, so that a reader without an idle connection still gets its share.
-const OPENING_PATIENCE: Duration = Duration::from_millis(20);
 
 impl<E: Engine> Cluster<E> {
     /// A connection to the writer.
@@ -72,38 +64,12 @@ impl<E: Engine> Cluster<E> {
     }
 
     /// An idle connection to the writer, unless somebody waits for one.
-    fn writer_at_once(&self) -> Option<Lease<E>> {
+    pub(super) fn writer_at_once(&self) -> Option<Lease<E>> {
         let inner = &*self.inner;
         if inner.closed.load(Ordering::Acquire) || !inner.line.is_empty() {
             return None;
         }
         inner.pools.routes().writer()?.checkout_idle()
-    }
-
-    /// A connection that was at hand.
-    fn given(&self, lease: Lease<E>, routed: Routed) -> Connection<E> {
-        self.inner.pools.observer().meters().routed(routed);
-        Connection::new(lease)
-    }
-
-    /// A connection that a caller has waited for since it arrived.
-    fn given_after(&self, lease: Lease<E>, routed: Routed, arrived: Instant) -> Connection<E> {
-        self.inner.pools.observer().meters().routed(routed);
-        Connection::after(lease, time::now().saturating_duration_since(arrived))
-    }
-
-    /// Counts a caller that was told to wait no longer.
-    fn tell_timeout(&self, answer: &Result<Connection<E>>, role: Role) {
-        let gave_up = |error: &Error| {
-            let kind = error.kind();
-            matches!(
-                kind,
-                ErrorKind::NoReader | ErrorKind::NoWriter | ErrorKind::Timeout
-            )
-        };
-        if answer.as_ref().is_err_and(gave_up) {
-            self.inner.pools.observer().meters().timed_out(role);
-        }
     }
 
     async fn wait_for_writer(&self, deadline: Instant) -> Result<Connection<E>> {
@@ -175,7 +141,11 @@ impl<E: Engine> Cluster<E> {
     }
 
     /// Waits for this call's turn at the writer.
-    async fn turn_in_line(&self, arrived: Instant, deadline: Instant) -> Result<Turn<'_>> {
+    pub(super) async fn turn_in_line(
+        &self,
+        arrived: Instant,
+        deadline: Instant,
+    ) -> Result<Turn<'_>> {
         let inner = &self.inner;
         let limits = &inner.config.pool;
         let writer = inner.pools.routes().writer().cloned();
@@ -227,258 +197,10 @@ impl<E: Engine> Cluster<E> {
             }
         }
     }
-
-    /// A connection to a reader.
-    ///
-    /// Readers take turns, those with fewer connections in use first; one that is new, or was away,
-    /// gets its share little by little ([`Timing::slow_start`](crate::config::Timing::slow_start)). When the connections to
-    /// all of them are in use, the first to become free is taken. With no reader up it is a
-    /// connection to the writer, as Aurora's own reader endpoint would give; with neither the
-    /// call waits, for at most the `checkout_timeout`. Where the handle has a
-    /// [`custom_endpoint`](crate::Config::custom_endpoint), all that holds among its members.
-    ///
-    /// # Errors
-    ///
-    /// [`NoReader`](crate::ErrorKind::NoReader) when no instance could be used in time; otherwise
-    /// as [`writer`](Self::writer).
-    ///
-    /// # Cancellation
-    ///
-    /// Safe, as [`writer`](Self::writer).
-    pub async fn reader(&self) -> Result<Connection<E>> {
-        let turn = self.inner.turn.fetch_add(1, Ordering::Relaxed);
-        match self.reader_at_once(turn) {
-            Some(lease) => Ok(self.given(lease, Routed::LeastBusy)),
-            None => {
-                self.wait_for_reader(self.checkout_deadline(), &[], turn)
-                    .await
-            }
-        }
-    }
-
-    /// A connection to a reader, by a deadline that may be shared with other work, and to one of
-    /// `avoided` only when no other has room.
-    pub(super) async fn reader_by(
-        &self,
-        deadline: Instant,
-        avoided: &[InstanceId],
-    ) -> Result<Connection<E>> {
-        let turn = self.inner.turn.fetch_add(1, Ordering::Relaxed);
-        if avoided.is_empty()
-            && let Some(lease) = self.reader_at_once(turn)
-        {
-            return Ok(self.given(lease, Routed::LeastBusy));
-        }
-        self.wait_for_reader(deadline, avoided, turn).await
-    }
-
-    /// An idle connection to the reader whose turn it is.
-    fn reader_at_once(&self, turn: usize) -> Option<Lease<E>> {
-        let inner = &*self.inner;
-        if inner.closed.load(Ordering::Acquire) {
-            return None;
-        }
-        inner.pools.routes().best_reader(turn)?.checkout_idle()
-    }
-
-    async fn wait_for_reader(
-        &self,
-        deadline: Instant,
-        avoided: &[InstanceId],
-        turn: usize,
-    ) -> Result<Connection<E>> {
-        let answer = self.reader_in_turn(deadline, avoided, turn).await;
-        self.tell_timeout(&answer, Role::Reader);
-        answer
-    }
-
-    async fn reader_in_turn(
-        &self,
-        deadline: Instant,
-        avoided: &[InstanceId],
-        turn: usize,
-    ) -> Result<Connection<E>> {
-        let inner = &self.inner;
-        let began = time::now();
-        let mut topology = inner.published.topology.clone();
-        loop {
-            self.refuse_if_closed()?;
-            topology.borrow_and_update();
-            let routes = Arc::clone(&inner.pools.routes());
-            let mut candidates = routes.readers(turn);
-            // A stable sort: the rest stays in the order of preference.
-            candidates.sort_by_key(|candidate| avoided.contains(candidate.id()));
-            if candidates.is_empty() && routes.writer_for_reads().is_none() {
-                let changed = self.other_candidates(&routes, topology.clone());
-                match tokio::time::timeout_at(deadline, changed).await {
-                    Ok(changed) => changed?,
-                    Err(_) => return Err(self.no_reader(time::now() - began)),
-                }
-                continue;
-            }
-            let room = tokio::select! {
-                biased;
-                room = self.first_that_has_room(&candidates, deadline) => room,
-                // It may be the very one that is to let us in.
-                lost = self.candidate_lost(&candidates, topology.clone()) => {
-                    lost?;
-                    continue;
-                }
-            };
-            let answer = match room {
-                Room::Given(lease) => Ok(lease),
-                Room::Failed(failure) => Err(failure),
-                Room::Full(full) => tokio::select! {
-                    biased;
-                    answer = self.first_that_gives(&full, &routes, deadline) => answer?,
-                    changed = self.other_candidates(&routes, topology.clone()) => {
-                        changed?;
-                        continue;
-                    }
-                },
-            };
-            match answer {
-                Ok(lease) => {
-                    self.refuse_if_closed()?;
-                    let serves = inner.pools.routes().reads_from(lease.instance());
-                    if serves && !lease.is_outdated() {
-                        let routed = if candidates.is_empty() {
-                            Routed::NoReader
-                        } else {
-                            Routed::FirstFree
-                        };
-                        return Ok(self.given_after(lease, routed, began));
-                    }
-                }
-                Err(failure) => wait_to_retry(failure, &mut topology, deadline).await?,
-            }
-        }
-    }
-
-    /// Waits until reads may go to other instances than these.
-    async fn other_candidates(
-        &self,
-        known: &Routes<E>,
-        topology: watch::Receiver<Arc<Topology>>,
-    ) -> Result<()> {
-        let others = |routes: &Routes<E>| !routes.leads_like(known);
-        self.routes_become(others, topology).await
-    }
-
-    /// Waits until reads may no longer go to one of these.
-    async fn candidate_lost(
-        &self,
-        candidates: &[Arc<InstancePool<E>>],
-        topology: watch::Receiver<Arc<Topology>>,
-    ) -> Result<()> {
-        let lost = |routes: &Routes<E>| {
-            let mut known = candidates.iter();
-            known.any(|candidate| !routes.reads_from(candidate.id()))
-        };
-        self.routes_become(lost, topology).await
-    }
-
-    /// Waits until the routes are so. They change with the topology, and with the members of a
-    /// custom endpoint.
-    async fn routes_become(
-        &self,
-        so: impl Fn(&Routes<E>) -> bool,
-        mut topology: watch::Receiver<Arc<Topology>>,
-    ) -> Result<()> {
-        let mut scope = self.inner.pools.scope();
-        loop {
-            // Seen before the routes are looked at, so that no change is missed.
-            topology.borrow_and_update();
-            scope.borrow_and_update();
-            if so(&self.inner.pools.routes()) {
-                return Ok(());
-            }
-            let changed = tokio::select! {
-                biased;
-                changed = topology.changed() => changed,
-                changed = scope.changed() => changed,
-            };
-            changed.map_err(|_| closed())?;
-        }
-    }
-
-    /// Asks the candidates in turn, without waiting for other callers. One that has to open a
-    /// connection and takes its time is not waited for alone.
-    async fn first_that_has_room(
-        &self,
-        candidates: &[Arc<InstancePool<E>>],
-        deadline: Instant,
-    ) -> Room<E> {
-        let mut full = Vec::new();
-        let mut last = None;
-        let mut asked = FuturesUnordered::new();
-        let mut rest = candidates.iter();
-        loop {
-            if let Some(candidate) = rest.next() {
-                asked.push(async move { (candidate, candidate.checkout_at_once(deadline).await) });
-            }
-            let answer = if rest.len() == 0 {
-                asked.next().await
-            } else {
-                match tokio::time::timeout(OPENING_PATIENCE, asked.next()).await {
-                    Ok(answer) => answer,
-                    Err(_) => continue,
-                }
-            };
-            match answer {
-                Some((_, Ok(Some(lease)))) => return Room::Given(lease),
-                Some((candidate, Ok(None))) => full.push(Arc::clone(candidate)),
-                Some((_, Err(failure))) => last = Some(failure),
-                None if rest.len() == 0 => break,
-                None => {}
-            }
-        }
-        match last {
-            Some(failure) if full.is_empty() => Room::Failed(failure),
-            Some(_) | None => Room::Full(full),
-        }
-    }
-
-    /// Waits in the queues of all candidates at once; the last failure if none gives a
-    /// connection. Without a candidate it waits for the writer, in the row of those who do.
-    async fn first_that_gives(
-        &self,
-        candidates: &[Arc<InstancePool<E>>],
-        routes: &Routes<E>,
-        deadline: Instant,
-    ) -> Result<Result<Lease<E>, Failure>> {
-        if let Some(writer) = routes.writer_for_reads().filter(|_| candidates.is_empty()) {
-            if let Some(lease) = self.writer_at_once() {
-                return Ok(Ok(lease));
-            }
-            let turn = self.turn_in_line(time::now(), deadline).await?;
-            return Ok(writer.checkout(turn.behind(), deadline).await);
-        }
-        let mut queues: FuturesUnordered<_> = candidates
-            .iter()
-            .map(|candidate| candidate.checkout(0, deadline))
-            .collect();
-        let mut last = Failure::timed_out("no reader is left to wait for");
-        while let Some(answer) = queues.next().await {
-            match answer {
-                Ok(lease) => return Ok(Ok(lease)),
-                Err(failure) => last = failure,
-            }
-        }
-        Ok(Err(last))
-    }
-}
-
-/// What a round of the candidates came to.
-enum Room<E: Engine> {
-    Given(Lease<E>),
-    /// The connections of these are all in use.
-    Full(Vec<Arc<InstancePool<E>>>),
-    Failed(Failure),
 }
 
 /// Waits for news after a failed checkout, or says that trying again is of no use.
-async fn wait_to_retry(
+pub(super) async fn wait_to_retry(
     failure: Failure,
     topology: &mut watch::Receiver<Arc<Topology>>,
     deadline: Instant,

@@ -7,9 +7,11 @@
 mod budget;
 mod checkout;
 mod closures;
+mod given;
 mod hub;
 mod levels;
 mod line;
+mod reader_checkout;
 mod retry;
 
 use std::sync::Arc;

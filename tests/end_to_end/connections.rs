@@ -16,6 +16,7 @@ on_both_engines!(
     no_more_connections_are_opened_than_the_pool_allows,
     only_callers_beyond_the_pool_count_as_waiting,
     a_minimum_of_connections_is_kept_ready_and_the_rest_idles_out,
+    a_connection_that_was_used_as_it_should_is_used_again,
     connections_that_were_swapped_do_not_stay_in_each_others_pools,
 );
 
@@ -239,4 +240,19 @@ async fn connections_that_were_swapped_do_not_stay_in_each_others_pools<E: Datab
     let mut writer = cluster.writer().await.unwrap();
     let written = E::run(&mut writer, "INSERT INTO t (n) VALUES (1)").await;
     assert!(written.is_ok(), "{written:?}");
+}
+
+/// The statements are prepared for one use, and closed behind their user.
+async fn a_connection_that_was_used_as_it_should_is_used_again<E: Database>() {
+    let (simulated, cluster) = start_narrow::<E>().await;
+    drop(cluster.writer().await.unwrap());
+    let writer = simulated.writer().unwrap();
+    let logins = || simulated.counters(&writer).unwrap().logins;
+    let before = logins();
+    for number in 0..200 {
+        let mut writer = cluster.writer().await.unwrap();
+        E::insert_prepared(&mut writer, number).await.unwrap();
+    }
+    // The first checkout took the monitor's connection, which opens itself another one.
+    assert!(logins() <= before + 1, "{} after {before}", logins());
 }

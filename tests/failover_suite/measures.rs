@@ -74,6 +74,17 @@ fn a_planned_failover_catches_calls_when_the_old_writer_stops_and_not_when_it_is
 }
 
 #[test]
+fn an_answer_of_the_old_writer_that_is_taken_late_does_not_shorten_the_gap() {
+    let notes = notes(&[
+        "w 1 990000 990100 990500 ok",
+        "w 2 990000 990100 1400000 ok",
+        "w 3 990000 990100 1490500 ok",
+    ]);
+    let run = measure(&notes, &crash(&[(1, "a"), (2, "a"), (3, "b")]));
+    assert_eq!(run.gap, Some(500.0));
+}
+
+#[test]
 fn a_write_that_was_acknowledged_and_is_not_in_the_ledger_is_lost() {
     let notes = notes(&[
         "w 1 990000 990100 990500 ok",

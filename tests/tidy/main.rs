@@ -24,13 +24,18 @@ const DIRECT_IMPORTS: [&str; 8] = [
     "cluster", "config", "engine", "error", "id", "resolve", "sim", "topology",
 ];
 /// What decides and does not act.
-const PURE: [&str; 17] = [
+const PURE: [&str; 22] = [
     "cluster/budget.rs",
     "cluster/retry.rs",
     "engine/mysql/faults.rs",
     "engine/postgres/faults.rs",
     "engine/statement.rs",
+    "observe/digest",
+    "observe/histogram.rs",
+    "observe/insights/snapshot.rs",
+    "observe/phases.rs",
     "observe/record.rs",
+    "observe/slow.rs",
     "observe/story.rs",
     "resolve/answers.rs",
     "resolve/endpoint.rs",

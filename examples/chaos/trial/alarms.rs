@@ -1,5 +1,6 @@
 //! Whether the driver notices what is wrong with an instance, and nothing where nothing is.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aurora_driver::{EventKind, InstanceId};
@@ -57,6 +58,38 @@ pub(super) fn silence_ends_calls(evidence: &Evidence) -> Result<(), String> {
         none_or(late, |call| {
             let took = in_silence(evidence, call, silence);
             format!("after {took:?} of {silence:?}: {call:?}")
+        })?;
+    }
+    Ok(())
+}
+
+/// How much later than the news of a new writer a call may end that it ends.
+const DEMOTION_SLACK: Duration = Duration::from_millis(5);
+
+/// A call that may write. Reads may go to an instance that was the writer before and is a reader
+/// now.
+fn writes(call: &Call) -> bool {
+    let what = call.what;
+    what.starts_with("write") || matches!(what, "begin" | "commit")
+}
+
+pub(super) fn demotion_ends_calls(evidence: &Evidence) -> Result<(), String> {
+    let mut writers = BTreeMap::<usize, &InstanceId>::new();
+    for (handle, at, event) in &evidence.events {
+        let EventKind::WriterConfirmed { instance, .. } = event else {
+            continue;
+        };
+        let Some(old) = writers.insert(*handle, instance) else {
+            continue;
+        };
+        let mut calls = evidence.calls.iter();
+        let late = calls.find(|call| {
+            let was_there = call.handle == *handle && call.instance.as_ref() == Some(old);
+            let goes_on = call.began < *at && call.ended > *at + DEMOTION_SLACK;
+            old != instance && was_there && goes_on && writes(call)
+        });
+        none_or(late, |call| {
+            format!("{instance} was confirmed at {at:?} as the writer: {call:?}")
         })?;
     }
     Ok(())

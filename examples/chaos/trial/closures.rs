@@ -43,10 +43,10 @@ impl Caller<'_> {
             let instance = writer.instance().clone();
             let write = writer.write(key);
             history
-                .call("write in closure", Some(&instance), write)
+                .call(self.handle, "write in closure", Some(&instance), write)
                 .await
         });
-        let answer = history.call("write()", None, work).await;
+        let answer = history.call(self.handle, "write()", None, work).await;
         history.answered(&[key], &answer);
         answer
     }
@@ -60,10 +60,13 @@ impl Caller<'_> {
             let instance = reader.instance().clone();
             let count = reader.count();
             history
-                .call("count in closure", Some(&instance), count)
+                .call(self.handle, "count in closure", Some(&instance), count)
                 .await
         });
-        history.call("read()", None, work).await.map(drop)
+        history
+            .call(self.handle, "read()", None, work)
+            .await
+            .map(drop)
     }
 
     /// Some keys; some closures change their mind at the end.
@@ -101,7 +104,7 @@ impl Caller<'_> {
                 Err(Broken::ByDriver(error)) => Err(error),
             }
         };
-        let committed = history.call("transaction()", None, work).await;
+        let committed = history.call(self.handle, "transaction()", None, work).await;
         match &committed {
             Ok(true) => history.answered(&keys, &Ok(())),
             // It stays as it was: nothing was committed.

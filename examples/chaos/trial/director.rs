@@ -22,6 +22,9 @@ pub(crate) struct Director<'a> {
     begun: usize,
 }
 
+/// So often that the repetitions of closures are more than a fifth of their number.
+const CONFLICTS_PROBABILITY: f64 = 0.9;
+
 /// How a fault ends.
 enum End {
     Listener(InstanceId),
@@ -159,7 +162,11 @@ impl<'a> Director<'a> {
                 probability,
                 ms,
             } => {
-                let fault = statement_fault(*kind).with_probability(*probability);
+                let probability = match kind {
+                    StatementTrouble::Conflicts => CONFLICTS_PROBABILITY,
+                    _ => *probability,
+                };
+                let fault = statement_fault(*kind).with_probability(probability);
                 let guard = world.fault(fault);
                 self.ends_after(*ms, End::Statements(guard));
                 Ok(())
@@ -261,6 +268,10 @@ fn dns_fault(kind: DnsOutage) -> DnsFault {
 fn statement_fault(kind: StatementTrouble) -> StatementFault {
     match kind {
         StatementTrouble::Error => StatementFault::error("40001", 1213, "please try again"),
+        StatementTrouble::Conflicts => {
+            let conflict = StatementFault::error("40001", 1213, "please try again");
+            conflict.kind(StatementKind::Write)
+        }
         StatementTrouble::Reset => StatementFault::reset(),
         StatementTrouble::LostAnswer => StatementFault::reset().at(FaultPoint::Answer),
         StatementTrouble::DelayMs(ms) => StatementFault::delay(Duration::from_millis(ms)),

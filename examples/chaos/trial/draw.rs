@@ -45,6 +45,7 @@ pub(crate) fn plan(seed: u64) -> Plan {
     let length_ms = unit * rng.u64(3..=6);
     let faults = faults(&mut rng, &cluster, unit, length_ms);
     let pause_in_health_ms = [0, 0, 500, 2_000][rng.usize(0..4)];
+    let close_under_faults = rng.u32(0..6) == 0;
     Plan {
         about: String::new(),
         seed,
@@ -54,6 +55,7 @@ pub(crate) fn plan(seed: u64) -> Plan {
         length_ms,
         faults,
         pause_in_health_ms,
+        close_under_faults,
     }
 }
 
@@ -123,7 +125,7 @@ fn load(rng: &mut Rng) -> LoadPlan {
         transactions: rng.usize(0..=3),
         readers: rng.usize(1..=6),
         holders: rng.usize(0..=2),
-        closures: rng.usize(0..=3),
+        closures: [rng.usize(0..=3), rng.usize(8..=16)][usize::from(rng.u32(0..4) == 0)],
         cancellers: rng.usize(0..=4),
         crowd: [0, 0, 0, rng.usize(10..=40)][rng.usize(0..4)],
         rest_ms: [10, 30, 100][rng.usize(0..3)],
@@ -240,7 +242,8 @@ fn view(rng: &mut Rng, cluster: &ClusterPlan) -> View {
 }
 
 fn statement_trouble(rng: &mut Rng) -> StatementTrouble {
-    match rng.u32(0..12) {
+    match rng.u32(0..14) {
+        12.. => StatementTrouble::Conflicts,
         0..=2 => StatementTrouble::Error,
         3..=5 => StatementTrouble::Reset,
         6..=8 => StatementTrouble::LostAnswer,

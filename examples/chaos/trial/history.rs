@@ -63,6 +63,7 @@ pub(crate) struct HandOut {
 /// One call of a caller, a checkout or a statement.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
+    pub(crate) handle: usize,
     pub(crate) what: &'static str,
     /// Where it went, as far as that is one place.
     pub(crate) instance: Option<InstanceId>,
@@ -236,6 +237,7 @@ impl History {
     /// Writes a call down, with what came of it.
     pub(crate) async fn call<T>(
         &self,
+        handle: usize,
         what: &'static str,
         instance: Option<&InstanceId>,
         call: impl Future<Output = Result<T, Error>>,
@@ -245,6 +247,7 @@ impl History {
         let answer = call.await;
         let error = answer.as_ref().err();
         self.calls.borrow_mut().push(Call {
+            handle,
             what,
             instance,
             began,

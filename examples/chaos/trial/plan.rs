@@ -28,6 +28,9 @@ pub(crate) struct Plan {
     pub(crate) faults: Vec<PlannedFault>,
     /// How long the process stands still when all is well again.
     pub(crate) pause_in_health_ms: u64,
+    /// Whether everything is closed while the last faults are still in force.
+    #[serde(default)]
+    pub(crate) close_under_faults: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -219,6 +222,8 @@ pub(crate) enum DnsOutage {
 pub(crate) enum StatementTrouble {
     /// An error before the statement runs.
     Error,
+    /// The same, of writes alone and nearly always.
+    Conflicts,
     /// A reset before it runs.
     Reset,
     /// It is applied, and the answer is lost.

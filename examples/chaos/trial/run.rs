@@ -93,11 +93,13 @@ async fn live_through(plan: &Plan, world: &DirectCluster) -> Evidence {
     let listening = listening.map(|(handle, cluster)| follow(handle, cluster, &history));
     let everything = async {
         let (whole_at, work) = future::join(course, tokio::time::timeout(PATIENCE, work)).await;
-        history.enter(Phase::Alone);
-        // The last transactions that the callers left open are being rolled back.
-        tokio::time::sleep(CLEANING_PERIOD).await;
-        for (handle, cluster) in clusters.iter().enumerate() {
-            workload::alone(handle, cluster, &history).await;
+        if !plan.close_under_faults {
+            history.enter(Phase::Alone);
+            // The last transactions that the callers left open are being rolled back.
+            tokio::time::sleep(CLEANING_PERIOD).await;
+            for (handle, cluster) in clusters.iter().enumerate() {
+                workload::alone(handle, cluster, &history).await;
+            }
         }
         (whole_at, work.is_ok())
     };
@@ -144,6 +146,11 @@ async fn course(plan: &Plan, world: &DirectCluster, history: &History) -> Option
     let mut director = Director::new(world, history);
     let length = Duration::from_millis(plan.length_ms);
     director.play(&plan.faults, length).await;
+    if plan.close_under_faults {
+        history.enter(Phase::Over);
+        world.note("everything is closed");
+        return None;
+    }
     history.enter(Phase::Healing);
     world.note("the faults are over");
     director.mend();

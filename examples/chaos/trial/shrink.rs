@@ -33,9 +33,10 @@ pub(crate) fn shrink(plan: &Plan, violation: &Violation) -> Plan {
     smallest
 }
 
-fn simplifications() -> [fn(&mut Plan); 12] {
+fn simplifications() -> [fn(&mut Plan); 13] {
     [
         |plan| plan.pause_in_health_ms = 0,
+        |plan| plan.close_under_faults = false,
         |plan| plan.load.closures = plan.load.closures.saturating_sub(1),
         |plan| plan.load.crowd /= 2,
         |plan| plan.load.cancellers = plan.load.cancellers.saturating_sub(1),

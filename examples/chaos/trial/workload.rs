@@ -110,7 +110,7 @@ impl Caller<'_> {
             Intent::Write => "writer()",
             Intent::Read => "reader()",
         };
-        self.history.call(what, None, call).await
+        self.history.call(self.handle, what, None, call).await
     }
 
     pub(super) fn handed_out(&self, intent: Intent, lease: &Connection<Direct>) {
@@ -125,7 +125,7 @@ impl Caller<'_> {
         instance: &InstanceId,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Option<Result<T, Error>> {
-        let call = self.history.call(what, Some(instance), call);
+        let call = self.history.call(self.handle, what, Some(instance), call);
         tokio::time::timeout(PATIENCE, call).await.ok()
     }
 
@@ -229,12 +229,14 @@ impl Caller<'_> {
                 _ => self.read().await,
             }
         };
-        match tokio::time::timeout(patience, work).await {
-            Ok(answer) => answer,
-            Err(_) => {
+        // Given up first: what has just been meant for the caller must not be lost with it.
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep(patience) => {
                 history.cancelled.set(history.cancelled.get() + 1);
                 Ok(())
             }
+            answer = work => answer,
         }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Link {
     status: AtomicU8,
     /// Requests sent whose `ReadyForQuery` has not come yet.
     unanswered: AtomicU32,
+    /// Those of them up to the last that a user waits for.
+    unanswered_to_users: AtomicU32,
     /// The last request sent was a `Sync`.
     synced_last: AtomicBool,
     /// The last command was completed with the tag `ROLLBACK`.
@@ -60,6 +62,7 @@ impl Link {
             trace: Trace::default(),
             status: AtomicU8::new(b'I'),
             unanswered: AtomicU32::new(0),
+            unanswered_to_users: AtomicU32::new(0),
             synced_last: AtomicBool::new(false),
             rolled_back: AtomicBool::new(false),
             condemned: AtomicBool::new(false),
@@ -174,6 +177,16 @@ impl Link {
     /// A request that the server answers with a `ReadyForQuery` is on its way.
     pub(super) fn asked(&self, by_sync: bool) {
         self.synced_last.store(by_sync, Ordering::Release);
+        let before = self.unanswered.fetch_add(1, Ordering::AcqRel);
+        self.unanswered_to_users
+            .store(before + 1, Ordering::Release);
+        self.reporter.pulse().begin();
+    }
+
+    /// The client library tidies up behind a user, by a request that the server answers too: it
+    /// closes prepared statements that were dropped. Nobody holds a stream of it.
+    pub(super) fn tidied(&self) {
+        self.synced_last.store(true, Ordering::Release);
         self.unanswered.fetch_add(1, Ordering::AcqRel);
         self.reporter.pulse().begin();
     }
@@ -200,7 +213,7 @@ impl Link {
 
     /// Whether requests are under way: somebody may still hold a stream of their rows.
     pub(super) fn awaits_answers(&self) -> bool {
-        self.unanswered.load(Ordering::Acquire) > 0
+        self.unanswered_to_users.load(Ordering::Acquire) > 0
     }
 
     fn answered(&self) {
@@ -210,6 +223,11 @@ impl Link {
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);
         // None was awaited after the login's own `ReadyForQuery`.
         if counted.is_ok() {
+            let relaxed = Ordering::Relaxed;
+            // Answers come in the order of the requests.
+            let _ = self
+                .unanswered_to_users
+                .fetch_update(Ordering::AcqRel, relaxed, one_less);
             self.reporter.pulse().end(1);
         }
     }
@@ -222,6 +240,7 @@ impl Link {
     /// No answer is awaited any more.
     fn give_up_answers(&self) {
         let count = self.unanswered.swap(0, Ordering::AcqRel);
+        self.unanswered_to_users.store(0, Ordering::Release);
         self.reporter.pulse().end(count);
     }
 

@@ -25,6 +25,17 @@ pub(super) struct Outgoing {
     suspects: BTreeMap<Vec<u8>, Residue>,
     /// What those left that there was no room to remember.
     forgotten: Residue,
+    /// What there was since the last `Sync`.
+    batch: Batch,
+}
+
+/// What is asked with one `Sync`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Batch {
+    Nothing,
+    /// Statements or portals are closed, and nothing else.
+    Closes,
+    Asks,
 }
 
 impl Outgoing {
@@ -33,6 +44,7 @@ impl Outgoing {
             link,
             suspects: BTreeMap::new(),
             forgotten: Residue::Nothing,
+            batch: Batch::Nothing,
         }
     }
 
@@ -99,9 +111,16 @@ impl Messages for Outgoing {
                 self.link.asked(false);
             }
             b'E' => self.link.trace().sends_command(),
+            b'S' if self.batch == Batch::Closes => self.link.tidied(),
             b'S' => self.link.asked(true),
             _ => {}
         }
+        self.batch = match (kind, self.batch) {
+            (b'S' | b'Q', _) => Batch::Nothing,
+            (b'C', Batch::Nothing | Batch::Closes) => Batch::Closes,
+            (b'H', batch) => batch,
+            _ => Batch::Asks,
+        };
     }
 }
 

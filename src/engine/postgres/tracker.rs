@@ -306,6 +306,27 @@ mod tests {
     }
 
     #[test]
+    fn a_statement_that_is_closed_behind_its_user_is_not_waited_for() {
+        let (mut incoming, link) = reader();
+        let mut outgoing = Frames::new(Outgoing::new(Arc::clone(&link)), HEADER_LEN);
+        outgoing.feed(&message(b'C', b"Ss1\0"));
+        outgoing.feed(&message(b'S', b""));
+        assert!(!link.awaits_answers());
+        outgoing.feed(&message(b'B', b"\0s2\0"));
+        outgoing.feed(&message(b'E', b"\0\0\0\0\0"));
+        outgoing.feed(&message(b'S', b""));
+        assert!(link.awaits_answers());
+        outgoing.feed(&message(b'C', b"Ss2\0"));
+        outgoing.feed(&message(b'S', b""));
+        incoming.feed(&message(b'Z', b"I"));
+        assert!(link.awaits_answers(), "that was for the first statement");
+        incoming.feed(&message(b'Z', b"I"));
+        assert!(!link.awaits_answers());
+        incoming.feed(&message(b'Z', b"I"));
+        assert!(!link.awaits_answers());
+    }
+
+    #[test]
     fn the_sync_that_a_copy_swallows_is_not_waited_for() {
         let (mut incoming, link) = reader();
         let mut outgoing = Frames::new(Outgoing::new(Arc::clone(&link)), HEADER_LEN);
