@@ -283,7 +283,7 @@ impl<E: Backend> Roster<E> {
             error: Error::new(ErrorKind::Config, "no host name can be made for it"),
         })?;
         let (answer, way) = self.ask_there(&station, deadline).await?;
-        let way = match station.take_loss() {
+        let way = match station.lost_one() {
             true => Way::AfterLoss,
             false => way,
         };

@@ -42,7 +42,7 @@ struct Life<E: Backend> {
     end: GenerationEnd,
     /// The connection that the monitor keeps to the instance, while no probe is using it.
     standing: Option<Standing<E>>,
-    /// The standing connection was found to have ended, and no report has said so yet.
+    /// A standing connection of this generation was found to have ended.
     has_lost_one: bool,
     /// No pool has opened a connection in this generation yet.
     unused: bool,
@@ -218,15 +218,15 @@ impl<E: Backend> Station<E> {
             .is_some_and(|standing| now.saturating_duration_since(standing.used_at) >= period)
     }
 
-    /// A connection that was kept has ended: others may have unnoticed. The next report says so,
-    /// however many questions it takes until there is one.
+    /// A connection that was kept has ended: others may have unnoticed. Reports say so until the
+    /// generation is over, as any single one may come too late to be believed.
     pub(super) fn has_lost_standing(&self) {
         self.life().has_lost_one = true;
     }
 
-    /// Whether one has since the last report.
-    pub(super) fn take_loss(&self) -> bool {
-        std::mem::take(&mut self.life().has_lost_one)
+    /// Whether one has in this generation.
+    pub(super) fn lost_one(&self) -> bool {
+        self.life().has_lost_one
     }
 
     /// The standing connection, for a probe. It is put back by [`keep`](Self::keep).

@@ -143,15 +143,14 @@ impl Change {
         if report.way == Way::AfterLoss && may_hold_dead && !repeated {
             self.retire_generation(id);
         }
+        // A promotion may end the connections to the promoted instance (Aurora MySQL), and over a
+        // new one nothing says that it did not.
+        let promoted = was_reader && report.is_writer;
+        if promoted && report.way == Way::New && may_hold_dead {
+            self.retire_generation(id);
+        }
         if report.is_writer {
-            let epoch = self.next.epoch;
             self.claims_to_be_writer(id, report.asked_at);
-            // A promotion may end the connections to the promoted instance (Aurora MySQL), and
-            // nothing says here that it did not.
-            let promoted = was_reader && self.next.epoch != epoch;
-            if promoted && report.way == Way::New && may_hold_dead {
-                self.retire_generation(id);
-            }
         } else {
             self.admits_to_be_reader(id);
         }

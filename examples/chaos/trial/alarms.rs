@@ -8,15 +8,15 @@ use aurora_driver::{EventKind, InstanceId};
 use super::evidence::Evidence;
 use super::history::{Call, Silence};
 use super::invariants::{length, none_or};
-use super::plan::{Fault, Plan, StatementTrouble};
+use super::plan::{DnsOutage, Fault, Plan, StatementTrouble};
 use super::run::RECOVERY_LIMIT;
 
 /// How long a call may go on after its instance fell silent: twice what the driver takes where
 /// round trips are as short as they are here, and the ticks that it counts in.
 const SILENCE_LIMIT: Duration = Duration::from_millis(600);
 
-/// The same where something made round trips longer before: the driver waits for three of what
-/// it then takes for usual, which is half a second at most.
+/// The same where something made round trips or logins longer before: the driver waits for three
+/// of what it then takes for usual, which is half a second at most.
 const SLOW_SILENCE_LIMIT: Duration = Duration::from_millis(2_000);
 
 fn has_long_round_trips(plan: &Plan) -> bool {
@@ -24,6 +24,11 @@ fn has_long_round_trips(plan: &Plan) -> bool {
         matches!(
             fault,
             Fault::Slow { .. }
+                // A login begins with its name.
+                | Fault::DnsOutage {
+                    kind: DnsOutage::SlowMs(_),
+                    ..
+                }
                 | Fault::Statements {
                     kind: StatementTrouble::DelayMs(_),
                     ..

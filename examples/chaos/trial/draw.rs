@@ -38,12 +38,16 @@ const KINDS: [(&str, u32); 20] = [
 pub(crate) fn plan(seed: u64) -> Plan {
     // Far from the generators that the trial itself makes of the seed.
     let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5eed);
-    let cluster = cluster(&mut rng);
+    let mut cluster = cluster(&mut rng);
     let unit = unit_ms(&cluster);
     let driver = driver(&mut rng, unit);
     let load = load(&mut rng);
     let length_ms = unit * rng.u64(3..=6);
     let faults = faults(&mut rng, &cluster, unit, length_ms);
+    // Where an engine says that it shuts down or starts (57P03), its next answer is that of another
+    // boot. Here that may be said for a while by one that goes on as it was; a fenced writer would
+    // then seem to have been started again as the writer.
+    cluster.fenced_writer_answers &= !faults.iter().any(|it| ends_a_boot(&it.fault));
     let pause_in_health_ms = [0, 0, 500, 2_000][rng.usize(0..4)];
     let close_under_faults = rng.u32(0..6) == 0;
     Plan {
@@ -57,6 +61,10 @@ pub(crate) fn plan(seed: u64) -> Plan {
         pause_in_health_ms,
         close_under_faults,
     }
+}
+
+fn ends_a_boot(fault: &Fault) -> bool {
+    matches!(fault, Fault::Draining { .. } | Fault::Starting { .. })
 }
 
 /// About how long a failover takes, in milliseconds.
