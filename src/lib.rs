@@ -22,7 +22,7 @@ mod topology;
 #[cfg(feature = "sim")]
 pub mod sim;
 
-pub use cluster::{CloseReport, Cluster};
+pub use cluster::{CloseReport, Cluster, PoolStatus};
 pub use config::Config;
 pub use engine::Engine;
 #[cfg(feature = "mysql")]

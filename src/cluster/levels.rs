@@ -1,4 +1,4 @@
-//! Tells metrics once a second what the pools and the topology look like.
+//! What the pools look like, for whoever asks; and once a second, with the topology, for metrics.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use super::line::Line;
 use crate::engine::Backend;
 use crate::id::{InstanceId, Role};
-use crate::observe::meters::InstanceLevels;
+use crate::observe::meters::{InstanceLevels, PoolLevels};
+use crate::pool::instance::InstancePool;
 use crate::pool::set::PoolSet;
 use crate::time;
 use crate::topology::{Health, Topology};
@@ -32,15 +33,49 @@ pub(super) async fn run<E: Backend>(
     }
 }
 
+/// The pool of one handle to one instance, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStatus {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Connections that are checked out.
+    pub in_use: usize,
+    /// Connections that are open and at hand.
+    pub idle: usize,
+    /// Callers that wait for one of them; at the writer's pool also those in line for the writer.
+    pub waiting: usize,
+    /// The most connections that there may be ([`PoolLimits::max`](crate::config::PoolLimits)).
+    pub max: usize,
+}
+
+/// All pools of a handle.
+pub(super) fn status<E: Backend>(pools: &PoolSet<E>, line: &Line) -> Vec<PoolStatus> {
+    let told = pools.all().into_iter().map(|pool| {
+        let levels = levels(pools, &pool, line);
+        PoolStatus {
+            instance: pool.id().clone(),
+            in_use: levels.used,
+            idle: levels.idle,
+            waiting: levels.waiting,
+            max: levels.max,
+        }
+    });
+    told.collect()
+}
+
+fn levels<E: Backend>(pools: &PoolSet<E>, pool: &Arc<InstancePool<E>>, line: &Line) -> PoolLevels {
+    // The first in the row waits at the pool itself.
+    let in_row = match pools.routes().writes_to(pool) {
+        true => line.length().saturating_sub(1),
+        false => 0,
+    };
+    pool.levels(in_row)
+}
+
 fn tell_pools<E: Backend>(pools: &PoolSet<E>, line: &Line) {
-    let routes = pools.routes();
     for pool in pools.all() {
-        // The first in the row waits at the pool itself.
-        let in_row = match routes.writes_to(&pool) {
-            true => line.length().saturating_sub(1),
-            false => 0,
-        };
-        pool.tell_levels(in_row);
+        pool.tell_levels(levels(pools, &pool, line));
     }
 }
 

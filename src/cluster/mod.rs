@@ -37,6 +37,7 @@ use crate::topology::monitor::{Failures, ProbeFailure, Published};
 use crate::topology::{Health, Phase, Topology};
 use budget::Budget;
 use hub::Hub;
+pub use levels::PoolStatus;
 use line::Line;
 
 /// How long [`Cluster::connect`] waits for the last of the instances to be asked, once the writer
@@ -305,6 +306,19 @@ impl<E: Engine> Cluster<E> {
     /// ```
     pub fn failovers(&self) -> Vec<FailoverRecord> {
         self.inner.hub.recorder.failovers()
+    }
+
+    /// What this handle's pools look like now, one for each known instance.
+    ///
+    /// It takes a lock of each pool for a moment: for a page or a health check, not for each
+    /// query.
+    pub fn pools(&self) -> Vec<PoolStatus> {
+        levels::status(&self.inner.pools, &self.inner.line)
+    }
+
+    /// How many callers of this handle wait for the writer, also while there is none.
+    pub fn waiting_for_writer(&self) -> usize {
+        self.inner.line.length()
     }
 
     /// What this handle's statements are and how long they take, by their digests: on unless

@@ -78,6 +78,13 @@ impl Reporter {
         self.identity.as_ref().map(|identity| &identity.instance)
     }
 
+    /// The instance of a connection that is handed out: those of seeds, which may lead anywhere,
+    /// never are.
+    pub(crate) fn instance_in_use(&self) -> &InstanceId {
+        self.instance()
+            .expect("pools open connections to known instances only")
+    }
+
     /// Whether the connection was opened for this life of this instance.
     pub(crate) fn belongs_to(&self, instance: &InstanceId, generation: Generation) -> bool {
         self.identity.as_ref().is_some_and(|identity| {

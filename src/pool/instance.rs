@@ -306,19 +306,22 @@ impl<E: Backend> InstancePool<E> {
         site.meters().ended(site.role(), cause, count);
     }
 
-    /// What the pool looks like now, for metrics.
-    pub(crate) fn tell_levels(&self, waiting_elsewhere: usize) {
+    /// What the pool looks like now; so many callers wait for it elsewhere.
+    pub(crate) fn levels(&self, waiting_elsewhere: usize) -> PoolLevels {
         let status = self.pool.status();
         let in_use = self.in_use();
-        let site = self.member.site();
         let limits = &self.member.dialer().config().pool;
-        let levels = PoolLevels {
+        PoolLevels {
             used: in_use,
             idle: status.size.saturating_sub(in_use) + self.supply.spares(),
             max: limits.max,
             min_idle: limits.min_idle,
             waiting: self.users().saturating_sub(in_use) + waiting_elsewhere,
-        };
+        }
+    }
+
+    pub(crate) fn tell_levels(&self, levels: PoolLevels) {
+        let site = self.member.site();
         site.meters().levels(site.role(), levels);
     }
 

@@ -4,6 +4,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Error as Native, TxOpts};
 
 use super::client::Client;
+use crate::id::InstanceId;
 
 /// An open transaction: a `Queryable` that ends with [`commit`](Self::commit) or
 /// [`rollback`](Self::rollback).
@@ -42,6 +43,21 @@ impl<'a> Transaction<'a> {
     pub(super) fn client(&mut self) -> &mut Client {
         self.client.is_called_by_transaction = true;
         self.client
+    }
+
+    /// The instance that it is on.
+    pub fn instance(&self) -> &InstanceId {
+        self.client.watch.reporter().instance_in_use()
+    }
+
+    /// How many rows the last statement changed.
+    pub fn affected_rows(&self) -> u64 {
+        self.client.affected_rows()
+    }
+
+    /// The `AUTO_INCREMENT` value that the last statement generated first.
+    pub fn last_insert_id(&self) -> Option<u64> {
+        self.client.last_insert_id()
     }
 
     /// Commits.

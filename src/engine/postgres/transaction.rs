@@ -12,6 +12,7 @@ use super::link::Link;
 use super::text::StatementText;
 use crate::engine::statement;
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::id::InstanceId;
 
 /// A `tokio_postgres::Transaction` whose calls say what their errors mean.
 ///
@@ -79,6 +80,11 @@ impl<'a> Transaction<'a> {
         if statement::may_commit(text) {
             self.ended_by_hand.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// The instance that it is on.
+    pub fn instance(&self) -> &InstanceId {
+        self.link.reporter().instance_in_use()
     }
 
     /// Commits.

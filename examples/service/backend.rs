@@ -1,0 +1,91 @@
+//! Which cluster the shop is over: a given one, or a simulated one that runs inside.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use aurora_driver::sim::{SimCluster, Timeline};
+use aurora_driver::{Cluster, Config, EngineKind};
+
+use crate::shop::{Shop, Store};
+use crate::{Arguments, Pace};
+
+/// Reports may take this many connections of an instance, whatever customers need.
+const REPORT_CONNECTIONS: usize = 2;
+
+/// The shop's cluster.
+pub(crate) struct Backend<E: Store> {
+    pub(crate) shop: Shop<E>,
+    /// Present while the cluster is simulated: then the page has buttons for it.
+    pub(crate) simulated: Option<Arc<SimCluster>>,
+    /// Without password.
+    place: String,
+}
+
+/// The engine that a URL is of.
+pub(crate) fn engine_of(url: &str) -> anyhow::Result<EngineKind> {
+    Ok(Config::from_url(url)?.engine)
+}
+
+impl<E: Store> Backend<E> {
+    pub(crate) async fn open(arguments: &Arguments) -> anyhow::Result<Self> {
+        let (simulated, config) = match &arguments.database_url {
+            Some(url) => (None, Config::from_url(url)?),
+            None => {
+                let simulated = start(arguments).await?;
+                let config = Config::from_url(&simulated.url())?;
+                (Some(Arc::new(simulated)), config)
+            }
+        };
+        let hosts: Vec<String> = config.seeds.iter().map(ToString::to_string).collect();
+        let place = match &simulated {
+            Some(simulated) => format!(
+                "a simulated Aurora {} of {} instances",
+                simulated.engine(),
+                simulated.instances().len()
+            ),
+            None => format!("{} at {}", config.engine, hosts.join(", ")),
+        };
+        let mut for_reports = config.clone();
+        for_reports.pool.max = REPORT_CONNECTIONS;
+        let cluster = Cluster::<E>::new(config)?;
+        cluster
+            .ready(Duration::from_secs(30))
+            .await
+            .with_context(|| format!("{place} does not serve"))?;
+        let reports = Cluster::<E>::new(for_reports)?;
+        Ok(Self {
+            shop: Shop::new(cluster, reports),
+            simulated,
+            place,
+        })
+    }
+
+    pub(crate) fn describe(&self) -> &str {
+        &self.place
+    }
+
+    pub(crate) async fn close(self, within: Duration) {
+        self.shop.close(within).await;
+        // Whoever still looks at the page holds it too; it ends with the process then.
+        if let Some(Ok(simulated)) = self.simulated.map(Arc::try_unwrap) {
+            simulated.stop().await;
+        }
+    }
+}
+
+async fn start(arguments: &Arguments) -> anyhow::Result<SimCluster> {
+    let timeline = match (arguments.timeline, arguments.engine) {
+        (Pace::Fast, _) => Timeline::fast(),
+        (Pace::Aurora, EngineKind::Postgres) => Timeline::aurora_postgres(),
+        (Pace::Aurora, EngineKind::MySql) => Timeline::aurora_mysql(),
+    };
+    SimCluster::builder(arguments.engine)
+        .cluster_id("shop")
+        .readers(usize::from(arguments.readers))
+        .timeline(timeline)
+        .seed(arguments.seed)
+        .start()
+        .await
+        .context("the simulated cluster did not start")
+}

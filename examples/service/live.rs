@@ -1,0 +1,259 @@
+//! What the page shows, as JSON messages: the cluster and the newest points of the plots several
+//! times a second, the rest when it has changed.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aurora_driver::observe::{By, StatementInsight};
+use aurora_driver::sim::SimCluster;
+use aurora_driver::{Cluster, Event, Health, Phase, Role};
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::Backend;
+use crate::shop::{Shop, Store};
+use crate::traffic::{POINT, Point, Traffic};
+
+/// Events kept for whoever opens the page later.
+const EVENTS_KEPT: usize = 60;
+
+/// Failovers shown.
+const FAILOVERS_SHOWN: usize = 8;
+
+/// Statements shown.
+const STATEMENTS_SHOWN: usize = 8;
+
+/// Between two messages for events that come in a burst.
+const EVENT_SPACING: Duration = Duration::from_millis(50);
+
+/// Statements are added up over all shards for each look, so seldom.
+const STATEMENTS_INTERVAL: u32 = 4;
+
+/// Messages that a slow viewer may fall behind before it gets the whole picture again.
+const BACKLOG: usize = 16;
+
+/// Makes the messages.
+#[derive(Debug)]
+pub(crate) struct Live<E: Store> {
+    shop: Shop<E>,
+    traffic: Arc<Traffic>,
+    simulated: Option<Arc<SimCluster>>,
+    events: Mutex<VecDeque<Value>>,
+    messages: broadcast::Sender<Arc<str>>,
+}
+
+impl<E: Store> Live<E> {
+    pub(crate) fn start(
+        backend: &Backend<E>,
+        traffic: &Arc<Traffic>,
+        end: CancellationToken,
+    ) -> Arc<Self> {
+        let live = Arc::new(Self {
+            shop: backend.shop.clone(),
+            traffic: Arc::clone(traffic),
+            simulated: backend.simulated.clone(),
+            events: Mutex::default(),
+            messages: broadcast::channel(BACKLOG).0,
+        });
+        tokio::spawn(Arc::clone(&live).tell(end));
+        live
+    }
+
+    /// The messages from now on; begin with [`everything`](Self::everything).
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Arc<str>> {
+        self.messages.subscribe()
+    }
+
+    /// The whole picture.
+    pub(crate) fn everything(&self) -> Value {
+        let points = self.traffic.points_after(None);
+        let mut message = self.picture(&points);
+        self.add_history(&mut message);
+        message["statements"] = self.statements();
+        message
+    }
+
+    fn cluster(&self) -> &Cluster<E> {
+        self.shop.cluster()
+    }
+
+    async fn tell(self: Arc<Self>, end: CancellationToken) {
+        let mut events = self.cluster().events();
+        let mut ticks = tokio::time::interval(POINT);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut told, mut turn) = (None, 0_u32);
+        loop {
+            let event = tokio::select! {
+                () = end.cancelled() => return,
+                _ = ticks.tick() => None,
+                event = events.next() => match event {
+                    Some(event) => Some(event),
+                    None => return,
+                },
+            };
+            let has_event = event.is_some();
+            if let Some(event) = event {
+                self.keep(&event);
+                // The rest of a burst goes with it.
+                tokio::time::sleep(EVENT_SPACING).await;
+                while let Some(Some(event)) = now_or_never(events.next()) {
+                    self.keep(&event);
+                }
+            }
+            if self.messages.receiver_count() == 0 {
+                told = None;
+                continue;
+            }
+            let points = self.traffic.points_after(told);
+            told = points.last().map(|point| point.number).or(told);
+            let mut message = self.picture(&points);
+            turn = turn.wrapping_add(1);
+            if has_event {
+                self.add_history(&mut message);
+            }
+            if turn.is_multiple_of(STATEMENTS_INTERVAL) {
+                message["statements"] = self.statements();
+            }
+            // Whoever left meanwhile hears nothing.
+            let _ = self.messages.send(message.to_string().into());
+        }
+    }
+
+    fn keep(&self, event: &Event) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.push_back(json!({
+            "at": unix_millis(event.at),
+            "name": event.kind.name(),
+            "instance": event.kind.instance().as_str(),
+            "text": event.kind.to_string(),
+        }));
+        if events.len() > EVENTS_KEPT {
+            events.pop_front();
+        }
+    }
+
+    /// The cluster, and the newest points.
+    fn picture(&self, points: &[Point]) -> Value {
+        let topology = self.cluster().topology();
+        let pools = self.cluster().pools();
+        let instances: Vec<Value> = topology
+            .instances()
+            .map(|instance| {
+                let pool = pools.iter().find(|pool| pool.instance == *instance.id());
+                let pool = pool.map(|pool| {
+                    json!({
+                        "in_use": pool.in_use, "idle": pool.idle,
+                        "waiting": pool.waiting, "max": pool.max,
+                    })
+                });
+                json!({
+                    "id": instance.id().as_str(),
+                    "role": role(instance.role()),
+                    "health": health(instance.health()),
+                    "lag_ms": instance.lag().map(|lag| lag.as_secs_f64() * 1e3),
+                    "pool": pool,
+                })
+            })
+            .collect();
+        let waiting = self.cluster().waiting_for_writer();
+        json!({
+            "now": unix_millis(SystemTime::now()),
+            "cluster": {
+                "engine": E::KIND.to_string(),
+                "epoch": topology.epoch().0,
+                "steady": topology.phase() == Phase::Steady,
+                "writer": topology.writer().map(|writer| writer.id().as_str()),
+                "waiting_for_writer": waiting,
+                "instances": instances,
+            },
+            "simulated": self.simulated.is_some(),
+            "point_ms": POINT.as_millis() as u64,
+            "points": points.iter().map(point).collect::<Vec<_>>(),
+        })
+    }
+
+    fn add_history(&self, message: &mut Value) {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        message["events"] = events.iter().cloned().collect();
+        drop(events);
+        message["failovers"] = self.failovers();
+    }
+
+    /// The last failovers, newest first.
+    pub(crate) fn failovers(&self) -> Value {
+        let records = self.cluster().failovers();
+        let shown = records.iter().rev().take(FAILOVERS_SHOWN);
+        shown
+            .map(|record| serde_json::from_str(&record.to_json()).unwrap_or(Value::Null))
+            .collect()
+    }
+
+    /// The statements that took most of the time, and those that are slowest.
+    pub(crate) fn statements(&self) -> Value {
+        let snapshot = self.cluster().insights().snapshot();
+        let list = |by| -> Vec<Value> {
+            let top = snapshot.top(STATEMENTS_SHOWN, by);
+            top.iter().map(statement).collect()
+        };
+        json!({ "by_time": list(By::TotalTime), "by_p99": list(By::P99) })
+    }
+}
+
+fn now_or_never<T>(future: impl Future<Output = T>) -> Option<T> {
+    futures_util::FutureExt::now_or_never(future)
+}
+
+fn statement(one: &StatementInsight) -> Value {
+    let millis = |span: Duration| span.as_secs_f64() * 1e3;
+    json!({
+        "text": one.text,
+        "summary": one.summary,
+        "calls": one.calls,
+        "errors": one.errors,
+        "rows": one.rows,
+        "total_ms": millis(one.server_time),
+        "waiting_ms": millis(one.waiting_time),
+        "p50_ms": millis(one.latency.quantile(0.5)),
+        "p99_ms": millis(one.latency.quantile(0.99)),
+        "slowest_ms": one.slowest.as_ref().map(|slowest| millis(slowest.took)),
+    })
+}
+
+fn point(point: &Point) -> Value {
+    let millis = |span: Duration| (span.as_secs_f64() * 1e5).round() / 1e2;
+    json!({
+        "n": point.number,
+        "reads": point.reads,
+        "writes": point.writes,
+        "reports": point.reports,
+        "errors": point.errors,
+        "read_ms": [millis(point.read_p50), millis(point.read_p99)],
+        "write_ms": [millis(point.write_p50), millis(point.write_p99)],
+        "shares": point.shares.iter().map(|(id, count)| (id.to_string(), json!(count)))
+            .collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Reader => "reader",
+        Role::Unknown => "unknown",
+        Role::Writer => "writer",
+    }
+}
+
+fn health(health: Health) -> &'static str {
+    match health {
+        Health::Down => "down",
+        Health::Suspect => "suspect",
+        Health::Unknown => "unknown",
+        Health::Up => "up",
+    }
+}
+
+fn unix_millis(at: SystemTime) -> u64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}

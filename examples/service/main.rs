@@ -1,0 +1,166 @@
+//! A small shop over an Aurora cluster: reads go to readers, writes to the writer, reports to
+//! connections of their own, and a page shows it all live.
+//!
+//! ```text
+//! cargo run --example service                  # an embedded simulated cluster; then open the page
+//! cargo run --example service -- --load 50     # with fifty customers
+//! cargo run --example service -- --database-url postgres://app:secret@db.example/shop
+//! ```
+//!
+//! | file | idea |
+//! |---|---|
+//! | `backend` | which cluster: a given one, or an embedded simulated one |
+//! | `shop` | the data layer |
+//! | `traffic` | what was asked of the shop, how long it took, and who answered |
+//! | `load` | customers |
+//! | `web` | HTTP: the shop, the page, health |
+//! | `live` | what the page shows, as messages |
+//! | `progress` | the line that tells how the load goes |
+
+mod backend;
+mod live;
+mod load;
+mod progress;
+mod shop;
+mod traffic;
+mod web;
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use aurora_driver::{EngineKind, MySql, Postgres};
+use clap::{Parser, ValueEnum};
+use tokio_util::sync::CancellationToken;
+
+use backend::Backend;
+use shop::Store;
+use traffic::Traffic;
+
+/// How long calls under way have to end after Ctrl-C.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A small shop over an Aurora cluster, with a page that shows it at work.
+#[derive(Debug, Parser)]
+pub(crate) struct Arguments {
+    /// The address of the page and of the shop.
+    #[arg(long, default_value = "127.0.0.1:3000")]
+    listen: SocketAddr,
+    /// A real cluster, or a single real server: postgres://… or mysql://…. Without it a
+    /// simulated cluster runs inside.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// The engine of the simulated cluster: postgres or mysql.
+    #[arg(long, default_value = "postgres", conflicts_with = "database_url")]
+    engine: EngineKind,
+    /// How many readers the simulated cluster has, 0 to 15.
+    #[arg(long, default_value_t = 2, conflicts_with = "database_url",
+          value_parser = clap::value_parser!(u8).range(0..=15))]
+    readers: u8,
+    /// Fixes the simulated cluster's random choices.
+    #[arg(long, default_value_t = 1, conflicts_with = "database_url")]
+    seed: u64,
+    /// How long the simulated cluster's failovers take: some 0.3 s, or the seconds of a real one.
+    #[arg(long, value_enum, default_value_t = Pace::Fast, conflicts_with = "database_url")]
+    timeline: Pace,
+    /// How many customers shop at once, 0 to 10000.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    load: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Pace {
+    Fast,
+    Aurora,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let arguments = Arguments::parse();
+    let engine = match &arguments.database_url {
+        Some(url) => backend::engine_of(url)?,
+        None => arguments.engine,
+    };
+    match engine {
+        EngineKind::Postgres => run::<Postgres>(arguments).await,
+        EngineKind::MySql => run::<MySql>(arguments).await,
+    }
+}
+
+async fn run<E: Store>(arguments: Arguments) -> anyhow::Result<()> {
+    let listener = tokio::net::TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| {
+            format!(
+                "cannot listen on {}: give another address with --listen",
+                arguments.listen
+            )
+        })?;
+    let metrics = web::metrics::install()?;
+    let backend = Backend::<E>::open(&arguments).await?;
+    let migrated = shop::schema::migrate(backend.shop.cluster()).await?;
+    let address = listener.local_addr()?;
+    let traffic = Arc::new(Traffic::new());
+    let end = CancellationToken::new();
+
+    println!("The shop is open.\n");
+    println!("  the page        http://{address}/");
+    println!("  products        curl http://{address}/products");
+    println!("  health          http://{address}/readyz, http://{address}/metrics");
+    println!(
+        "  database        {}, {migrated} migrations applied",
+        backend.describe()
+    );
+    println!("\nCtrl-C closes it.\n");
+
+    let live = live::Live::start(&backend, &traffic, end.clone());
+    let customers = load::Load::start(
+        &backend.shop,
+        &traffic,
+        usize::from(arguments.load),
+        end.clone(),
+    );
+    let progress = progress::show(
+        &traffic,
+        arguments.load > 0 && std::io::stderr().is_terminal(),
+        end.clone(),
+    );
+    let state = web::State::new(&backend, &traffic, live, metrics, end.clone());
+    let stopping = end.clone();
+    let serving = axum::serve(listener, web::router(state)).with_graceful_shutdown(async move {
+        stop_asked().await;
+        stopping.cancel();
+    });
+    serving.await.context("the HTTP server ended")?;
+
+    eprintln!("\nClosing.");
+    customers.finish().await;
+    progress.await.ok();
+    backend.close(GRACE).await;
+    Ok(())
+}
+
+/// Ctrl-C, or a service manager's SIGTERM.
+async fn stop_asked() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupt.await;
+}

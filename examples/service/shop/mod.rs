@@ -1,0 +1,235 @@
+//! The shop's data layer: what the application asks its database, and where each question goes.
+//!
+//! | question | goes to |
+//! |---|---|
+//! | what is for sale, what was ordered | a reader |
+//! | an order, a payment | the writer, in one transaction |
+//! | what was sold | the workload `reports`, with its own connections |
+//!
+//! `postgres` and `mysql` hold the SQL; nothing here knows which it is.
+
+mod mysql;
+mod postgres;
+pub(crate) mod schema;
+
+use std::time::Duration;
+
+use aurora_driver::{Cluster, Engine, Error, InstanceId, Outcome};
+use serde::Serialize;
+
+/// How often an order of unknown fate is sent again; its key decides whether it counts.
+const ORDER_ATTEMPTS_MAX: u32 = 5;
+
+/// Between two of them, so that a struggling database is not asked at once again.
+const ORDER_RETRY_DELAY: Duration = Duration::from_millis(20);
+
+/// Something for sale.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Product {
+    pub(crate) id: i64,
+    pub(crate) name: String,
+    pub(crate) price_cents: i64,
+    pub(crate) stock: i64,
+}
+
+/// What a customer wants. The key is the customer's own, so that an order sent twice counts once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wish {
+    pub(crate) key: String,
+    pub(crate) product: i64,
+    pub(crate) quantity: i64,
+}
+
+/// An order that was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Order {
+    pub(crate) key: String,
+    pub(crate) product: i64,
+    pub(crate) quantity: i64,
+    pub(crate) paid: bool,
+}
+
+/// What was sold of one product, of the last orders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Sales {
+    pub(crate) product: String,
+    pub(crate) orders: i64,
+    pub(crate) cents: i64,
+}
+
+/// An answer, and who gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Served<T> {
+    pub(crate) value: T,
+    pub(crate) by: InstanceId,
+}
+
+/// Why the shop cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ShopError {
+    #[error("there is no such {0}")]
+    Missing(&'static str),
+    #[error("there is not enough of it left")]
+    SoldOut,
+    #[error("it took longer than {0:?}")]
+    TooSlow(Duration),
+    #[error(transparent)]
+    Database(#[from] Error),
+}
+
+impl From<aurora_driver::mysql::mysql_async::Error> for ShopError {
+    fn from(error: aurora_driver::mysql::mysql_async::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// What differs between the engines: the SQL, and how it is sent.
+///
+/// Each call owns what it needs, as its future moves between threads.
+pub(crate) trait Store: Engine + Sized {
+    /// What may fail while a schema is brought up to date, each in words of its own.
+    fn run_script(
+        cluster: &Cluster<Self>,
+        script: &'static str,
+    ) -> impl Future<Output = Result<(), ShopError>> + Send;
+
+    /// The number of the last migration that was applied; 0 in a new database.
+    fn schema_version(
+        cluster: &Cluster<Self>,
+    ) -> impl Future<Output = Result<i64, ShopError>> + Send;
+
+    /// The migrations of this engine, in order.
+    fn migrations() -> &'static [&'static str];
+
+    fn products(
+        cluster: &Cluster<Self>,
+    ) -> impl Future<Output = Result<Served<Vec<Product>>, ShopError>> + Send;
+
+    fn product(
+        cluster: &Cluster<Self>,
+        id: i64,
+    ) -> impl Future<Output = Result<Served<Option<Product>>, ShopError>> + Send;
+
+    fn order(
+        cluster: &Cluster<Self>,
+        key: String,
+    ) -> impl Future<Output = Result<Served<Option<Order>>, ShopError>> + Send;
+
+    /// Takes an order in one transaction; one that is there already is left as it is.
+    fn take_order(
+        cluster: &Cluster<Self>,
+        wish: Wish,
+    ) -> impl Future<Output = Result<Served<()>, ShopError>> + Send;
+
+    /// Marks an order as paid; twice is as good as once.
+    fn pay(
+        cluster: &Cluster<Self>,
+        key: String,
+    ) -> impl Future<Output = Result<Served<bool>, ShopError>> + Send;
+
+    fn sales(
+        cluster: &Cluster<Self>,
+    ) -> impl Future<Output = Result<Served<Vec<Sales>>, ShopError>> + Send;
+}
+
+/// The shop over one cluster.
+#[derive(Debug)]
+pub(crate) struct Shop<E: Store> {
+    cluster: Cluster<E>,
+    /// The same cluster, with connections and limits of its own: a report never takes the last
+    /// connection of a customer.
+    reports: Cluster<E>,
+}
+
+impl<E: Store> Clone for Shop<E> {
+    fn clone(&self) -> Self {
+        Self {
+            cluster: self.cluster.clone(),
+            reports: self.reports.clone(),
+        }
+    }
+}
+
+impl<E: Store> Shop<E> {
+    pub(crate) fn new(cluster: Cluster<E>, reports: Cluster<E>) -> Self {
+        Self { cluster, reports }
+    }
+
+    pub(crate) fn cluster(&self) -> &Cluster<E> {
+        &self.cluster
+    }
+
+    pub(crate) async fn products(&self) -> Result<Served<Vec<Product>>, ShopError> {
+        E::products(&self.cluster).await
+    }
+
+    pub(crate) async fn product(&self, id: i64) -> Result<Served<Product>, ShopError> {
+        let found = E::product(&self.cluster, id).await?;
+        let value = found.value.ok_or(ShopError::Missing("product"))?;
+        Ok(Served {
+            value,
+            by: found.by,
+        })
+    }
+
+    pub(crate) async fn order(&self, key: String) -> Result<Served<Order>, ShopError> {
+        let found = E::order(&self.cluster, key).await?;
+        let value = found.value.ok_or(ShopError::Missing("order"))?;
+        Ok(Served {
+            value,
+            by: found.by,
+        })
+    }
+
+    /// Takes an order once, whatever happens to the writer meanwhile.
+    ///
+    /// The driver sends again by itself what certainly was not applied. Where the answer to a
+    /// COMMIT was lost nobody knows, so the order goes out again under the same key: one that was
+    /// applied is found there and left alone.
+    pub(crate) async fn take_order(&self, wish: Wish) -> Result<Served<()>, ShopError> {
+        let mut attempt = 1;
+        loop {
+            match E::take_order(&self.cluster, wish.clone()).await {
+                Err(ShopError::Database(error))
+                    if error.outcome() == Outcome::Unknown && attempt < ORDER_ATTEMPTS_MAX =>
+                {
+                    attempt += 1;
+                    tokio::time::sleep(ORDER_RETRY_DELAY).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    pub(crate) async fn pay(&self, key: String) -> Result<Served<()>, ShopError> {
+        let mut attempt = 1;
+        loop {
+            match E::pay(&self.cluster, key.clone()).await {
+                Ok(Served { value: true, by }) => return Ok(Served { value: (), by }),
+                Ok(_) => return Err(ShopError::Missing("order")),
+                Err(ShopError::Database(error))
+                    if error.outcome() == Outcome::Unknown && attempt < ORDER_ATTEMPTS_MAX =>
+                {
+                    attempt += 1;
+                    tokio::time::sleep(ORDER_RETRY_DELAY).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub(crate) async fn sales(&self) -> Result<Served<Vec<Sales>>, ShopError> {
+        E::sales(&self.reports).await
+    }
+
+    /// Ends both handles: calls under way get that long.
+    pub(crate) async fn close(&self, within: Duration) {
+        let (cluster, reports) =
+            tokio::join!(self.cluster.close(within), self.reports.close(within));
+        for report in [cluster, reports] {
+            if !report.is_clean() {
+                tracing::warn!(?report, "connections were still in use and have been ended");
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! HTTP: the shop, the page, and what machines want to know.
+//!
+//! | path | what |
+//! |---|---|
+//! | `GET /products`, `/products/{id}`, `/orders/{key}`; `POST /orders`, `/orders/{key}/payment`; `GET /reports/sales` | the shop ([`shop`]) |
+//! | `GET /`, `/api/stream`, `/api/state`, `/api/failovers`, `/api/statements` | the page and its data ([`page`]) |
+//! | `POST /api/simulator/…`, `DELETE /api/simulator/instances/{id}` | faults, with the embedded cluster ([`simulator`]) |
+//! | `GET /healthz`, `/readyz`, `/metrics` | for a supervisor ([`health`], [`metrics`]) |
+
+mod answer;
+mod health;
+pub(crate) mod metrics;
+mod page;
+mod shop;
+mod simulator;
+
+use std::sync::Arc;
+
+use aurora_driver::sim::SimCluster;
+use axum::Router;
+use axum::routing::{delete, get, post};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::Backend;
+use crate::live::Live;
+use crate::shop::{Shop, Store};
+use crate::traffic::Traffic;
+
+/// What every handler may need.
+pub(crate) struct State<E: Store> {
+    shop: Shop<E>,
+    traffic: Arc<Traffic>,
+    live: Arc<Live<E>>,
+    simulated: Option<Arc<SimCluster>>,
+    metrics: PrometheusHandle,
+    end: CancellationToken,
+}
+
+impl<E: Store> State<E> {
+    pub(crate) fn new(
+        backend: &Backend<E>,
+        traffic: &Arc<Traffic>,
+        live: Arc<Live<E>>,
+        metrics: PrometheusHandle,
+        end: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            shop: backend.shop.clone(),
+            traffic: Arc::clone(traffic),
+            live,
+            simulated: backend.simulated.clone(),
+            metrics,
+            end,
+        })
+    }
+}
+
+pub(crate) fn router<E: Store>(state: Arc<State<E>>) -> Router {
+    let mut router = Router::new()
+        .route("/products", get(shop::products::<E>))
+        .route("/products/{id}", get(shop::product::<E>))
+        .route("/orders", post(shop::take_order::<E>))
+        .route("/orders/{key}", get(shop::order::<E>))
+        .route("/orders/{key}/payment", post(shop::pay::<E>))
+        .route("/reports/sales", get(shop::sales::<E>))
+        .route("/", get(page::page))
+        .route("/api/stream", get(page::stream::<E>))
+        .route("/api/state", get(page::state::<E>))
+        .route("/api/failovers", get(page::failovers::<E>))
+        .route("/api/statements", get(page::statements::<E>))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz::<E>))
+        .route("/metrics", get(metrics::metrics::<E>));
+    if state.simulated.is_some() {
+        router = router
+            .route(
+                "/api/simulator/{operation}",
+                post(simulator::on_cluster::<E>),
+            )
+            .route(
+                "/api/simulator/instances/{id}/{operation}",
+                post(simulator::on_instance::<E>),
+            )
+            .route(
+                "/api/simulator/instances/{id}",
+                delete(simulator::remove::<E>),
+            );
+    }
+    router.with_state(state)
+}

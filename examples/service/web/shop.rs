@@ -1,0 +1,130 @@
+//! The shop over HTTP.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::{Path, State as Of};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::State;
+use super::answer::Refused;
+use crate::shop::{Served, ShopError, Store, Wish};
+use crate::traffic::{Kind, Traffic};
+
+/// No request takes longer; a failover of the fast kind fits in it several times.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// As much as the database keeps of a key.
+const KEY_LENGTH_MAX: usize = 64;
+
+/// More of one thing than anybody carries home.
+const QUANTITY_MAX: i64 = 1_000;
+
+/// An order as a customer sends it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewOrder {
+    key: String,
+    product: i64,
+    quantity: i64,
+}
+
+pub(super) async fn products<E: Store>(Of(state): Of<Arc<State<E>>>) -> Response {
+    let asked = state.shop.products();
+    answer(&state.traffic, Kind::Read, asked).await
+}
+
+pub(super) async fn product<E: Store>(
+    Of(state): Of<Arc<State<E>>>,
+    Path(id): Path<i64>,
+) -> Response {
+    let asked = state.shop.product(id);
+    answer(&state.traffic, Kind::Read, asked).await
+}
+
+pub(super) async fn order<E: Store>(
+    Of(state): Of<Arc<State<E>>>,
+    Path(key): Path<String>,
+) -> Response {
+    let asked = state.shop.order(key);
+    answer(&state.traffic, Kind::Read, asked).await
+}
+
+pub(super) async fn take_order<E: Store>(
+    Of(state): Of<Arc<State<E>>>,
+    Json(order): Json<NewOrder>,
+) -> Response {
+    let NewOrder {
+        key,
+        product,
+        quantity,
+    } = order;
+    if key.is_empty() || key.len() > KEY_LENGTH_MAX {
+        return refused("the key must have 1 to 64 bytes").into_response();
+    }
+    if !(1..=QUANTITY_MAX).contains(&quantity) {
+        return refused("the quantity must be 1 to 1000").into_response();
+    }
+    let taking = async {
+        // A foreign key would refuse it too, but in the database's words.
+        state.shop.product(product).await?;
+        let wish = Wish {
+            key,
+            product,
+            quantity,
+        };
+        state.shop.take_order(wish).await
+    };
+    match timed(&state.traffic, Kind::Write, taking).await {
+        Ok(_) => (StatusCode::CREATED, Json(json!({ "taken": true }))).into_response(),
+        Err(error) => Refused::from(error).into_response(),
+    }
+}
+
+pub(super) async fn pay<E: Store>(
+    Of(state): Of<Arc<State<E>>>,
+    Path(key): Path<String>,
+) -> Response {
+    let paying = state.shop.pay(key);
+    match timed(&state.traffic, Kind::Write, paying).await {
+        Ok(_) => Json(json!({ "paid": true })).into_response(),
+        Err(error) => Refused::from(error).into_response(),
+    }
+}
+
+pub(super) async fn sales<E: Store>(Of(state): Of<Arc<State<E>>>) -> Response {
+    let asked = state.shop.sales();
+    answer(&state.traffic, Kind::Report, asked).await
+}
+
+async fn answer<T: Serialize>(
+    traffic: &Traffic,
+    kind: Kind,
+    asked: impl Future<Output = Result<Served<T>, ShopError>>,
+) -> Response {
+    match timed(traffic, kind, asked).await {
+        Ok(served) => Json(served.value).into_response(),
+        Err(error) => Refused::from(error).into_response(),
+    }
+}
+
+async fn timed<T>(
+    traffic: &Traffic,
+    kind: Kind,
+    asked: impl Future<Output = Result<Served<T>, ShopError>>,
+) -> Result<Served<T>, ShopError> {
+    let began_at = Instant::now();
+    let answer = tokio::time::timeout(REQUEST_TIMEOUT, asked).await;
+    let answer = answer.unwrap_or(Err(ShopError::TooSlow(REQUEST_TIMEOUT)));
+    traffic.count(kind, began_at, &answer);
+    answer
+}
+
+fn refused(error: &'static str) -> Refused {
+    let next = "send {\"key\": \"…\", \"product\": 1, \"quantity\": 1}";
+    Refused::new(StatusCode::UNPROCESSABLE_ENTITY, error, next)
+}
