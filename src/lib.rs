@@ -35,6 +35,11 @@ pub use id::{EngineKind, Epoch, Generation, InstanceId};
 pub use pool::lease::Connection;
 pub use topology::{Health, Instance, Phase, Role, Topology};
 
+/// Where requests go, and why: what [`Cluster::explain`] answers.
+pub mod route {
+    pub use crate::routing::explain::{Candidate, Explanation, Intent, Reason};
+}
+
 /// What the host names of RDS say.
 pub mod endpoint {
     pub use crate::resolve::{Endpoint, EndpointKind, InstancePattern};

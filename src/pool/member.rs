@@ -114,6 +114,11 @@ impl<E: Backend> Member<E> {
         self.station.id()
     }
 
+    /// Whether it is known to be in another zone than this process.
+    pub(super) fn is_far(&self) -> bool {
+        self.dialer.config().is_far(self.id())
+    }
+
     /// Where its statements are told of.
     pub(crate) fn site(&self) -> &Arc<Site> {
         &self.site

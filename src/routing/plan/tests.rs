@@ -1,0 +1,1 @@
+//! Who may be read from, as examples.
