@@ -194,7 +194,9 @@ impl<E: Engine> Cluster<E> {
         match workloads {
             Ok(workloads) => Ok(Self::open(config, hub, custom_endpoints, scope, workloads)),
             Err(error) => {
-                hub.leave();
+                if hub.leave() {
+                    hub.roster.close();
+                }
                 Err(error)
             }
         }

@@ -125,7 +125,10 @@ impl<E: Engine> Cluster<E> {
             _ if reads.use_the_writer() => format!(
                 "no reader may be used, and reads hold all of the {} connections to the writer \
                  that writer_reads_percent leaves them",
-                inner.config.writer_reads_max().unwrap_or(inner.config.pool.max)
+                inner
+                    .config
+                    .writer_reads_max()
+                    .unwrap_or(inner.config.pool.max)
             ),
             Scope::Everywhere => "no instance takes reads".into(),
             Scope::Nowhere(reason) => {
@@ -134,18 +137,26 @@ impl<E: Engine> Cluster<E> {
             Scope::Members(known) => {
                 let names: Vec<&str> = known.iter().map(InstanceId::as_str).collect();
                 let names = names.join(", ");
-                format!("no member of the {} ({names}) takes reads", self.members_of())
+                format!(
+                    "no member of the {} ({names}) takes reads",
+                    self.members_of()
+                )
             }
         };
-        let lag = match inner.config.max_reader_lag {
-            Some(max) => format!(" and lags less than {max:?}"),
-            None => String::new(),
+        let lagging = inner.pools.lagging();
+        let what = match (&*lagging, inner.config.max_reader_lag) {
+            ([_, ..], Some(max)) => {
+                format!("{what} ({} lag more than {max:?})", lagging.join(", "))
+            }
+            _ => what,
         };
-        let what = format!("{what}{lag}");
         match reads {
             Reads::Refused => Error::new(
                 ErrorKind::NoReader,
-                format!("{what}, and it is configured not to wait ({})", self.topology()),
+                format!(
+                    "{what}, and it is configured not to wait ({})",
+                    self.topology()
+                ),
             ),
             _ => Error::new(ErrorKind::NoReader, self.explain_absence(&what, waited)),
         }

@@ -194,7 +194,11 @@ impl ConfigBuilder {
     }
 
     /// Changes a workload, made if there is none of that name yet.
-    pub(super) fn change_workload<T>(&mut self, name: &str, change: impl FnOnce(&mut Workload) -> T) -> T {
+    pub(super) fn change_workload<T>(
+        &mut self,
+        name: &str,
+        change: impl FnOnce(&mut Workload) -> T,
+    ) -> T {
         change(self.workloads.entry(name.to_owned()).or_default())
     }
 

@@ -285,9 +285,8 @@ impl Config {
             Members::Inherited => None,
             Members::Instances(ids) => Some(ids.clone()),
             Members::Tiers(tiers) => {
-                let of_tier = |labels: &InstanceLabels| {
-                    labels.tier.is_some_and(|tier| tiers.contains(&tier))
-                };
+                let of_tier =
+                    |labels: &InstanceLabels| labels.tier.is_some_and(|tier| tiers.contains(&tier));
                 let labelled = self.labels.iter();
                 let members = labelled.filter(|(_, labels)| of_tier(labels));
                 Some(members.map(|(id, _)| id.clone()).collect())
@@ -312,7 +311,10 @@ impl Config {
 
     /// Whether an instance is known to be in another zone.
     pub(crate) fn is_far(&self, instance: &InstanceId) -> bool {
-        let zone = self.labels.get(instance).and_then(|labels| labels.zone.as_ref());
+        let zone = self
+            .labels
+            .get(instance)
+            .and_then(|labels| labels.zone.as_ref());
         match (&self.zone, zone) {
             (Some(own), Some(zone)) => own != zone,
             _ => false,

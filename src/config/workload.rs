@@ -214,9 +214,11 @@ impl Workload {
             }
             "when_none" => self.when_none = value.parse()?,
             _ => {
-                return Err("one of the keys instances, tiers, custom_endpoint, pool_max, \
+                return Err(
+                    "one of the keys instances, tiers, custom_endpoint, pool_max, \
                             pool_min_idle, max_lag, when_none"
-                    .into());
+                        .into(),
+                );
             }
         }
         Ok(())
@@ -239,6 +241,8 @@ fn tiers(value: &str) -> Result<RangeInclusive<u8>, String> {
     let (first, last) = value.split_once('-').unwrap_or((value, value));
     match (first.parse(), last.parse()) {
         (Ok(first), Ok(last)) => Ok(first..=last),
-        _ => Err(format!("a promotion tier of 0 to {MAX_TIER}, or a range as 2-15")),
+        _ => Err(format!(
+            "a promotion tier of 0 to {MAX_TIER}, or a range as 2-15"
+        )),
     }
 }

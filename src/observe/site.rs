@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::comment;
 use super::digest::Dialect;
-use super::latency::Latency;
 use super::insights::{Insights, Run, Slowest, Table};
+use super::latency::Latency;
 use super::lens::Sight;
 use super::meters::{HandleMeters, SiteMeters};
 use super::settings::Observe;

@@ -152,7 +152,9 @@ impl<E: Backend> Routes<E> {
             Load {
                 in_flight: reader.pool.in_flight(),
                 weight,
-                latency: now.filter(|_| differ).and_then(|now| reader.latency_at(now)),
+                latency: now
+                    .filter(|_| differ)
+                    .and_then(|now| reader.latency_at(now)),
                 is_far: reader.is_far,
             }
         }

@@ -184,12 +184,14 @@ impl<E: Backend> PoolSet<E> {
     /// The readers that do not lag too much; those that do are remembered for the next look.
     fn eligible<'a>(&self, topology: &'a Topology) -> Vec<&'a Instance> {
         let max_lag = self.dialer.config().max_reader_lag;
-        let mut lagging = self.lagging();
+        let mut lagging = self.lagging_readers();
         let eligible: Vec<&Instance> = {
             let known = &*lagging;
             let readers = routing::eligible(topology, max_lag, known);
             let ids: Vec<&InstanceId> = readers.map(Instance::id).collect();
-            ids.into_iter().filter_map(|id| topology.instance(id)).collect()
+            ids.into_iter()
+                .filter_map(|id| topology.instance(id))
+                .collect()
         };
         let is_out = |reader: &&Instance| !eligible.iter().any(|other| other.id() == reader.id());
         let out = topology.readers().filter(is_out);
@@ -197,7 +199,15 @@ impl<E: Backend> PoolSet<E> {
         eligible
     }
 
-    fn lagging(&self) -> MutexGuard<'_, BTreeSet<InstanceId>> {
+    /// The readers that lag too much.
+    pub(crate) fn lagging(&self) -> Vec<String> {
+        self.lagging_readers()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    fn lagging_readers(&self) -> MutexGuard<'_, BTreeSet<InstanceId>> {
         self.lagging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -226,7 +236,7 @@ impl<E: Backend> PoolSet<E> {
         let is_candidate =
             |id: &InstanceId| candidates.iter().any(|candidate| candidate.instance == *id);
         let scope = self.scope.borrow().clone();
-        let (lagging, max_lag) = (self.lagging(), self.dialer.config().max_reader_lag);
+        let (lagging, max_lag) = (self.lagging_readers(), self.dialer.config().max_reader_lag);
         let left_out = topology
             .instances()
             .filter(|instance| !is_candidate(instance.id()))

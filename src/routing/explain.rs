@@ -87,7 +87,9 @@ impl Reads {
                 "a read asks the better of two readers that take turns, by requests in flight, \
                  latency and weight; all of them, if that one is slow or in another zone"
             }
-            Self::Others => "a read goes to other readers, as none that it is meant for may be used",
+            Self::Others => {
+                "a read goes to other readers, as none that it is meant for may be used"
+            }
             Self::Writer => "a read goes to the writer, as there is no reader",
             Self::WriterForLag => "a read goes to the writer, as all readers lag too much",
             Self::Nobody => "a read waits, as there is nobody to read from",

@@ -13,7 +13,7 @@ mod plan;
 mod slow_start;
 
 pub(crate) use choice::{Load, best, differ_clearly, order};
-pub(crate) use plan::{Plan, Reads, plan};
+pub(crate) use plan::{Reads, plan};
 pub(crate) use slow_start::{FULL_WEIGHT, Tenure};
 
 use std::collections::BTreeSet;
@@ -34,12 +34,12 @@ pub(crate) fn eligible<'a>(
     max_lag: Option<Duration>,
     lagging: &'a BTreeSet<InstanceId>,
 ) -> impl Iterator<Item = &'a Instance> {
-    topology
-        .readers()
-        .filter(move |reader| match (bound(reader, max_lag, lagging), reader.lag()) {
+    topology.readers().filter(
+        move |reader| match (bound(reader, max_lag, lagging), reader.lag()) {
             (Some(max), Some(lag)) => lag <= max,
             (Some(_), None) | (None, _) => true,
-        })
+        },
+    )
 }
 
 /// How far this reader may lag now.
@@ -75,5 +75,7 @@ impl Scope {
     }
 }
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;
