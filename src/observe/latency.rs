@@ -20,6 +20,9 @@ const PARTS_MIN: u32 = 10;
 /// and at least one in so many.
 const PARTS_MAX: u32 = 256;
 
+/// So many samples make an average that counts: the first statements of a reader meet cold caches.
+const SAMPLES_MIN: u32 = 8;
+
 /// So long an average is good without a new sample.
 const GRACE_MILLIS: u32 = 1_000;
 /// Then it is believed half as high after each of these, so that one that was slow is tried again.
@@ -63,12 +66,17 @@ impl Level {
     }
 }
 
+/// Of 64 doublings each level has its number.
+const LEVEL_BITS: u32 = 26;
+
 /// The average at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Average {
     level: Level,
     /// When the last sample came, in milliseconds of a clock that may wrap around.
     at: u32,
+    /// Of how many samples it is, up to those that it takes to count.
+    samples: u32,
 }
 
 impl Average {
@@ -79,18 +87,28 @@ impl Average {
             return Self {
                 level: sample,
                 at: now,
+                samples: 1,
             };
         };
         // What has become doubtful is settled by the sample: it was right, or it is over.
         let doubtful = before.believed(now).0;
         let base = sample.0.clamp(doubtful, before.level.0.max(doubtful));
         let age = now.wrapping_sub(before.at).max(1);
-        let parts = (MEMORY_MILLIS / age).clamp(PARTS_MIN, PARTS_MAX);
+        let parts = match before.counts() {
+            true => (MEMORY_MILLIS / age).clamp(PARTS_MIN, PARTS_MAX),
+            false => before.samples + 1,
+        };
         let moved = i64::from(base) + (i64::from(sample.0) - i64::from(base)) / i64::from(parts);
         Self {
             level: Level(u32::try_from(moved).unwrap_or(base)),
             at: now,
+            samples: (before.samples + 1).min(SAMPLES_MIN),
         }
+    }
+
+    /// Whether it is of enough samples to decide by.
+    pub(crate) fn counts(self) -> bool {
+        self.samples >= SAMPLES_MIN
     }
 
     /// As it was after the last sample.
@@ -114,7 +132,7 @@ impl Average {
 #[derive(Debug)]
 pub(crate) struct Latency {
     began: Instant,
-    /// The average, its level above its time; zero until the first sample.
+    /// The average: its samples above its level above its time; zero until the first sample.
     cell: AtomicU64,
 }
 
@@ -145,7 +163,8 @@ impl Latency {
             return;
         }
         let next = Average::with(before, took, self.clock(now));
-        let packed = u64::from(next.level.0.max(1)) << 32 | u64::from(next.at);
+        let high = next.samples << LEVEL_BITS | next.level.0;
+        let packed = u64::from(high) << 32 | u64::from(next.at);
         self.cell.store(packed, Ordering::Relaxed);
     }
 
@@ -153,10 +172,14 @@ impl Latency {
     pub(crate) fn average(&self) -> Option<Average> {
         match self.cell.load(Ordering::Relaxed) {
             0 => None,
-            packed => Some(Average {
-                level: Level((packed >> 32) as u32),
-                at: (packed & u64::from(u32::MAX)) as u32,
-            }),
+            packed => {
+                let high = (packed >> 32) as u32;
+                Some(Average {
+                    level: Level(high & ((1 << LEVEL_BITS) - 1)),
+                    at: (packed & u64::from(u32::MAX)) as u32,
+                    samples: high >> LEVEL_BITS,
+                })
+            }
         }
     }
 }
@@ -170,6 +193,12 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    /// The average of many samples that all took so long, the last of them at 0.
+    fn usual(took: Duration) -> Average {
+        let first = Average::with(None, took, 0);
+        after(SAMPLES_MIN, first, took, 0)
+    }
+
     fn after(samples: u32, before: Average, took: Duration, every: u32) -> Average {
         (1..=samples).fold(before, |average, number| {
             Average::with(Some(average), took, before.at + number * every)
@@ -178,14 +207,14 @@ mod tests {
 
     #[test]
     fn a_few_long_statements_among_many_change_little() {
-        let usual = Average::with(None, MS, 0);
+        let usual = usual(MS);
         let one = after(1, usual, 100 * MS, 1_000);
         assert!(one.level.duration() < 2 * MS, "{:?}", one.level.duration());
     }
 
     #[test]
     fn a_tenfold_latency_is_clear_within_half_a_second() {
-        let usual = Average::with(None, MS, 0);
+        let usual = usual(MS);
         // At one after the other, and at ten at a time.
         for (samples, every) in [(50, 10), (500, 1)] {
             let slowed = after(samples, usual, 10 * MS, every);
@@ -196,13 +225,32 @@ mod tests {
 
     #[test]
     fn without_samples_it_is_believed_half_as_high_every_second() {
-        let slow = Average::with(None, 16 * MS, 0);
+        let slow = usual(16 * MS);
         let believed = [1_000, 2_000, 5_000].map(|now| slow.believed(now).duration());
         assert_eq!(believed.map(|level| level.as_millis()), [16, 8, 1]);
         let still_slow = Average::with(Some(slow), 16 * MS, 5_000);
         assert_eq!(still_slow.level, slow.level, "it was right");
         let recovered = Average::with(Some(slow), MS, 3_500);
         assert!(recovered.level.duration() < 3 * MS, "it is over");
+    }
+
+    #[test]
+    fn a_few_samples_decide_nothing_and_the_first_of_them_does_not_stay() {
+        let first = Average::with(None, 50 * MS, 0);
+        let more = after(SAMPLES_MIN - 2, first, MS, 1);
+        assert!(!more.counts());
+        let enough = after(1, more, MS, 1);
+        assert!(enough.counts() && enough.level.duration() < 2 * MS);
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked() {
+        let now = time::now();
+        for took in [Duration::ZERO, MS, Duration::MAX] {
+            let latency = Latency::new(now);
+            latency.took(took, false, now + 70 * MS);
+            assert_eq!(latency.average(), Some(Average::with(None, took, 70)));
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl<E: Backend> Standing<E> {
     pub(super) fn of_the_writer(pool: &Arc<InstancePool<E>>) -> Self {
         let latency = pool.member().site().latency();
         let now = latency.clock(time::now());
-        let average = latency.average();
+        let average = latency.average().filter(|average| average.counts());
         Self {
             pool: Arc::clone(pool),
             weight: FULL_WEIGHT,
@@ -64,7 +64,7 @@ impl<E: Backend> Reader<E> {
 
     fn latency_at(&self, now: Instant) -> Option<Level> {
         let latency = self.latency();
-        let average = latency.average()?;
+        let average = latency.average().filter(|average| average.counts())?;
         Some(average.believed(latency.clock(now)))
     }
 }
@@ -139,7 +139,7 @@ impl<E: Backend> Routes<E> {
     fn load(&self) -> impl Fn(usize) -> Load + '_ {
         let levels = self.readers.iter().filter_map(|reader| {
             let average = reader.latency().average()?;
-            Some(average.level())
+            average.counts().then(|| average.level())
         });
         let differ = routing::differ_clearly(levels);
         let now = (self.is_warming_up || differ).then(time::now);

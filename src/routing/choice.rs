@@ -25,7 +25,7 @@ const CLEARLY_SLOWER_PERCENT: u64 = 250;
 
 /// Faster than this counts as this: between zones of a region lies about a millisecond, and where
 /// all answer that soon, nobody needs to be spared.
-const FAST: Level = Level::of(Duration::from_micros(500));
+const FAST: Level = Level::of(Duration::from_millis(1));
 
 /// What another zone adds: it counts as if it had so many reads more in flight, and all of them
 /// so many times.

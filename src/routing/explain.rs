@@ -28,7 +28,7 @@ pub struct Candidate {
     pub lag: Option<Duration>,
     /// This handle's connections to it that are in use.
     pub in_flight: usize,
-    /// How long its statements take lately, as this handle measures them; `None` before the first.
+    /// How long its statements take lately, as this handle measures them; `None` before there are eight.
     /// An average that counts a sample by the logarithm of its length; without new samples it is
     /// believed half as high every second.
     pub latency: Option<Duration>,

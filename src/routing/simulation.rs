@@ -58,7 +58,7 @@ impl World {
             in_flight: self.in_flight[position],
             weight: FULL_WEIGHT,
             latency: self.averages[position]
-                .filter(|_| differ)
+                .filter(|average| differ && average.counts())
                 .map(|average| average.believed(now)),
             is_far: false,
         };

@@ -178,7 +178,7 @@ fn a_reader_that_is_not_clearly_slower_takes_its_turn_and_one_that_is_does_not()
         latency: Some(Level::of(Duration::from_micros(micros))),
         ..full(0)
     };
-    assert_eq!(choose(&[fast(50), fast(500)], 1), Some(1));
+    assert_eq!(choose(&[fast(50), fast(2_000)], 1), Some(1));
 }
 
 #[test]

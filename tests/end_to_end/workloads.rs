@@ -290,23 +290,16 @@ async fn a_workload_without_a_member_does_as_its_rule_says<E: Database>() {
         let reader = workload(&cluster, name).reader().await.unwrap();
         assert_eq!(*reader.instance(), member, "{name}");
     }
-    simulated.crash(member.clone()).unwrap();
+    simulated.silence(member.clone()).unwrap();
     let lost = || !reads_from(&workload(&cluster, "wait")).contains(&member);
     eventually("the loss of the member", lost).await;
     for (name, at_least) in [("member", 300), ("wait", 300), ("fail", 0)] {
         let began = Instant::now();
-        let error = workload(&cluster, name).reader().await.map(drop);
-        // It may be back by now where the call had to wait.
-        let Err(error) = error else { continue };
+        let error = workload(&cluster, name).reader().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NoReader, "{name}");
         assert!(error.to_string().contains(member.as_str()), "{error}");
         assert!(began.elapsed() >= Duration::from_millis(at_least), "{name}");
     }
-    simulated.remove_instance(&member).unwrap();
-    eventually("the removal of the member", || {
-        cluster.topology().instance(&member).is_none()
-    })
-    .await;
     for (name, expected) in [("readers", other), ("writer", writer)] {
         let reader = workload(&cluster, name).reader().await.unwrap();
         assert_eq!(*reader.instance(), expected, "{name}");
@@ -387,7 +380,9 @@ async fn an_explanation_tells_of_every_instance<E: Database>() {
     })
     .await;
     let mut reader = cluster.reader().await.unwrap();
-    E::number(&mut reader, QUERY).await.unwrap();
+    for _ in 0..10 {
+        E::number(&mut reader, QUERY).await.unwrap();
+    }
     let explained = cluster.explain(Intent::Read);
     let candidate = &explained.candidates[0];
     assert_eq!(candidate.instance, first);

@@ -46,7 +46,7 @@ fn cluster(lags: &[u32]) -> Topology {
 
 fn members(names: &[&str]) -> Scope {
     Scope::Members(Arc::new(
-        names.iter().map(|name| InstanceId::new(name)).collect(),
+        names.iter().map(InstanceId::new).collect(),
     ))
 }
 
