@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use aurora_driver::config::Workload;
 use aurora_driver::sim::{SimCluster, Timeline};
 use aurora_driver::{Cluster, Config, EngineKind};
 
 use crate::shop::{Shop, Store};
 use crate::{Arguments, Pace};
+
+/// The workload of the reports.
+const REPORTS: &str = "reports";
 
 /// Reports may take this many connections of an instance, whatever customers need.
 const REPORT_CONNECTIONS: usize = 2;
@@ -29,7 +33,7 @@ pub(crate) fn engine_of(url: &str) -> anyhow::Result<EngineKind> {
 
 impl<E: Store> Backend<E> {
     pub(crate) async fn open(arguments: &Arguments) -> anyhow::Result<Self> {
-        let (simulated, config) = match &arguments.database_url {
+        let (simulated, mut config) = match &arguments.database_url {
             Some(url) => (None, Config::from_url(url)?),
             None => {
                 let simulated = start(arguments).await?;
@@ -46,14 +50,15 @@ impl<E: Store> Backend<E> {
             ),
             None => format!("{} at {}", config.engine, hosts.join(", ")),
         };
-        let mut for_reports = config.clone();
-        for_reports.pool.max = REPORT_CONNECTIONS;
+        // A workload of that name in the URL stays as it is.
+        let reports = config.workloads.entry(REPORTS.into());
+        reports.or_insert_with(|| Workload::new().pool_max(REPORT_CONNECTIONS));
         let cluster = Cluster::<E>::new(config)?;
         cluster
             .ready(Duration::from_secs(30))
             .await
             .with_context(|| format!("{place} does not serve"))?;
-        let reports = Cluster::<E>::new(for_reports)?;
+        let reports = cluster.workload(REPORTS)?;
         Ok(Self {
             shop: Shop::new(cluster, reports),
             simulated,

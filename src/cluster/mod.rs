@@ -380,6 +380,9 @@ impl<E: Engine> Cluster<E> {
         let inner = &self.inner;
         inner.closed.store(true, Ordering::Release);
         inner.line.close();
+        if let Some(writer_reads) = &inner.writer_reads {
+            writer_reads.close();
+        }
         let deadline = time::now() + within;
         let connections_in_use = inner.pools.close(deadline).await;
         let last_call = deadline.max(time::now() + LAST_CALL_PERIOD);

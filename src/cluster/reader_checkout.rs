@@ -206,6 +206,7 @@ impl<E: Engine> Cluster<E> {
             }
             let changed = tokio::select! {
                 biased;
+                () = self.inner.pools.closed() => return Err(closed()),
                 changed = topology.changed() => changed,
                 changed = scope.changed() => changed,
             };
@@ -295,7 +296,7 @@ impl<E: Engine> Cluster<E> {
         };
         let right = Arc::clone(cap).acquire_owned();
         match tokio::time::timeout_at(deadline, right).await {
-            Ok(right) => Ok(right.ok()),
+            Ok(right) => right.map(Some).map_err(|_| closed()),
             Err(_) => Err(self.no_reader(time::now() - began)),
         }
     }

@@ -50,6 +50,11 @@ impl Closing {
         self.has_begun.load(Ordering::SeqCst)
     }
 
+    /// Waits for it. Cancel-safe.
+    pub(super) async fn ended(&self) {
+        self.token.cancelled().await;
+    }
+
     pub(super) fn returned(&self) -> &Notify {
         &self.returned
     }
@@ -169,7 +174,7 @@ impl<E: Backend> Member<E> {
 
     /// Waits until the handle is closed. Cancel-safe.
     pub(super) async fn closed(&self) {
-        self.closing.token.cancelled().await;
+        self.closing.ended().await;
     }
 
     /// Tells whoever waits for the end of all users that there is one less.

@@ -105,6 +105,11 @@ impl<E: Backend> PoolSet<E> {
         in_use
     }
 
+    /// Waits until the handle is closed. Cancel-safe.
+    pub(crate) async fn closed(&self) {
+        self.closing.ended().await;
+    }
+
     /// Lets no pool be added from now on; all that there are, also of instances that have left.
     fn shut(&self) -> Vec<Arc<InstancePool<E>>> {
         let pools = self.write();

@@ -24,6 +24,7 @@ on_both_engines!(
     a_workload_without_a_member_does_as_its_rule_says,
     an_unknown_workload_is_refused_with_those_that_are_known,
     workloads_share_the_monitor_and_are_closed_with_their_handle,
+    a_read_that_waits_without_a_reader_or_for_the_cap_ends_with_its_handle,
     an_explanation_tells_of_every_instance,
 );
 
@@ -359,6 +360,25 @@ async fn workloads_share_the_monitor_and_are_closed_with_their_handle<E: Databas
     drop(held);
     let error = reports.reader().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
+}
+
+async fn a_read_that_waits_without_a_reader_or_for_the_cap_ends_with_its_handle<E: Database>() {
+    // Another handle keeps the monitor.
+    let (simulated, _others) = start_with::<E>(|builder| builder.readers(0)).await;
+    for (rule, percent) in [(WhenNone::Wait, 100), (WhenNone::Member, 0)] {
+        let cluster = open::<E>(&simulated, |config| {
+            config.when_none = rule;
+            config.writer_reads_percent = percent;
+        })
+        .await;
+        let mut waiting = Box::pin(cluster.reader());
+        let early = tokio::time::timeout(Duration::from_millis(30), &mut waiting).await;
+        assert!(early.is_err(), "{rule}");
+        assert!(cluster.close(PATIENCE).await.is_clean());
+        // Its own patience is as long as this.
+        let ended = tokio::time::timeout(PATIENCE / 2, waiting).await;
+        assert_eq!(ended.unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    }
 }
 
 async fn an_explanation_tells_of_every_instance<E: Database>() {

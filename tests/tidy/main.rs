@@ -24,7 +24,7 @@ const DIRECT_IMPORTS: [&str; 8] = [
     "cluster", "config", "engine", "error", "id", "resolve", "sim", "topology",
 ];
 /// What decides and does not act.
-const PURE: [&str; 22] = [
+const PURE: [&str; 23] = [
     "cluster/budget.rs",
     "cluster/retry.rs",
     "engine/mysql/faults.rs",
@@ -32,6 +32,7 @@ const PURE: [&str; 22] = [
     "engine/statement.rs",
     "observe/digest",
     "observe/histogram.rs",
+    "observe/latency.rs",
     "observe/insights/snapshot.rs",
     "observe/phases.rs",
     "observe/record.rs",

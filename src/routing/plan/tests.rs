@@ -45,9 +45,7 @@ fn cluster(lags: &[u32]) -> Topology {
 }
 
 fn members(names: &[&str]) -> Scope {
-    Scope::Members(Arc::new(
-        names.iter().map(InstanceId::new).collect(),
-    ))
+    Scope::Members(Arc::new(names.iter().map(InstanceId::new).collect()))
 }
 
 /// Where reads go, and to which readers.
