@@ -33,7 +33,13 @@ pub(super) fn by_words(engine: EngineKind, scan: &Scan) -> Option<Statement> {
         (EngineKind::Postgres, "PREPARE", "TRANSACTION") | (EngineKind::MySql, "LOAD", _) => {
             return Some(changes(first));
         }
-        (EngineKind::Postgres, "LOCK", _) => return Some(changes(first)),
+        (EngineKind::Postgres, "LOCK" | "FETCH" | "MOVE" | "CLOSE", _) => {
+            return Some(changes(first));
+        }
+        // Others end with their transaction.
+        (EngineKind::Postgres, "DECLARE", _) if !scan.words.iter().any(|word| word == "HOLD") => {
+            return Some(changes(first));
+        }
         (_, "CREATE", _) if scan.is_temporary => "something temporary",
         (_, "SET", _) => "a setting",
         (_, "PREPARE" | "EXECUTE" | "DEALLOCATE", _) => "a prepared statement",
@@ -101,7 +107,7 @@ fn explains(engine: EngineKind, scan: &Scan) -> Option<Statement> {
 pub(super) fn in_text(scan: &Scan) -> Option<Statement> {
     let (kind, name) = match (&scan.lasting, &scan.variable) {
         (Some(lasting), _) => (Kind::LeavesState, lasting),
-        (None, Some(variable)) if variable.starts_with("@@") => (Kind::Other, variable),
+        (None, Some(variable)) if variable.starts_with("@@") => (Kind::AsksSession, variable),
         // It may be set within an expression: `@x := 1`.
         (None, Some(variable)) => (Kind::LeavesState, variable),
         (None, None) => return None,
@@ -205,7 +211,7 @@ fn shows(engine: EngineKind, statement: &Ast) -> Option<Statement> {
                 return Some(Statement::new(Kind::PureRead, "it shows a setting"));
             }
             let why = format!("it shows `{name}`, which is of the session or the instance");
-            Some(Statement::new(Kind::Other, why))
+            Some(Statement::new(Kind::AsksSession, why))
         }
         (
             EngineKind::MySql,
@@ -226,7 +232,7 @@ fn shows(engine: EngineKind, statement: &Ast) -> Option<Statement> {
             | Ast::ShowProcessList { .. }
             | Ast::ShowFunctions { .. },
         ) => Some(Statement::new(
-            Kind::Other,
+            Kind::AsksSession,
             "it shows what is of the session or the instance",
         )),
         _ => None,

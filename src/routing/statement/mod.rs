@@ -50,9 +50,11 @@ pub(crate) enum Kind {
     /// It surely changes nothing and says the same on any connection to an instance with the
     /// same data.
     PureRead,
-    /// It changes data, or may, or its answer is the connection's own; it leaves nothing in its
-    /// session.
+    /// It changes data, or may, or tells of one instance; it leaves nothing in its session.
     Other,
+    /// It changes nothing, and its answer is its session's own: it depends on what was done there
+    /// before.
+    AsksSession,
     /// It begins a transaction.
     Begins {
         /// In which nothing can be written.
@@ -76,7 +78,11 @@ impl Kind {
     fn gravity(self) -> u8 {
         match self {
             Self::PureRead => 0,
-            Self::Other | Self::Begins { .. } | Self::Ends { .. } | Self::Savepoint => 1,
+            Self::Other
+            | Self::AsksSession
+            | Self::Begins { .. }
+            | Self::Ends { .. }
+            | Self::Savepoint => 1,
             Self::Unclear => 2,
             Self::LeavesState => 3,
         }
@@ -92,6 +98,11 @@ pub(crate) struct Statement {
 }
 
 impl Statement {
+    /// A transaction that is begun by a call.
+    pub(crate) fn begin(read_only: bool) -> Self {
+        Self::new(Kind::Begins { read_only }, "it begins a transaction")
+    }
+
     fn new(kind: Kind, reason: impl Into<Cow<'static, str>>) -> Self {
         let reason = reason.into();
         Self { kind, reason }

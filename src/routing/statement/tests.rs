@@ -29,6 +29,7 @@ fn name_of(kind: Kind) -> &'static str {
     match kind {
         Kind::PureRead => "pure_read",
         Kind::Other => "other",
+        Kind::AsksSession => "asks_session",
         Kind::Begins { read_only: false } => "begins",
         Kind::Begins { read_only: true } => "begins_read_only",
         Kind::Ends { chains: false } => "ends",

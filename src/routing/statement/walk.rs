@@ -73,7 +73,7 @@ impl Walk {
         let (kind, why) = if lasting.contain(&known) {
             (Kind::LeavesState, "leaves state in its session")
         } else if own.contain(&known) {
-            (Kind::Other, "is of the session or the instance")
+            (Kind::AsksSession, "is of the session or the instance")
         } else {
             (Kind::Unclear, "is not known to be pure")
         };
