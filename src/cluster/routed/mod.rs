@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Cluster;
-use crate::engine::{Engine, Standing};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EngineKind, InstanceId};
 use crate::pool::lease::Connection;

@@ -1,5 +1,6 @@
 use super::rules::{Chores, Memory, Place, Surroundings, Target};
 use super::*;
+use crate::engine::Standing;
 use crate::routing::statement::classify;
 use crate::time::Instant;
 
