@@ -136,8 +136,8 @@ impl<E: Engine> Session<E> {
 
     /// Where a text would go now, and why. Nothing is sent.
     ///
-    /// It takes a microsecond for a text that the cluster's handle has met before, and some ten for
-    /// others.
+    /// It takes some 0.1 µs for a text that the cluster's handle has met before, and 10 to 50 µs for
+    /// a query that it has not (`cargo bench --bench router`).
     pub fn explain(&self, text: &str) -> Decision {
         let statement = self.classify(text);
         let around = self.surroundings();
