@@ -135,15 +135,16 @@ fn a_session_follows_the_transactions_of_a_real_mariadb_server() {
             .await
             .expect("a row");
         assert_eq!(id, Some(1));
-        let mut transaction = session
-            .start_transaction(TxOpts::default())
-            .await
-            .expect("it may");
-        transaction
-            .exec_drop("INSERT INTO notes (n) VALUES (?)", (8,))
-            .await
-            .expect("it may");
-        drop(transaction);
+        {
+            let mut transaction = session
+                .start_transaction(TxOpts::default())
+                .await
+                .expect("it may");
+            transaction
+                .exec_drop("INSERT INTO notes (n) VALUES (?)", (8,))
+                .await
+                .expect("it may");
+        }
         let count: Option<i64> = session.query_first(COUNT).await.expect("a row");
         assert_eq!(count, Some(1), "what was dropped is rolled back");
         session

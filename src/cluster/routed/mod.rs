@@ -51,8 +51,8 @@ const READ_YOUR_WRITES_PERIOD: Duration = Duration::from_secs(1);
 ///
 /// # What it cannot see
 ///
-/// Texts are judged without the database. So a pure read may still call, by a view, a rule, a policy
-/// or an operator of your own, what is not pure; and a function of your own that has the name of a
+/// Texts are judged without the database. So a pure read may still call, by a view, a rule, a policy,
+/// a cast or an operator of your own, what is not pure; and a function of your own that has the name of a
 /// built-in one ([`pure_functions`](crate::router::pure_functions)) is taken for that. A reader refuses
 /// to write, so such a call fails there or does something to the reader's session; where that matters,
 /// use [`writer`](Cluster::writer). And other sessions' writes are seen as late as by any reader.

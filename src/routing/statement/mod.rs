@@ -13,7 +13,7 @@
 //! and no deeper than the stack bears; for the rest the first words speak. Work and memory are
 //! linear in the text.
 //!
-//! What a text does not show: what a view, a rule, a policy or an operator of somebody's own calls,
+//! What a text does not show: what a view, a rule, a policy, a cast or an operator of somebody's own calls,
 //! and a function of somebody's own that has the name of one that is built in.
 
 mod cache;

@@ -108,6 +108,15 @@ pub(super) static TYPES: Words = Words::new(
     tstzmultirange tstzrange tsvector varbit xid xid8 xml",
 );
 
+/// Operators that are built in (`pg_operator` of PostgreSQL 15), none of which is volatile. `@@@` is left out: extensions have taken it
+/// for themselves.
+pub(super) static OPERATORS: Words = Words::new(
+    "\
+    !! != !~ !~* !~~ !~~* # ## #- #> #>> % & && &< &<| &> * *< *<= *<> *= *> *>= + - -> ->> -|- / < \
+    <-> << <<= <<| <= <> <@ <^ = => > >= >> >>= >^ ? ?# ?& ?- ?-| ?| ?|| @ @-@ @> @? @@ ^ ^@ | |&> |/ \
+    |>> || ||/ ~ ~* ~<=~ ~<~ ~= ~>=~ ~>~ ~~ ~~*",
+);
+
 /// Settings that are alike on all instances, and in all sessions that set none.
 pub(super) static SHOWN: Words = Words::new(
     "\

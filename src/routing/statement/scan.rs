@@ -26,7 +26,7 @@ const SET_OPERATIONS_MAX: usize = 100;
 
 /// Words that no pure read has outside of quotes, so that a clause which the parser overlooked
 /// would still be seen.
-const NEVER_IN_READS: [&str; 24] = [
+const NEVER_IN_READS: [&str; 25] = [
     "alter",
     "analyse",
     "call",
@@ -44,6 +44,7 @@ const NEVER_IN_READS: [&str; 24] = [
     "merge",
     "nextval",
     "notify",
+    "operator",
     "procedure",
     "revoke",
     "rollback",
@@ -52,6 +53,9 @@ const NEVER_IN_READS: [&str; 24] = [
     "truncate",
     "update",
 ];
+
+/// What PostgreSQL's operators are made of.
+const OPERATOR_CHARACTERS: &[u8] = b"+-*/<>=~!@#%^&|`?";
 
 /// What a text is made of.
 #[derive(Debug, Default)]
@@ -170,6 +174,7 @@ impl Scanner<'_> {
                 self.is_unclear("it has a `$` that may begin a quote");
                 self.sign(first);
             }
+            _ if !is_mysql && OPERATOR_CHARACTERS.contains(&first) => self.operator(),
             _ if first.is_ascii_control() => {
                 self.is_unclear("it has a control character");
                 self.at += 1;
@@ -361,6 +366,36 @@ impl Scanner<'_> {
         self.positions += usize::from(word.eq_ignore_ascii_case("position"));
         if self.positions > 1 {
             self.is_unclear("it calls `position` more than once");
+        }
+    }
+
+    /// An operator of PostgreSQL's as its own lexer takes it (PostgreSQL manual, section 4.1.3): the
+    /// parser may take two for what is one, of somebody's own.
+    fn operator(&mut self) {
+        const LETS_SIGN_END_IT: &[u8] = b"~!@#%^&|`?";
+        let rest = &self.text[self.at..];
+        let run = rest
+            .iter()
+            .take_while(|byte| OPERATOR_CHARACTERS.contains(byte));
+        let mut run = &rest[..run.count()];
+        let begins_comment = |two: &[u8]| matches!(two, b"--" | b"/*");
+        if let Some(end) = run.windows(2).position(begins_comment) {
+            run = &run[..end];
+        }
+        if !run.iter().any(|byte| LETS_SIGN_END_IT.contains(byte)) {
+            while let [shorter @ .., b'+' | b'-'] = run
+                && !shorter.is_empty()
+            {
+                run = shorter;
+            }
+        }
+        self.last_word = None;
+        self.in_chain();
+        self.at += run.len().max(1);
+        let known = std::str::from_utf8(run).is_ok_and(|name| postgres::OPERATORS.contain(name));
+        if !known {
+            let name = String::from_utf8_lossy(run);
+            self.is_unclear(format!("it has the operator `{name}`, which is not known"));
         }
     }
 

@@ -139,6 +139,22 @@ impl Walk {
         }
     }
 
+    /// The columns of a function's rows may be told with their types.
+    fn alias(&mut self, factor: &TableFactor) {
+        let alias = match factor {
+            TableFactor::Table { alias, .. }
+            | TableFactor::Derived { alias, .. }
+            | TableFactor::Function { alias, .. }
+            | TableFactor::UNNEST { alias, .. }
+            | TableFactor::NestedJoin { alias, .. } => alias.as_ref(),
+            _ => None,
+        };
+        let columns = alias.iter().flat_map(|alias| &alias.columns);
+        for data_type in columns.filter_map(|column| column.data_type.as_ref()) {
+            self.data_type(data_type);
+        }
+    }
+
     fn call(&mut self, function: &Function) {
         if function.uses_odbc_syntax || !matches!(function.parameters, FunctionArguments::None) {
             self.find(Kind::Unclear, "it calls a function in an unknown way");
@@ -273,6 +289,7 @@ impl Visitor for Walk {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        self.alias(factor);
         match factor {
             TableFactor::Table {
                 name,
@@ -305,6 +322,15 @@ impl Visitor for Walk {
             | TableFactor::NestedJoin { .. } => {}
             TableFactor::JsonTable { .. } if self.engine == EngineKind::MySql => {}
             _ => self.find(Kind::Unclear, "it reads from something that is not known"),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_ident(&mut self, name: &Ident) -> ControlFlow<()> {
+        // PostgreSQL has no names in such quotes: to it `order_status 'new'` is a cast.
+        if self.engine == EngineKind::Postgres && name.quote_style == Some('\'') {
+            let why = format!("`{name}` is taken for a literal of a type that is not known");
+            self.find(Kind::Unclear, why);
         }
         ControlFlow::Continue(())
     }
