@@ -23,7 +23,7 @@ use crate::id::{EngineKind, InstanceId};
 use crate::pool::lease::Connection;
 use crate::routing::statement::{self, Kind, Statement};
 use crate::time;
-use rules::{Memory, Place, Surroundings};
+use rules::{Lost, Memory, Place, Surroundings};
 
 /// How long reads stay with the writer after a write: ten times what Aurora's replicas lag at most
 /// as a rule ("usually much less than 100 milliseconds": Aurora User Guide, "Replication with
@@ -63,9 +63,10 @@ const READ_YOUR_WRITES_PERIOD: Duration = Duration::from_secs(1);
 /// [`writer`](Cluster::writer) and [`reader`](Cluster::reader). When a transaction or state was lost
 /// with its connection, every further call is refused with
 /// [`ConnectionLost`](ErrorKind::ConnectionLost), as it would be on a connection: a statement
-/// of the lost transaction must not run by itself elsewhere. A `ROLLBACK`, which is refused too, or
-/// [`reset`](Self::reset) makes the session usable again. What holds nothing goes on over another
-/// connection. No statement is sent twice.
+/// of the lost transaction must not run by itself elsewhere. [`reset`](Self::reset) makes the session
+/// usable again, and after the loss of a transaction alone so does a `ROLLBACK` or `COMMIT`, which is
+/// refused too. A session that holds nothing goes on over another connection. No statement is sent
+/// twice.
 ///
 /// # Cancellation
 ///
@@ -262,12 +263,16 @@ impl<E: Engine> Session<E> {
     }
 }
 
-fn refused(lost: &'static str) -> Error {
+fn refused(lost: Lost) -> Error {
+    let advice = match lost {
+        Lost::Transaction => "roll back, or reset the session,",
+        Lost::State => "reset the session",
+    };
+    let lost = lost.name();
     Error::new(
         ErrorKind::ConnectionLost,
         format!(
-            "{lost} was lost with its connection, and nothing was sent: roll back, or reset the \
-             session, and begin anew"
+            "{lost} was lost with its connection, and nothing was sent: {advice} and begin anew"
         ),
     )
 }

@@ -83,6 +83,24 @@ struct Call {
     is_guard: bool,
 }
 
+/// What was lost with its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lost {
+    /// A transaction, and nothing else.
+    Transaction,
+    /// What was set in the session, or may have been.
+    State,
+}
+
+impl Lost {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Transaction => "the transaction that was open",
+            Self::State => "what was set in the session",
+        }
+    }
+}
+
 /// What a session remembers of what was done in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Memory {
@@ -93,7 +111,7 @@ pub(super) struct Memory {
     /// The call under way; found at the next one, it was dropped half-way.
     call: Option<Call>,
     /// What was lost with its connection.
-    lost: Option<&'static str>,
+    lost: Option<Lost>,
     /// Until when reads stay with the writer, so that they see what was written.
     reads_at_home_until: Option<Instant>,
 }
@@ -141,12 +159,12 @@ impl Memory {
         }
         if self.open.is_some_and(|place| around.is_over(place)) {
             self.open = None;
-            self.lost = Some("the transaction that was open");
+            self.lose(Lost::Transaction);
         }
         let state = self.state.as_ref();
         if state.is_some_and(|(place, _)| around.is_over(*place)) {
             self.state = None;
-            self.lost = Some("what was set in the session");
+            self.lose(Lost::State);
         }
         chores.end_visit = !self.holds(Place::Visit);
         chores
@@ -168,13 +186,24 @@ impl Memory {
             return;
         }
         // It may have begun something before it was dropped.
-        let matters = matches!(
-            call.kind,
-            Kind::Begins { .. } | Kind::LeavesState | Kind::Unclear
-        );
-        if matters && around.is_over(call.place) {
-            self.lost = Some("what a call that was dropped half-way had begun");
+        let loses = match call.kind {
+            Kind::Begins { .. } => Some(Lost::Transaction),
+            Kind::LeavesState | Kind::Unclear => Some(Lost::State),
+            Kind::PureRead
+            | Kind::Other
+            | Kind::AsksSession
+            | Kind::Ends { .. }
+            | Kind::Savepoint => None,
+        };
+        if let Some(lost) = loses
+            && around.is_over(call.place)
+        {
+            self.lose(lost);
         }
+    }
+
+    fn lose(&mut self, lost: Lost) {
+        self.lost = self.lost.max(Some(lost));
     }
 
     fn wrote(&mut self, around: &Surroundings) {
@@ -196,7 +225,7 @@ impl Memory {
     }
 
     /// What was lost, if anything.
-    pub(super) fn lost(&self) -> Option<&'static str> {
+    pub(super) fn lost(&self) -> Option<Lost> {
         self.lost
     }
 
@@ -212,7 +241,8 @@ impl Memory {
 
     /// The end of a transaction that was lost is accepted, though it is refused: nothing is open.
     pub(super) fn gives_up(&mut self, statement: &Statement) {
-        if statement.kind == (Kind::Ends { chains: false }) {
+        let ends = statement.kind == (Kind::Ends { chains: false });
+        if ends && self.lost == Some(Lost::Transaction) {
             self.lost = None;
         }
     }
@@ -221,7 +251,7 @@ impl Memory {
     pub(super) fn decide(&self, statement: &Statement, around: &Surroundings) -> Decision {
         let Statement { kind, reason } = statement;
         if let Some(lost) = self.lost {
-            let why = format!("{lost} was lost with its connection");
+            let why = format!("{} was lost with its connection", lost.name());
             return Decision::new(Target::Nowhere, Place::Home, why);
         }
         let there = |place| match place {

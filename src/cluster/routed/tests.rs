@@ -167,6 +167,13 @@ async fn a_lost_transaction_or_state_refuses_further_calls_until_it_is_given_up(
     session.run("CREATE TEMP TABLE x (a int)", IDLE);
     session.set(Place::Home, OVER);
     assert_eq!(session.target("SELECT 1"), Target::Nowhere);
+    // A ROLLBACK brings no table back.
+    let rollback = classify(EngineKind::Postgres, "ROLLBACK");
+    session.memory.gives_up(&rollback);
+    assert_eq!(session.target("SELECT 1"), Target::Nowhere);
+    session.memory.forget();
+    session.pass(PERIOD);
+    assert_eq!(session.target("SELECT 1"), Target::Reader);
 }
 
 #[tokio::test]
