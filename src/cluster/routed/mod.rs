@@ -34,8 +34,9 @@ const READ_YOUR_WRITES_PERIOD: Duration = Duration::from_secs(1);
 /// otherwise, as its text tells.
 ///
 /// Take one by [`Cluster::routed`] for a piece of work, and use it as a connection: it has the
-/// engine's usual methods. In effect it is a connection to the writer, taken when one is first
-/// needed and kept from then on, beside which pure reads go to whichever reader has time.
+/// engine's usual methods, for texts. What was prepared, COPY and streams of rows are of one connection:
+/// take a [`writer`](Cluster::writer) for them. In effect it is a connection to the writer, taken when one is first
+/// needed and kept until the session is dropped or [`reset`](Self::reset), beside which pure reads go to whichever reader has time.
 ///
 /// | statement | goes to |
 /// |---|---|
@@ -55,7 +56,8 @@ const READ_YOUR_WRITES_PERIOD: Duration = Duration::from_secs(1);
 /// a cast or an operator of your own, what is not pure; and a function of your own that has the name of a
 /// built-in one ([`pure_functions`](crate::router::pure_functions)) is taken for that. A reader refuses
 /// to write, so such a call fails there or does something to the reader's session; where that matters,
-/// use [`writer`](Cluster::writer). And other sessions' writes are seen as late as by any reader.
+/// use [`writer`](Cluster::writer). What such a function sets in the session is seen where the server
+/// reports it, and not otherwise: reads then go to readers without it. And other sessions' writes are seen as late as by any reader.
 ///
 /// # Errors
 ///

@@ -196,6 +196,29 @@ impl Session<MySql> {
     /// has written a moment ago; on the writer otherwise. It is rolled back when dropped without a
     /// commit, at the latest with the next call on the session.
     ///
+    /// ```
+    /// # use aurora_driver::sim::SimCluster;
+    /// use aurora_driver::mysql::mysql_async::TxOpts;
+    /// use aurora_driver::mysql::mysql_async::prelude::*;
+    /// use aurora_driver::{Cluster, EngineKind, MySql};
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulated = SimCluster::builder(EngineKind::MySql).readers(2).start().await?;
+    /// # simulated.run_sql("CREATE TABLE orders (id bigint, item varchar(20))").await?;
+    /// # let cluster = Cluster::<MySql>::connect(&simulated.url()).await?;
+    /// let mut session = cluster.routed();
+    /// let mut report = TxOpts::new();
+    /// report.with_readonly(true);
+    /// let mut transaction = session.start_transaction(report).await?;
+    /// let count: Option<u64> = transaction.query_first("SELECT count(*) FROM orders").await?;
+    /// let teas: Vec<u64> = transaction.exec("SELECT id FROM orders WHERE item = ?", ("tea",)).await?;
+    /// assert!(teas.len() as u64 <= count.unwrap_or_default());
+    /// transaction.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Session`]; and [`Usage`](ErrorKind::Usage) while one is open that was begun by SQL.

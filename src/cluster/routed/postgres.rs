@@ -7,7 +7,7 @@ use super::Session;
 use crate::engine::postgres::{Postgres, Transaction};
 use crate::error::Result;
 
-/// Texts only: a statement that was prepared is of one connection.
+/// Statements are given as texts.
 impl Session<Postgres> {
     /// Runs a statement and returns its rows.
     ///
