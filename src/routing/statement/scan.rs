@@ -317,7 +317,11 @@ impl Scanner<'_> {
         let is_in_name = |byte: &&u8| is_in_word(**byte) || matches!(**byte, b'@' | b'.' | b'$');
         let length = rest.iter().take_while(is_in_name).count();
         let name = String::from_utf8_lossy(&rest[..length.min(64)]).into_owned();
-        self.found.variable.get_or_insert(name);
+        // The user's own weigh more, as these may be set within an expression.
+        let known = self.found.variable.as_ref();
+        if known.is_none_or(|known| known.starts_with("@@") && !name.starts_with("@@")) {
+            self.found.variable = Some(name);
+        }
         self.in_chain();
         self.last_word = None;
         self.at += length.max(1);
