@@ -139,7 +139,7 @@ impl<E: Engine> Session<E> {
 
     /// Where a text would go now, and why. Nothing is sent.
     ///
-    /// It takes some 0.1 µs for a text that the cluster's handle has met before, and 10 to 50 µs for
+    /// It takes some 0.1 µs for a text that the cluster's handle has met before, and 10 to 70 µs for
     /// a query that it has not (`cargo bench --bench router`).
     pub fn explain(&self, text: &str) -> Decision {
         let statement = self.classify(text);
