@@ -35,6 +35,13 @@ pub use id::{EngineKind, Epoch, Generation, InstanceId};
 pub use pool::lease::Connection;
 pub use topology::{Health, Instance, Phase, Role, Topology};
 
+/// Sessions that send each statement to a reader or to the writer by its text:
+/// [`Cluster::routed`].
+#[cfg(feature = "router")]
+pub mod router {
+    pub use crate::cluster::routed::{Decision, Session, Target, pure_functions};
+}
+
 /// What the host names of RDS say.
 pub mod endpoint {
     pub use crate::resolve::{Endpoint, EndpointKind, InstancePattern};

@@ -13,6 +13,8 @@ mod levels;
 mod line;
 mod reader_checkout;
 mod retry;
+#[cfg(feature = "router")]
+pub(crate) mod routed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -102,6 +104,9 @@ struct Inner<E: Engine> {
     /// Who waits for the writer.
     line: Arc<Line>,
     budget: Budget,
+    /// What is known of texts that a router has met.
+    #[cfg(feature = "router")]
+    statements: crate::routing::statement::Cache,
 }
 
 impl<E: Engine> Inner<E> {
@@ -227,6 +232,8 @@ impl<E: Engine> Cluster<E> {
                 turn: AtomicUsize::new(0),
                 line,
                 budget: Budget::new(),
+                #[cfg(feature = "router")]
+                statements: crate::routing::statement::Cache::new(E::KIND),
             }),
         })
     }

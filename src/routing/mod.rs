@@ -5,6 +5,8 @@
 //! - [`best`], [`order`]: which of them first, by how busy they are and how long they have served.
 
 mod slow_start;
+#[cfg(feature = "router")]
+pub(crate) mod statement;
 
 pub(crate) use slow_start::{FULL_WEIGHT, Tenure};
 

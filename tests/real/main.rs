@@ -19,6 +19,7 @@
 //! - `failover`: one loss of a writer under load, measured and checked.
 //! - `writers`, `readers`: the tests.
 //! - `measured`: the table of times.
+//! - `routed`: sessions that route by text, and the functions that they take for pure.
 //! - `single`: one server without Aurora's functions.
 #![cfg(target_os = "linux")]
 
@@ -30,5 +31,6 @@ mod measured;
 mod network;
 mod process;
 mod readers;
+mod routed;
 mod single;
 mod writers;

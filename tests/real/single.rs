@@ -31,13 +31,13 @@ GRANT ALL ON shop.* TO 'app'@'%';
 ";
 
 /// A PostgreSQL server, and a connection of its superuser.
-struct SinglePostgres {
-    server: Server,
-    client: Client,
+pub(crate) struct SinglePostgres {
+    pub(crate) server: Server,
+    pub(crate) client: Client,
 }
 
 impl SinglePostgres {
-    async fn start(ground: &Ground) -> Self {
+    pub(crate) async fn start(ground: &Ground) -> Self {
         let programs = postgres_programs().expect("the test needs it, so it was looked for");
         initialize(ground, &programs, &ground.directory().join(SINGLE));
         let (server, client) = launch(ground, &programs, SINGLE, &[]).await;
@@ -46,10 +46,10 @@ impl SinglePostgres {
 }
 
 /// A MariaDB server with the database `shop` and its user `app`.
-struct MariaDb(Server);
+pub(crate) struct MariaDb(pub(crate) Server);
 
 impl MariaDb {
-    async fn start(ground: &Ground) -> Self {
+    pub(crate) async fn start(ground: &Ground) -> Self {
         let directory = ground.directory();
         let data = format!("--datadir={}", directory.join("mariadb").display());
         let schema = directory.join("schema.sql");
@@ -96,7 +96,7 @@ impl MariaDb {
     }
 
     /// A connection, as soon as the server takes one.
-    async fn connect(&mut self) -> Conn {
+    pub(crate) async fn connect(&mut self) -> Conn {
         let began = Instant::now();
         loop {
             match Conn::new(Self::options()).await {
@@ -218,11 +218,7 @@ fn a_single_mariadb_server_is_a_cluster_of_one() {
     stand_on(&[Need::MariaDb], async |ground| {
         let mut single = MariaDb::start(&ground).await;
         drop(single.connect().await);
-        let url = format!(
-            "mysql://app:rehearsal@{}:{MARIADB_PORT}/shop",
-            address(SINGLE)
-        );
-        let cluster = Cluster::<MySql>::connect(&url)
+        let cluster = Cluster::<MySql>::connect(&mariadb_url())
             .await
             .expect("no pattern is needed");
         assert_eq!(cluster.topology().instances().len(), 1);
@@ -246,6 +242,13 @@ fn a_single_mariadb_server_is_a_cluster_of_one() {
         assert!(cluster.close(READY_WITHIN).await.is_clean());
         single.0.end("TERM").await;
     });
+}
+
+pub(crate) fn mariadb_url() -> String {
+    format!(
+        "mysql://app:rehearsal@{}:{MARIADB_PORT}/shop",
+        address(SINGLE)
+    )
 }
 
 fn single_place() -> String {
