@@ -20,6 +20,7 @@
 //! - `writers`, `readers`: the tests.
 //! - `measured`: the table of times.
 //! - `single`: one server without Aurora's functions.
+//! - `service`: the example service over such a server.
 #![cfg(target_os = "linux")]
 
 mod cluster;
@@ -30,5 +31,6 @@ mod measured;
 mod network;
 mod process;
 mod readers;
+mod service;
 mod single;
 mod writers;
