@@ -2,10 +2,9 @@
 //
 //   node service.mjs PROGRAM WORK-DIRECTORY              tests, measures; screenshots into the directory
 //   node service.mjs PROGRAM --pictures DIRECTORY        only makes the pictures of the documentation
-import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
+import { execFileSync, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { execFileSync } from "node:child_process";
+import { createInterface } from "node:readline";
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
@@ -71,7 +70,8 @@ async function survives(page, loss) {
     const newest = document.querySelector("#failovers .failover:first-child");
     return newest && Number(newest.querySelector("h3").textContent.match(/^\d+/)[0]) > number
       && steps.every(step => /\d (ms|s)( ·|$)/.test(newest.querySelector(`[data-step="${step}"] .dim`)?.textContent ?? ""))
-      && newest.querySelectorAll(".phase").length === 3;
+      && newest.querySelectorAll(".phase").length === 3
+      && /^doubt .+ · election .+ · resumption .+ms$/.test(newest.querySelector(".phases").textContent);
   }, [number, STEPS], { timeout: LIMIT });
   await page.waitForFunction(() => ["#now-reads", "#now-writes"].every(it => Number(document.querySelector(it).textContent) > 0), null, { timeout: LIMIT });
 }
@@ -174,7 +174,7 @@ async function measure() {
   }
 }
 
-/* What the documentation shows: a minute and a half of load with a failover in it. */
+/* What the documentation shows: a minute and a half of load with two failovers in it. */
 async function makePictures() {
   const server = await start("--load", "50", "--seed", "7");
   try {
@@ -182,7 +182,9 @@ async function makePictures() {
     const light = await open(server, { viewport: size, colorScheme: "light" });
     const dark = await open(server, { viewport: size, colorScheme: "dark" });
     const phone = await open(server, { viewport: { width: 390, height: 844 }, colorScheme: "light" });
-    await light.waitForTimeout(70_000);
+    await light.waitForTimeout(50_000);
+    await survives(light, () => light.click("text=Fail over"));
+    await light.waitForTimeout(20_000);
     await survives(light, () => light.click("text=Crash the writer"));
     await light.waitForTimeout(25_000);
     for (const [page, name, top] of [[light, "light", "h1"], [dark, "dark", "#h-rates"], [phone, "phone", "#h-shares"]]) {

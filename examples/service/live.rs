@@ -96,8 +96,7 @@ impl<E: Store> Live<E> {
             let has_event = event.is_some();
             if let Some(event) = event {
                 self.keep(&event);
-                // The rest of a burst goes with it.
-                tokio::time::sleep(EVENT_SPACING).await;
+                // What has come with it goes with it.
                 while let Some(Some(event)) = now_or_never(events.next()) {
                     self.keep(&event);
                 }
@@ -118,6 +117,9 @@ impl<E: Store> Live<E> {
             }
             // Whoever left meanwhile hears nothing.
             let _ = self.messages.send(message.to_string().into());
+            if has_event {
+                tokio::time::sleep(EVENT_SPACING).await;
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -266,7 +266,6 @@ async fn closes(mut service: Service) {
     let said = service.said();
     assert!(said.contains("Closing."), "{said}");
     assert!(!said.contains(PASSWORD), "the password is in the log");
-    println!("closed after {:.0} ms", began.elapsed().as_secs_f64() * 1e3);
 }
 
 /// All of it: `restart` ends the server, waits for what it is given, and starts it again.
@@ -296,28 +295,46 @@ async fn serves_the_shop(ground: &Ground, url: &str, restart: impl AsyncFnOnce(&
         assert!(began.elapsed() < PATIENCE, "no customer orders anything");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    refuses_what_cannot_be(&service, url);
     let status = service.process.end("INT").await;
     assert_eq!(status.code(), Some(0), "{}", service.said());
     assert!(!service.said().contains(PASSWORD));
-    refuses_the_wrong(ground.directory(), url);
 }
 
-/// A URL that cannot be used, and a server that does not know the user.
-fn refuses_the_wrong(directory: &Path, url: &str) {
+/// URLs that cannot be used, and a place that is taken: each is told with what to do, and never
+/// with the password.
+fn refuses_what_cannot_be(running: &Service, url: &str) {
+    let (scheme, _) = url.split_once("://").expect("a URL");
+    let taken = running.address.to_string();
+    let free = "127.0.0.1:0";
     let wrong = "open-sesame";
-    let (head, _) = url.split_once("://").expect("a URL");
-    for (url, code) in [
-        (format!("{head}://app:{wrong}@"), 2),
-        (format!("oracle://app:{wrong}@127.0.0.1/shop"), 2),
-        (format!("{head}://nobody:{wrong}@127.0.0.1:1/shop"), 1),
+    for (listen, url, code, next) in [
+        (
+            free,
+            format!("{scheme}://app:{wrong}@"),
+            2,
+            "a host is missing",
+        ),
+        (
+            free,
+            format!("oracle://app:{wrong}@localhost/shop"),
+            2,
+            "use `postgres`",
+        ),
+        (
+            &taken,
+            format!("{scheme}://app:{wrong}@localhost/shop"),
+            1,
+            "with --listen",
+        ),
     ] {
         let mut command = Command::new(program());
-        command.env_clear().current_dir(directory);
-        command.args(["--listen", "127.0.0.1:0", "--database-url", &url]);
+        command.env_clear();
+        command.args(["--listen", listen, "--database-url", &url]);
         let output = command.output().expect("it can be started");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{said}");
-        assert!(said.starts_with("error: "), "{said}");
+        assert!(said.starts_with("error: ") && said.contains(next), "{said}");
         assert!(!said.contains(wrong), "{said}");
     }
 }
