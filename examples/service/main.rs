@@ -172,6 +172,9 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
     }
     customers.finish().await;
     progress.await.ok();
+    if arguments.load > 0 {
+        progress::sum_up(&traffic);
+    }
     backend.close(GRACE).await;
     Ok(())
 }

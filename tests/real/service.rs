@@ -168,6 +168,8 @@ async fn sells(service: &Service) {
         assert_eq!(taken.status, 201, "{}", taken.body);
     }
     assert_eq!(stock().await, before - 3, "an order sent twice counts once");
+    assert_eq!(service.order("First").await.status, 201);
+    assert_eq!(stock().await, before - 6, "another key is another order");
     let found = service.get("/orders/first").await.json();
     let expected = json!({ "key": "first", "product": 2, "quantity": 3, "paid": false });
     assert_eq!(found, expected);
@@ -178,14 +180,14 @@ async fn sells(service: &Service) {
     assert_eq!(sales.status, 200, "{}", sales.body);
     assert_eq!(
         sales.json(),
-        json!([{ "product": "Teapot", "orders": 1, "cents": 11700 }])
+        json!([{ "product": "Teapot", "orders": 2, "cents": 23400 }])
     );
     assert_eq!(service.get("/orders/nobody's").await.status, 404);
-    let nonsense = json!({ "key": "", "product": 2, "quantity": 3 });
-    assert_eq!(
-        service.send("POST /orders", Some(nonsense)).await.status,
-        422
-    );
+    for nonsense in ["", "with space", "a\0", "é", &"k".repeat(65)] {
+        let refused = service.order(nonsense).await;
+        assert_eq!(refused.status, 422, "{}", refused.body);
+    }
+    assert_eq!(service.get("/orders/%00").await.status, 422);
     assert_eq!(service.get("/nothing").await.status, 404);
 }
 
