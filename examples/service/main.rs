@@ -26,7 +26,7 @@ mod traffic;
 mod web;
 
 use std::io::IsTerminal;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,9 +45,10 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// A small shop over an Aurora cluster, with a page that shows it at work.
 #[derive(Debug, Parser)]
+#[command(name = "service")]
 pub(crate) struct Arguments {
-    /// The address of the page and of the shop, such as 0.0.0.0:8080; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
+    /// The address of the page and of the shop, such as localhost:8080; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:3000", value_name = "ADDRESS", value_parser = place)]
     listen: SocketAddr,
     /// A real cluster, or a single real server, whose schema is brought up to date:
     /// postgres://user:password@host/database or mysql://…. Without it a simulated cluster runs
@@ -82,6 +83,13 @@ pub(crate) struct Arguments {
 pub(crate) enum Pace {
     Fast,
     Aurora,
+}
+
+fn place(text: &str) -> Result<SocketAddr, String> {
+    let mut found = text.to_socket_addrs().map_err(|error| error.to_string())?;
+    found
+        .next()
+        .ok_or_else(|| "the name leads nowhere".to_owned())
 }
 
 #[tokio::main]
