@@ -178,7 +178,8 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
         served = serving => served.context("the HTTP server ended")?,
         () = patience => tracing::warn!("requests were still under way and have been cut off"),
     }
-    customers.finish().await;
+    // Those who still wait for a database that is away are sent home.
+    let _ = tokio::time::timeout(GRACE, customers.finish()).await;
     progress.await.ok();
     if arguments.load > 0 {
         progress::sum_up(&traffic);
