@@ -21,6 +21,7 @@
 //! - `measured`: the table of times.
 //! - `routed`: sessions that route by text, and the functions that they take for pure.
 //! - `single`: one server without Aurora's functions.
+//! - `service`: the example service over such a server.
 #![cfg(target_os = "linux")]
 
 mod cluster;
@@ -32,5 +33,6 @@ mod network;
 mod process;
 mod readers;
 mod routed;
+mod service;
 mod single;
 mod writers;
