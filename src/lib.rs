@@ -40,6 +40,13 @@ pub mod route {
     pub use crate::routing::explain::{Candidate, Explanation, Intent, Reason};
 }
 
+/// Sessions that send each statement to a reader or to the writer by its text:
+/// [`Cluster::routed`].
+#[cfg(feature = "router")]
+pub mod router {
+    pub use crate::cluster::routed::{Decision, Session, Target, pure_functions};
+}
+
 /// What the host names of RDS say.
 pub mod endpoint {
     pub use crate::resolve::{Endpoint, EndpointKind, InstancePattern};

@@ -26,15 +26,11 @@ pub(crate) struct Backend<E: Store> {
     place: String,
 }
 
-/// The engine that a URL is of.
-pub(crate) fn engine_of(url: &str) -> anyhow::Result<EngineKind> {
-    Ok(Config::from_url(url)?.engine)
-}
-
 impl<E: Store> Backend<E> {
-    pub(crate) async fn open(arguments: &Arguments) -> anyhow::Result<Self> {
-        let (simulated, mut config) = match &arguments.database_url {
-            Some(url) => (None, Config::from_url(url)?),
+    /// The given cluster, or one that is started for it.
+    pub(crate) async fn open(arguments: &Arguments, given: Option<Config>) -> anyhow::Result<Self> {
+        let (simulated, mut config) = match given {
+            Some(config) => (None, config),
             None => {
                 let simulated = start(arguments).await?;
                 let config = Config::from_url(&simulated.url())?;

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use aurora_driver::observe::{By, StatementInsight};
+use aurora_driver::observe::{By, Slowest, StatementInsight};
 use aurora_driver::sim::SimCluster;
-use aurora_driver::{Cluster, Event, Health, Phase, Role};
+use aurora_driver::{Cluster, Event, Health, InstanceId, Phase, Role};
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -96,8 +96,7 @@ impl<E: Store> Live<E> {
             let has_event = event.is_some();
             if let Some(event) = event {
                 self.keep(&event);
-                // The rest of a burst goes with it.
-                tokio::time::sleep(EVENT_SPACING).await;
+                // What has come with it goes with it.
                 while let Some(Some(event)) = now_or_never(events.next()) {
                     self.keep(&event);
                 }
@@ -118,6 +117,9 @@ impl<E: Store> Live<E> {
             }
             // Whoever left meanwhile hears nothing.
             let _ = self.messages.send(message.to_string().into());
+            if has_event {
+                tokio::time::sleep(EVENT_SPACING).await;
+            }
         }
     }
 
@@ -152,7 +154,7 @@ impl<E: Store> Live<E> {
                     "id": instance.id().as_str(),
                     "role": role(instance.role()),
                     "health": health(instance.health()),
-                    "lag_ms": instance.lag().map(|lag| lag.as_secs_f64() * 1e3),
+                    "lag_ms": instance.lag().map(millis),
                     "pool": pool,
                 })
             })
@@ -190,14 +192,21 @@ impl<E: Store> Live<E> {
             .collect()
     }
 
-    /// The statements that took most of the time, and those that are slowest.
+    /// The statements that took most of the time, and the slowest runs, each kind once for each
+    /// instance.
     pub(crate) fn statements(&self) -> Value {
         let snapshot = self.cluster().insights().snapshot();
-        let list = |by| -> Vec<Value> {
-            let top = snapshot.top(STATEMENTS_SHOWN, by);
-            top.iter().map(statement).collect()
-        };
-        json!({ "by_time": list(By::TotalTime), "by_p99": list(By::P99) })
+        let top = snapshot.top(STATEMENTS_SHOWN, By::TotalTime);
+        let rows = snapshot.statements.iter();
+        let mut slow: Vec<_> = rows
+            .filter_map(|row| Some((row.slowest.as_ref()?, row)))
+            .collect();
+        slow.sort_by_key(|(slowest, _)| std::cmp::Reverse(slowest.took));
+        slow.truncate(STATEMENTS_SHOWN);
+        json!({
+            "top": top.iter().map(statement).collect::<Vec<_>>(),
+            "slow": slow.iter().map(|(slowest, row)| slow_run(slowest, row)).collect::<Vec<_>>(),
+        })
     }
 }
 
@@ -206,14 +215,13 @@ fn now_or_never<T>(future: impl Future<Output = T>) -> Option<T> {
 }
 
 fn statement(one: &StatementInsight) -> Value {
-    let millis = |span: Duration| span.as_secs_f64() * 1e3;
     json!({
         "text": one.text,
         "summary": one.summary,
         "calls": one.calls,
         "errors": one.errors,
         "rows": one.rows,
-        "total_ms": millis(one.server_time),
+        "total_ms": millis(one.server_time + one.preparing_time),
         "waiting_ms": millis(one.waiting_time),
         "p50_ms": millis(one.latency.quantile(0.5)),
         "p99_ms": millis(one.latency.quantile(0.99)),
@@ -221,8 +229,24 @@ fn statement(one: &StatementInsight) -> Value {
     })
 }
 
+fn slow_run(slowest: &Slowest, row: &StatementInsight) -> Value {
+    json!({
+        "text": slowest.text,
+        "at": unix_millis(slowest.at),
+        "took_ms": millis(slowest.took),
+        "p99_ms": millis(row.latency.quantile(0.99)),
+        "rows": slowest.rows,
+        "instance": row.instance.as_ref().map(InstanceId::as_str),
+        "role": row.role.map(role),
+    })
+}
+
+/// To a hundredth of a millisecond.
+fn millis(span: Duration) -> f64 {
+    (span.as_secs_f64() * 1e5).round() / 1e2
+}
+
 fn point(point: &Point) -> Value {
-    let millis = |span: Duration| (span.as_secs_f64() * 1e5).round() / 1e2;
     json!({
         "n": point.number,
         "reads": point.reads,

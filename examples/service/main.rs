@@ -26,13 +26,14 @@ mod traffic;
 mod web;
 
 use std::io::IsTerminal;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use aurora_driver::{EngineKind, MySql, Postgres};
-use clap::{Parser, ValueEnum};
+use aurora_driver::{Config, EngineKind, MySql, Postgres};
+use clap::{CommandFactory, Parser, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 use backend::Backend;
@@ -44,13 +45,21 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// A small shop over an Aurora cluster, with a page that shows it at work.
 #[derive(Debug, Parser)]
+#[command(name = "service")]
 pub(crate) struct Arguments {
-    /// The address of the page and of the shop.
-    #[arg(long, default_value = "127.0.0.1:3000")]
+    /// The address of the page and of the shop, such as localhost:8080; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:3000", value_name = "ADDRESS", value_parser = place)]
     listen: SocketAddr,
-    /// A real cluster, or a single real server: postgres://… or mysql://…. Without it a
-    /// simulated cluster runs inside.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    /// A real cluster, or a single real server, whose schema is brought up to date:
+    /// postgres://user:password@host/database or mysql://…. Without it a simulated cluster runs
+    /// inside. Other users of this machine can read a password here: the variable is the better
+    /// place.
+    #[arg(
+        long,
+        env = "SHOP_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     database_url: Option<String>,
     /// The engine of the simulated cluster: postgres or mysql.
     #[arg(long, default_value = "postgres", conflicts_with = "database_url")]
@@ -65,8 +74,8 @@ pub(crate) struct Arguments {
     /// How long the simulated cluster's failovers take: some 0.3 s, or the seconds of a real one.
     #[arg(long, value_enum, default_value_t = Pace::Fast, conflicts_with = "database_url")]
     timeline: Pace,
-    /// How many customers shop at once, 0 to 10000.
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    /// How many customers shop at once, 0 to 10000; a line tells how it goes.
+    #[arg(long, default_value_t = 0, value_name = "CUSTOMERS", value_parser = clap::value_parser!(u16).range(0..=10_000))]
     load: u16,
 }
 
@@ -76,8 +85,15 @@ pub(crate) enum Pace {
     Aurora,
 }
 
+fn place(text: &str) -> Result<SocketAddr, String> {
+    let mut found = text.to_socket_addrs().map_err(|error| error.to_string())?;
+    found
+        .next()
+        .ok_or_else(|| "the name leads nowhere".to_owned())
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
@@ -85,17 +101,35 @@ async fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let arguments = Arguments::parse();
-    let engine = match &arguments.database_url {
-        Some(url) => backend::engine_of(url)?,
-        None => arguments.engine,
+    let given = arguments.database_url.as_deref().map(Config::from_url);
+    let given = match given.transpose() {
+        Ok(given) => given,
+        // Not by clap itself: its message would have the value in it, password and all.
+        Err(error) => {
+            let message = format!("the URL of the database cannot be used: {error}\n");
+            Arguments::command()
+                .error(clap::error::ErrorKind::ValueValidation, message)
+                .exit()
+        }
     };
-    match engine {
-        EngineKind::Postgres => run::<Postgres>(arguments).await,
-        EngineKind::MySql => run::<MySql>(arguments).await,
+    let engine = given
+        .as_ref()
+        .map_or(arguments.engine, |config| config.engine);
+    let served = match engine {
+        EngineKind::Postgres => run::<Postgres>(arguments, given).await,
+        EngineKind::MySql => run::<MySql>(arguments, given).await,
+    };
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        // The causes on one line: a backtrace helps nobody who only has to start a database.
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 
-async fn run<E: Store>(arguments: Arguments) -> anyhow::Result<()> {
+async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(arguments.listen)
         .await
         .with_context(|| {
@@ -105,21 +139,16 @@ async fn run<E: Store>(arguments: Arguments) -> anyhow::Result<()> {
             )
         })?;
     let metrics = web::metrics::install()?;
-    let backend = Backend::<E>::open(&arguments).await?;
-    let migrated = shop::schema::migrate(backend.shop.cluster()).await?;
+    let backend = Backend::<E>::open(&arguments, given).await?;
+    let migrated = shop::schema::migrate(backend.shop.cluster())
+        .await
+        .context(
+            "the schema cannot be brought up to date: the user must be allowed to create tables",
+        )?;
     let address = listener.local_addr()?;
     let traffic = Arc::new(Traffic::new());
     let end = CancellationToken::new();
-
-    println!("The shop is open.\n");
-    println!("  the page        http://{address}/");
-    println!("  products        curl http://{address}/products");
-    println!("  health          http://{address}/readyz, http://{address}/metrics");
-    println!(
-        "  database        {}, {migrated} migrations applied",
-        backend.describe()
-    );
-    println!("\nCtrl-C closes it.\n");
+    introduce(address, backend.describe(), migrated);
 
     let live = live::Live::start(&backend, &traffic, end.clone());
     let customers = load::Load::start(
@@ -137,15 +166,35 @@ async fn run<E: Store>(arguments: Arguments) -> anyhow::Result<()> {
     let stopping = end.clone();
     let serving = axum::serve(listener, web::router(state)).with_graceful_shutdown(async move {
         stop_asked().await;
+        eprintln!("\nClosing.");
         stopping.cancel();
     });
-    serving.await.context("the HTTP server ended")?;
-
-    eprintln!("\nClosing.");
-    customers.finish().await;
+    // Whoever sends half a request and no more must not keep the shop open.
+    let patience = async {
+        end.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = serving => served.context("the HTTP server ended")?,
+        () = patience => tracing::warn!("requests were still under way and have been cut off"),
+    }
+    // Those who still wait for a database that is away are sent home.
+    let _ = tokio::time::timeout(GRACE, customers.finish()).await;
     progress.await.ok();
+    if arguments.load > 0 {
+        progress::sum_up(&traffic);
+    }
     backend.close(GRACE).await;
     Ok(())
+}
+
+fn introduce(address: SocketAddr, database: &str, migrated: usize) {
+    println!("The shop is open.\n");
+    println!("  the page        http://{address}/");
+    println!("  products        curl http://{address}/products");
+    println!("  health          http://{address}/readyz, http://{address}/metrics");
+    println!("  database        {database}, {migrated} migrations applied");
+    println!("\nCtrl-C closes it.\n");
 }
 
 /// Ctrl-C, or a service manager's SIGTERM.

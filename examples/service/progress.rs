@@ -11,11 +11,15 @@ use crate::traffic::Traffic;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Rewrites one line each second until the end.
-pub(crate) fn show(traffic: &Arc<Traffic>, wanted: bool, end: CancellationToken) -> JoinHandle<()> {
+/// Rewrites one line each second until the end, where somebody watches.
+pub(crate) fn show(
+    traffic: &Arc<Traffic>,
+    is_watched: bool,
+    end: CancellationToken,
+) -> JoinHandle<()> {
     let traffic = Arc::clone(traffic);
     tokio::spawn(async move {
-        if !wanted {
+        if !is_watched {
             return;
         }
         let (mut before, mut looked_at) = (traffic.totals(), Instant::now());
@@ -43,4 +47,16 @@ pub(crate) fn show(traffic: &Arc<Traffic>, wanted: bool, end: CancellationToken)
         }
         eprintln!();
     })
+}
+
+/// What there was in all.
+pub(crate) fn sum_up(traffic: &Traffic) {
+    let all = traffic.totals();
+    let (reads, writes, reports) = (all.reads, all.writes, all.reports);
+    // As above: it need not be heard.
+    let _ = writeln!(
+        std::io::stderr(),
+        "{reads} reads, {writes} writes, {reports} reports, {} errors.",
+        all.errors
+    );
 }

@@ -13,6 +13,8 @@ mod levels;
 mod line;
 mod reader_checkout;
 mod retry;
+#[cfg(feature = "router")]
+pub(crate) mod routed;
 mod workloads;
 
 use std::collections::BTreeMap;
@@ -109,6 +111,9 @@ struct Inner<E: Engine> {
     /// By name; closed with this handle.
     workloads: BTreeMap<String, Cluster<E>>,
     budget: Budget,
+    /// What is known of texts that a router has met.
+    #[cfg(feature = "router")]
+    statements: crate::routing::statement::Cache,
 }
 
 impl<E: Engine> Inner<E> {
@@ -254,6 +259,8 @@ impl<E: Engine> Cluster<E> {
                 writer_reads: writer_reads.map(Arc::new),
                 workloads,
                 budget: Budget::new(),
+                #[cfg(feature = "router")]
+                statements: crate::routing::statement::Cache::new(E::KIND),
             }),
         }
     }

@@ -105,6 +105,23 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
     /// Rolls back what is open, so that the connection can be shared again.
     fn clean(client: &mut Self::Client) -> impl Future<Output = Result<(), Failure>> + Send;
 
+    /// What somebody who keeps the connection must know of its session. No I/O.
+    #[cfg(feature = "router")]
+    fn standing(client: &Self::Client) -> Standing {
+        let condition = Self::condition(client);
+        Standing {
+            is_over: condition == Condition::Broken,
+            in_transaction: Some(condition == Condition::Unclean),
+            may_hold_state: condition == Condition::Unclean,
+        }
+    }
+
+    /// Ends a transaction that was left open, and leaves the rest of the session as it is.
+    #[cfg(feature = "router")]
+    fn roll_back(client: &mut Self::Client) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Self::clean(client).await.map_err(|failure| failure.error) }
+    }
+
     /// Whether the connection was opened for this life of this instance.
     fn belongs_to(client: &Self::Client, instance: &InstanceId, generation: Generation) -> bool;
 
@@ -152,6 +169,18 @@ pub struct Survey {
     pub(crate) is_writer: bool,
     pub(crate) server_now_micros: i64,
     pub(crate) rows: Vec<Row>,
+}
+
+/// What somebody who keeps a connection must know of its session.
+#[cfg(feature = "router")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// It takes no more calls.
+    pub(crate) is_over: bool,
+    /// Whether a transaction is open, by the server's last word; `None` where that is not known.
+    pub(crate) in_transaction: Option<bool>,
+    /// Something may be left in it, by the texts and the answers that passed.
+    pub(crate) may_hold_state: bool,
 }
 
 /// An error together with what it means for the topology.

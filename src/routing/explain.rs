@@ -176,3 +176,40 @@ impl fmt::Display for Explanation {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_explanation_is_drawn_as_a_table() {
+        let candidate = |name: &str, lag, latency, zone: &str, is_far: bool| Candidate {
+            instance: name.into(),
+            role: Role::Reader,
+            lag: Some(Duration::from_millis(lag)),
+            in_flight: usize::from(!is_far) * 3,
+            latency: Some(Duration::from_micros(latency)),
+            weight: 100,
+            zone: Some(zone.into()),
+            is_far,
+        };
+        let lags = Reason::Lags {
+            lag: Duration::from_secs(5),
+            allowed: Duration::from_secs(2),
+        };
+        let explanation = Explanation {
+            intent: Intent::Read,
+            rule: Reads::Others.rule(),
+            candidates: vec![
+                candidate("shop-2", 12, 1_900, "eu-west-1a", false),
+                candidate("shop-3", 15, 2_400, "eu-west-1b", true),
+            ],
+            left_out: vec![("shop-1".into(), Reason::Writer), ("shop-4".into(), lags)],
+        };
+        let drawn = explanation.to_string();
+        let readme = include_str!("../../README.md");
+        let table = drawn.split_once('\n').expect("several lines").1;
+        assert!(readme.contains(table), "the README shows another:\n{table}");
+        assert!(drawn.starts_with(Reads::Others.rule()));
+    }
+}

@@ -11,6 +11,8 @@ mod choice;
 pub(crate) mod explain;
 mod plan;
 mod slow_start;
+#[cfg(feature = "router")]
+pub(crate) mod statement;
 
 pub(crate) use choice::{Load, best, differ_clearly, order};
 pub(crate) use plan::{Reads, plan};

@@ -1,6 +1,7 @@
 //! The whole driver against a simulated cluster, over the real wire protocols, on both engines.
 //!
 //! - `database`: the few statements the tests need, for both engines.
+//! - `routed`: sessions that send each statement where its text lets it go.
 //! - `routing`: who gets writes and reads.
 //! - `failover`: the loss of a writer.
 //! - `cancellation`: each operation, dropped at every poll.
@@ -26,6 +27,7 @@ mod handle;
 mod outcome_matrix;
 mod outcomes_mysql;
 mod outcomes_postgres;
+mod routed;
 mod routing;
 mod sessions;
 mod sharing;

@@ -101,6 +101,13 @@ async fn statements_on_mysql_are_counted_by_digest_instance_and_role() {
         let words: Vec<String> = reader.query(query).await.unwrap();
         assert!(!words.is_empty());
     }
+    let mut found = 0;
+    for n in 0..3_i64 {
+        // The first is prepared with it.
+        let by_key = "SELECT word FROM t WHERE n = ?";
+        let word: Option<String> = reader.exec_first(by_key, (n,)).await.unwrap();
+        found += u64::from(word.is_some());
+    }
     reader
         .query_drop("SELECT absent FROM nowhere")
         .await
@@ -113,6 +120,8 @@ async fn statements_on_mysql_are_counted_by_digest_instance_and_role() {
     );
     let update = find(&seen, "UPDATE t SET word = ? WHERE n IN (?)", Role::Writer).unwrap();
     assert_eq!((update.calls, update.rows), (1, 2));
+    let by_key = find(&seen, "SELECT word FROM t WHERE n = ?", Role::Reader).unwrap();
+    assert_eq!((by_key.calls, by_key.rows), (3, found));
     let delete = find(&seen, "DELETE FROM t WHERE n = ?", Role::Writer).unwrap();
     assert_eq!(delete.calls, 1, "a batch is one");
     let select = find(&seen, "SELECT word FROM t WHERE n >= ?", Role::Reader).unwrap();

@@ -1,11 +1,13 @@
 //! What the driver tells of its work, against a simulated cluster.
 //!
+//! - `dashboard`: the example service's dashboard for Grafana, against the same.
 //! - `insights`: statements by their digests, on both engines.
 //! - `metrics`: what is exported, against the table in `docs/metrics.md`.
 //! - `recorder`: keeps what is exported.
 //! - `traces`: spans, the log of slow statements, comments.
 //! - `listener`: keeps spans and log lines.
 
+mod dashboard;
 mod insights;
 mod listener;
 mod metrics;

@@ -10,7 +10,7 @@ use crate::{PATIENCE, start};
 const DOCUMENTED: &str = include_str!("../../docs/metrics.md");
 
 /// Of each metric in the table its kind, its unit and its labels.
-fn documented() -> BTreeMap<String, (String, String, BTreeSet<String>)> {
+pub(crate) fn documented() -> BTreeMap<String, (String, String, BTreeSet<String>)> {
     let quoted = |cell: &str| -> BTreeSet<String> {
         cell.split('`')
             .skip(1)

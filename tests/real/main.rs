@@ -19,7 +19,9 @@
 //! - `failover`: one loss of a writer under load, measured and checked.
 //! - `writers`, `readers`: the tests.
 //! - `measured`: the table of times.
+//! - `routed`: sessions that route by text, and the functions that they take for pure.
 //! - `single`: one server without Aurora's functions.
+//! - `service`: the example service over such a server.
 #![cfg(target_os = "linux")]
 
 mod cluster;
@@ -30,5 +32,7 @@ mod measured;
 mod network;
 mod process;
 mod readers;
+mod routed;
+mod service;
 mod single;
 mod writers;

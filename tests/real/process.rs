@@ -1,7 +1,7 @@
 //! A server's processes, and signals to them.
 
 use std::fs::{self, File};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::ground::Ground;
@@ -58,11 +58,14 @@ impl Server {
         let _ = self.0.wait();
     }
 
-    /// Asks it to end, and waits.
-    pub(crate) async fn end(&mut self, signal: &str) {
+    /// Asks it to end, and waits: how it ended.
+    pub(crate) async fn end(&mut self, signal: &str) -> ExitStatus {
         signal_processes(signal, &[self.0.id()]);
         let began = Instant::now();
-        while !self.has_ended() {
+        loop {
+            if let Some(status) = self.0.try_wait().expect("it is a child of this process") {
+                return status;
+            }
             assert!(began.elapsed() < END_TIMEOUT, "the server does not end");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

@@ -23,37 +23,42 @@ const SINGLE: &str = "31";
 /// Unusual, as without a network of one's own it is the machine's.
 const MARIADB_PORT: u16 = 53_306;
 
-/// One statement a line, as the server wants it.
+/// One statement a line, as the server wants it. It is read at each start.
 const MARIADB_SCHEMA: &str = "\
-CREATE DATABASE shop;
-CREATE USER 'app'@'%' IDENTIFIED BY 'rehearsal';
+CREATE DATABASE IF NOT EXISTS shop;
+CREATE USER IF NOT EXISTS 'app'@'%' IDENTIFIED BY 'rehearsal';
 GRANT ALL ON shop.* TO 'app'@'%';
 ";
 
 /// A PostgreSQL server, and a connection of its superuser.
-struct SinglePostgres {
-    server: Server,
-    client: Client,
+pub(crate) struct SinglePostgres {
+    pub(crate) server: Server,
+    pub(crate) client: Client,
 }
 
 impl SinglePostgres {
-    async fn start(ground: &Ground) -> Self {
+    pub(crate) async fn start(ground: &Ground) -> Self {
         let programs = postgres_programs().expect("the test needs it, so it was looked for");
         initialize(ground, &programs, &ground.directory().join(SINGLE));
+        Self::start_again(ground).await
+    }
+
+    /// On the files of an earlier one.
+    pub(crate) async fn start_again(ground: &Ground) -> Self {
+        let programs = postgres_programs().expect("the test needs it, so it was looked for");
         let (server, client) = launch(ground, &programs, SINGLE, &[]).await;
         Self { server, client }
     }
 }
 
 /// A MariaDB server with the database `shop` and its user `app`.
-struct MariaDb(Server);
+pub(crate) struct MariaDb(pub(crate) Server);
 
 impl MariaDb {
-    async fn start(ground: &Ground) -> Self {
+    pub(crate) async fn start(ground: &Ground) -> Self {
         let directory = ground.directory();
         let data = format!("--datadir={}", directory.join("mariadb").display());
-        let schema = directory.join("schema.sql");
-        ground.write(&schema, MARIADB_SCHEMA);
+        ground.write(&directory.join("schema.sql"), MARIADB_SCHEMA);
         let installer = program("mariadb-install-db").expect("it comes with the server");
         ground.run(
             &installer,
@@ -65,6 +70,14 @@ impl MariaDb {
                 &data,
             ],
         );
+        Self::start_again(ground).await
+    }
+
+    /// On the files of an earlier one; returns once it takes connections.
+    pub(crate) async fn start_again(ground: &Ground) -> Self {
+        let directory = ground.directory();
+        let data = format!("--datadir={}", directory.join("mariadb").display());
+        let schema = directory.join("schema.sql");
         let server = program("mariadbd").expect("the test needs it, so it was looked for");
         let mut command = ground.command(&server);
         command
@@ -81,7 +94,9 @@ impl MariaDb {
                 directory.join("mariadb.pid").display()
             ))
             .arg(format!("--init-file={}", schema.display()));
-        Self(Server::start(ground, "mariadb", command))
+        let mut started = Self(Server::start(ground, "mariadb", command));
+        drop(started.connect().await);
+        started
     }
 
     fn options() -> Opts {
@@ -96,7 +111,7 @@ impl MariaDb {
     }
 
     /// A connection, as soon as the server takes one.
-    async fn connect(&mut self) -> Conn {
+    pub(crate) async fn connect(&mut self) -> Conn {
         let began = Instant::now();
         loop {
             match Conn::new(Self::options()).await {
@@ -154,9 +169,7 @@ fn a_single_postgresql_server_is_a_cluster_of_one_and_is_found_again_after_a_res
         drop(reader);
 
         single.server.end("INT").await;
-        let programs = postgres_programs().expect("the test needs it, so it was looked for");
-        let (server, client) = launch(&ground, &programs, SINGLE, &[]).await;
-        single = SinglePostgres { server, client };
+        single = SinglePostgres::start_again(&ground).await;
         assert!(written(&cluster).await > 1);
         assert_eq!(cluster.topology().instances().len(), 1);
 
@@ -217,12 +230,7 @@ fn plain_servers_that_replicate_are_a_cluster_of_the_hosts_given() {
 fn a_single_mariadb_server_is_a_cluster_of_one() {
     stand_on(&[Need::MariaDb], async |ground| {
         let mut single = MariaDb::start(&ground).await;
-        drop(single.connect().await);
-        let url = format!(
-            "mysql://app:rehearsal@{}:{MARIADB_PORT}/shop",
-            address(SINGLE)
-        );
-        let cluster = Cluster::<MySql>::connect(&url)
+        let cluster = Cluster::<MySql>::connect(&mariadb_url())
             .await
             .expect("no pattern is needed");
         assert_eq!(cluster.topology().instances().len(), 1);
@@ -248,12 +256,19 @@ fn a_single_mariadb_server_is_a_cluster_of_one() {
     });
 }
 
+pub(crate) fn mariadb_url() -> String {
+    format!(
+        "mysql://app:rehearsal@{}:{MARIADB_PORT}/shop",
+        address(SINGLE)
+    )
+}
+
 fn single_place() -> String {
     format!("{}:{PORT}", address(SINGLE))
 }
 
 /// The superuser's way in.
-fn single_url(database: &str) -> String {
+pub(crate) fn single_url(database: &str) -> String {
     format!(
         "postgres://{SUPERUSER}:{PASSWORD}@{}/{database}",
         single_place()

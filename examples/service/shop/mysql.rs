@@ -5,7 +5,8 @@ use aurora_driver::{Cluster, MySql, ServerCode};
 
 use super::{Order, Product, Sales, Served, ShopError, Store, Wish};
 
-/// Data definition commits by itself, so each statement may be run twice.
+/// Data definition commits by itself, so each statement may be run twice. Keys of orders are compared
+/// byte by byte: by the usual collations `A` would be the order `a`.
 const MIGRATIONS: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS schema_versions (version bigint PRIMARY KEY);
      CREATE TABLE IF NOT EXISTS products (
@@ -16,7 +17,7 @@ const MIGRATIONS: &[&str] = &[
      );
      CREATE TABLE IF NOT EXISTS orders (
          id bigint AUTO_INCREMENT PRIMARY KEY,
-         request varchar(64) NOT NULL UNIQUE,
+         request varchar(64) COLLATE utf8mb4_bin NOT NULL UNIQUE,
          product bigint NOT NULL REFERENCES products (id),
          quantity bigint NOT NULL,
          paid boolean NOT NULL DEFAULT false

@@ -31,6 +31,9 @@ const MIGRATIONS: &[&str] = &[
      INSERT INTO schema_versions VALUES (2) ON CONFLICT (version) DO NOTHING",
 ];
 
+/// Held until the end of the transaction; the number is this application's own.
+const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(7165)";
+
 /// undefined_table (PostgreSQL manual, appendix A).
 const UNDEFINED_TABLE: ServerCode = ServerCode::SqlState(*b"42P01");
 
@@ -44,6 +47,8 @@ impl Store for Postgres {
         let script = script.to_owned();
         cluster
             .transaction(async move |transaction| {
+                // Of two that create a table at once one fails, `IF NOT EXISTS` or not.
+                transaction.batch_execute(MIGRATION_LOCK).await?;
                 Ok::<_, ShopError>(transaction.batch_execute(&script).await?)
             })
             .await

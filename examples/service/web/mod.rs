@@ -15,17 +15,26 @@ mod shop;
 mod simulator;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aurora_driver::sim::SimCluster;
 use axum::Router;
+use axum::extract::Request;
+use axum::http::{StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::answer::Refused;
 use crate::backend::Backend;
 use crate::live::Live;
 use crate::shop::{Shop, Store};
 use crate::traffic::Traffic;
+
+/// No request takes longer, one whose body comes in drops included. The shop's own limit is lower.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What every handler may need.
 pub(crate) struct State<E: Store> {
@@ -65,7 +74,6 @@ pub(crate) fn router<E: Store>(state: Arc<State<E>>) -> Router {
         .route("/orders/{key}/payment", post(shop::pay::<E>))
         .route("/reports/sales", get(shop::sales::<E>))
         .route("/", get(page::page))
-        .route("/api/stream", get(page::stream::<E>))
         .route("/api/state", get(page::state::<E>))
         .route("/api/failovers", get(page::failovers::<E>))
         .route("/api/statements", get(page::statements::<E>))
@@ -87,5 +95,24 @@ pub(crate) fn router<E: Store>(state: Arc<State<E>>) -> Router {
                 delete(simulator::remove::<E>),
             );
     }
-    router.with_state(state)
+    router
+        .fallback(unknown)
+        .layer(middleware::from_fn(in_time))
+        // The one answer that has no end.
+        .route("/api/stream", get(page::stream::<E>))
+        .with_state(state)
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        let error = format!("it took longer than {REQUEST_TIMEOUT:?}");
+        Refused::new(StatusCode::GATEWAY_TIMEOUT, error, "ask again").into_response()
+    })
+}
+
+async fn unknown(uri: Uri) -> Response {
+    let error = format!("there is nothing at {}", uri.path());
+    let next = "GET / is the page, GET /products what is for sale";
+    Refused::new(StatusCode::NOT_FOUND, error, next).into_response()
 }

@@ -18,7 +18,8 @@ use crate::traffic::{Kind, Traffic};
 /// No request takes longer; a failover of the fast kind fits in it several times.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// As much as the database keeps of a key.
+/// As much as the databases keep of a key. Letters, digits and marks of ASCII are the same to every
+/// character set; of others, and of spaces, databases have views of their own.
 const KEY_LENGTH_MAX: usize = 64;
 
 /// More of one thing than anybody carries home.
@@ -50,6 +51,9 @@ pub(super) async fn order<E: Store>(
     Of(state): Of<Arc<State<E>>>,
     Path(key): Path<String>,
 ) -> Response {
+    if !is_key(&key) {
+        return no_key().into_response();
+    }
     let asked = state.shop.order(key);
     answer(&state.traffic, Kind::Read, asked).await
 }
@@ -63,8 +67,8 @@ pub(super) async fn take_order<E: Store>(
         product,
         quantity,
     } = order;
-    if key.is_empty() || key.len() > KEY_LENGTH_MAX {
-        return refused("the key must have 1 to 64 bytes").into_response();
+    if !is_key(&key) {
+        return no_key().into_response();
     }
     if !(1..=QUANTITY_MAX).contains(&quantity) {
         return refused("the quantity must be 1 to 1000").into_response();
@@ -89,6 +93,9 @@ pub(super) async fn pay<E: Store>(
     Of(state): Of<Arc<State<E>>>,
     Path(key): Path<String>,
 ) -> Response {
+    if !is_key(&key) {
+        return no_key().into_response();
+    }
     let paying = state.shop.pay(key);
     match timed(&state.traffic, Kind::Write, paying).await {
         Ok(_) => Json(json!({ "paid": true })).into_response(),
@@ -122,6 +129,14 @@ async fn timed<T>(
     let answer = answer.unwrap_or(Err(ShopError::TooSlow(REQUEST_TIMEOUT)));
     traffic.count(kind, began_at, &answer);
     answer
+}
+
+fn is_key(key: &str) -> bool {
+    (1..=KEY_LENGTH_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn no_key() -> Refused {
+    refused("a key has 1 to 64 letters, digits and marks of ASCII, and no space")
 }
 
 fn refused(error: &'static str) -> Refused {

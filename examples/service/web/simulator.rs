@@ -82,7 +82,9 @@ pub(super) async fn remove<E: Store>(
 ) -> Response {
     answer(state.simulated.as_deref(), |simulated| {
         simulated.remove_instance(id.as_str()).map_err(unable)?;
-        Ok(format!("{id} is being removed."))
+        Ok(format!(
+            "{id} is being removed; the driver forgets it after half a minute."
+        ))
     })
 }
 

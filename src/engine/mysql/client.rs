@@ -145,6 +145,17 @@ impl Client {
         }
     }
 
+    #[cfg(feature = "router")]
+    pub(super) fn standing(&self) -> crate::engine::Standing {
+        let in_transaction =
+            |status: StatusFlags| status.contains(StatusFlags::SERVER_STATUS_IN_TRANS);
+        crate::engine::Standing {
+            is_over: self.watch.is_over() || self.native.is_disconnected(),
+            in_transaction: self.status().map(in_transaction),
+            may_hold_state: self.residue != Residue::Nothing || self.autocommit_differs(),
+        }
+    }
+
     /// Makes the session fit for its next user: rolls back, and resets it where that is not
     /// enough.
     pub(super) async fn clean(&mut self) -> Result<(), Native> {

@@ -104,6 +104,16 @@ impl Backend for MySql {
         client.clean().await.map_err(explain::failure)
     }
 
+    #[cfg(feature = "router")]
+    fn standing(client: &Client) -> super::Standing {
+        client.standing()
+    }
+
+    #[cfg(feature = "router")]
+    async fn roll_back(client: &mut Client) -> Result<(), Error> {
+        client.query_drop("ROLLBACK").await.map_err(Error::from)
+    }
+
     fn belongs_to(client: &Client, instance: &InstanceId, generation: Generation) -> bool {
         client.watch.reporter().belongs_to(instance, generation)
     }

@@ -365,8 +365,13 @@ fn note(
     statements: &mut Statements,
     rows: &QueryResult<'_, 'static, BinaryProtocol>,
 ) {
-    statements.add_rows(rows.affected_rows());
     let columns = rows.columns_ref();
+    // Beside columns the count is that of the answer before, such as one to a preparation.
+    let changed = match columns.is_empty() {
+        true => rows.affected_rows(),
+        false => 0,
+    };
+    statements.add_rows(changed);
     let names = columns.iter().map(|column| column.name_ref());
-    *residue = (*residue).max(mysql::of_answer(names, rows.affected_rows()));
+    *residue = (*residue).max(mysql::of_answer(names, changed));
 }

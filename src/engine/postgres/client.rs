@@ -74,6 +74,15 @@ impl Client {
         }
     }
 
+    #[cfg(feature = "router")]
+    pub(super) fn standing(&self) -> crate::engine::Standing {
+        crate::engine::Standing {
+            is_over: self.is_over(),
+            in_transaction: Some(self.link.in_transaction()),
+            may_hold_state: self.link.is_dirty() || self.link.is_spent(),
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.native.is_closed() || self.link.is_condemned()
     }

@@ -99,6 +99,16 @@ impl Backend for Postgres {
         answer.map_err(|error| client.failure(error))
     }
 
+    #[cfg(feature = "router")]
+    fn standing(client: &Client) -> super::Standing {
+        client.standing()
+    }
+
+    #[cfg(feature = "router")]
+    async fn roll_back(client: &mut Client) -> Result<(), Error> {
+        client.batch_execute("ROLLBACK").await
+    }
+
     fn belongs_to(client: &Client, instance: &InstanceId, generation: Generation) -> bool {
         client.link().reporter().belongs_to(instance, generation)
     }

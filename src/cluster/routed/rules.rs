@@ -1,0 +1,345 @@
+//! Where a statement of a session goes, and what the session remembers. Pure; the clock is handed
+//! in.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use crate::engine::Standing;
+use crate::routing::statement::{Kind, Statement};
+use crate::time::Instant;
+
+/// Longer periods would overflow the clock: a hundred years.
+const FOR_GOOD: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// Which of its connections a session uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// To the writer: taken for the first statement that needs it, and kept.
+    Home,
+    /// To a reader: for one read, or as long as a READ ONLY transaction is open on it.
+    Visit,
+}
+
+/// Where a statement goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// To a reader; to the writer where none is up.
+    Reader,
+    /// To the writer.
+    Writer,
+    /// Nowhere: what the session held was lost with its connection. The call is refused.
+    Nowhere,
+}
+
+/// Where a statement goes, and why: `to the writer: it calls `nextval`, which is not known to be
+/// pure`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    pub(super) target: Target,
+    pub(super) reason: Cow<'static, str>,
+    pub(super) place: Place,
+}
+
+impl Decision {
+    /// Where it goes.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
+    /// Why, in words for people.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    fn new(target: Target, place: Place, reason: impl Into<Cow<'static, str>>) -> Self {
+        let reason = reason.into();
+        Self {
+            target,
+            reason,
+            place,
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let target = match self.target {
+            Target::Reader => "to a reader",
+            Target::Writer => "to the writer",
+            Target::Nowhere => "nowhere",
+        };
+        write!(f, "{target}: {}", self.reason)
+    }
+}
+
+/// A call that has been begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Call {
+    place: Place,
+    kind: Kind,
+    reason: Cow<'static, str>,
+    /// The transaction is the caller's own value, which ends it.
+    is_guard: bool,
+}
+
+/// What was lost with its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lost {
+    /// A transaction, and nothing else.
+    Transaction,
+    /// What was set in the session, or may have been.
+    State,
+}
+
+impl Lost {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Transaction => "the transaction that was open",
+            Self::State => "what was set in the session",
+        }
+    }
+}
+
+/// What a session remembers of what was done in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Memory {
+    /// Where a transaction is open, by the server's last word.
+    open: Option<Place>,
+    /// Where state was left, and by what.
+    state: Option<(Place, Cow<'static, str>)>,
+    /// The call under way; found at the next one, it was dropped half-way.
+    call: Option<Call>,
+    /// What was lost with its connection.
+    lost: Option<Lost>,
+    /// Until when reads stay with the writer, so that they see what was written.
+    reads_at_home_until: Option<Instant>,
+}
+
+/// What is to be done before the next statement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Chores {
+    /// A transaction was left open by the value that should have ended it.
+    pub(super) roll_back_home: bool,
+    /// Nothing keeps the connection to the reader any more.
+    pub(super) end_visit: bool,
+}
+
+/// What is known beside the session's own memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Surroundings {
+    pub(super) home: Option<Standing>,
+    pub(super) visit: Option<Standing>,
+    /// Whether any instance serves as a reader.
+    pub(super) has_reader: bool,
+    pub(super) now: Instant,
+    /// How long reads stay with the writer after a write.
+    pub(super) read_your_writes: Duration,
+}
+
+impl Surroundings {
+    fn at(&self, place: Place) -> Option<Standing> {
+        match place {
+            Place::Home => self.home,
+            Place::Visit => self.visit,
+        }
+    }
+
+    fn is_over(&self, place: Place) -> bool {
+        self.at(place).is_none_or(|standing| standing.is_over)
+    }
+}
+
+impl Memory {
+    /// Takes note of what became of the last call and of the connections since.
+    pub(super) fn settle(&mut self, around: &Surroundings) -> Chores {
+        let mut chores = Chores::default();
+        if let Some(call) = self.call.take() {
+            self.call_has_ended_unseen(call, around, &mut chores);
+        }
+        if self.open.is_some_and(|place| around.is_over(place)) {
+            self.open = None;
+            self.lose(Lost::Transaction);
+        }
+        let state = self.state.as_ref();
+        if state.is_some_and(|(place, _)| around.is_over(*place)) {
+            self.state = None;
+            self.lose(Lost::State);
+        }
+        chores.end_visit = !self.holds(Place::Visit);
+        chores
+    }
+
+    /// A guard was dropped, or a call half-way.
+    fn call_has_ended_unseen(&mut self, call: Call, around: &Surroundings, chores: &mut Chores) {
+        if may_have_written(&call) {
+            self.wrote(around);
+        }
+        if call.is_guard {
+            let standing = around.at(call.place);
+            let is_open = standing.is_some_and(|standing| standing.in_transaction != Some(false));
+            chores.roll_back_home =
+                call.place == Place::Home && is_open && !around.is_over(Place::Home);
+            if self.open == Some(call.place) {
+                self.open = None;
+            }
+            return;
+        }
+        // It may have begun something before it was dropped.
+        let loses = match call.kind {
+            Kind::Begins { .. } => Some(Lost::Transaction),
+            Kind::LeavesState | Kind::Unclear => Some(Lost::State),
+            Kind::PureRead
+            | Kind::Other
+            | Kind::AsksSession
+            | Kind::Ends { .. }
+            | Kind::Savepoint => None,
+        };
+        if let Some(lost) = loses
+            && around.is_over(call.place)
+        {
+            self.lose(lost);
+        }
+    }
+
+    fn lose(&mut self, lost: Lost) {
+        self.lost = self.lost.max(Some(lost));
+    }
+
+    fn wrote(&mut self, around: &Surroundings) {
+        let period = around.read_your_writes.min(FOR_GOOD);
+        self.reads_at_home_until = Some(around.now + period);
+    }
+
+    fn holds(&self, place: Place) -> bool {
+        let state = self.state.as_ref().map(|(place, _)| *place);
+        self.open == Some(place) || state == Some(place)
+    }
+
+    /// Nothing is held any more, as the connections are given back.
+    pub(super) fn forget(&mut self) {
+        *self = Self {
+            reads_at_home_until: self.reads_at_home_until,
+            ..Self::default()
+        };
+    }
+
+    /// What was lost, if anything.
+    pub(super) fn lost(&self) -> Option<Lost> {
+        self.lost
+    }
+
+    /// Whether a transaction is open that was begun by text.
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Whether the connection to the writer may be exchanged for another.
+    pub(super) fn may_move_home(&self, kind: Kind) -> bool {
+        !self.holds(Place::Home) && kind != Kind::AsksSession
+    }
+
+    /// The end of a transaction that was lost is accepted, though it is refused: nothing is open.
+    pub(super) fn gives_up(&mut self, statement: &Statement) {
+        let ends = statement.kind == (Kind::Ends { chains: false });
+        if ends && self.lost == Some(Lost::Transaction) {
+            self.lost = None;
+        }
+    }
+
+    /// Decides where a statement goes; the memory is settled.
+    pub(super) fn decide(&self, statement: &Statement, around: &Surroundings) -> Decision {
+        let Statement { kind, reason } = statement;
+        if let Some(lost) = self.lost {
+            let why = format!("{} was lost with its connection", lost.name());
+            return Decision::new(Target::Nowhere, Place::Home, why);
+        }
+        let there = |place| match place {
+            Place::Home => Target::Writer,
+            Place::Visit => Target::Reader,
+        };
+        if let Some(place) = self.open {
+            return Decision::new(there(place), place, "a transaction is open there");
+        }
+        if let Some((place, by)) = &self.state {
+            let why = format!("the session holds state there: {by}");
+            return Decision::new(there(*place), *place, why);
+        }
+        let may_be_read = matches!(kind, Kind::PureRead | Kind::Begins { read_only: true });
+        if !may_be_read {
+            return Decision::new(Target::Writer, Place::Home, reason.clone());
+        }
+        if self
+            .reads_at_home_until
+            .is_some_and(|until| around.now < until)
+        {
+            let why = "the session has written a moment ago, and reads its own writes";
+            return Decision::new(Target::Writer, Place::Home, why);
+        }
+        if !around.has_reader && around.home.is_some_and(|home| !home.is_over) {
+            let why = "no reader is up, and the session has a connection to the writer";
+            return Decision::new(Target::Writer, Place::Home, why);
+        }
+        Decision::new(Target::Reader, Place::Visit, reason.clone())
+    }
+
+    /// A call begins.
+    pub(super) fn begin(&mut self, place: Place, statement: &Statement, is_guard: bool) {
+        self.call = Some(Call {
+            place,
+            kind: statement.kind,
+            reason: statement.reason.clone(),
+            is_guard,
+        });
+    }
+
+    /// The call has come to its end, with an answer or an error.
+    pub(super) fn end(&mut self, around: &Surroundings) {
+        let Some(call) = self.call.take() else {
+            return;
+        };
+        let place = call.place;
+        if may_have_written(&call) {
+            self.wrote(around);
+        }
+        let Some(standing) = around.at(place).filter(|standing| !standing.is_over) else {
+            // Whatever became of a COMMIT, its transaction is over.
+            if call.kind == (Kind::Ends { chains: false }) && self.open == Some(place) {
+                self.open = None;
+            }
+            return;
+        };
+        match standing.in_transaction {
+            Some(true) => self.open = Some(place),
+            Some(false) if self.open == Some(place) => self.open = None,
+            Some(false) | None => {}
+        }
+        let leaves = match call.kind {
+            Kind::LeavesState => true,
+            Kind::Unclear => standing.may_hold_state,
+            Kind::PureRead
+            | Kind::Other
+            | Kind::AsksSession
+            | Kind::Begins { .. }
+            | Kind::Ends { .. }
+            | Kind::Savepoint => false,
+        };
+        if leaves && self.state.is_none() {
+            self.state = Some((place, call.reason));
+        }
+    }
+
+    /// Whether the connection to the reader is needed on.
+    pub(super) fn keeps_visit(&self) -> bool {
+        self.holds(Place::Visit)
+    }
+}
+
+fn may_have_written(call: &Call) -> bool {
+    let by_kind = match call.kind {
+        Kind::Other | Kind::Ends { .. } | Kind::LeavesState | Kind::Unclear => true,
+        Kind::Begins { .. } => call.is_guard,
+        Kind::PureRead | Kind::AsksSession | Kind::Savepoint => false,
+    };
+    call.place == Place::Home && by_kind
+}
