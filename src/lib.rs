@@ -42,6 +42,11 @@ pub mod router {
     pub use crate::cluster::routed::{Decision, Session, Target, pure_functions};
 }
 
+/// Where requests go, and why: what [`Cluster::explain`] answers.
+pub mod route {
+    pub use crate::routing::explain::{Candidate, Explanation, Intent, Reason};
+}
+
 /// What the host names of RDS say.
 pub mod endpoint {
     pub use crate::resolve::{Endpoint, EndpointKind, InstancePattern};

@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use aurora_driver::config::Workload;
 use aurora_driver::sim::{SimCluster, Timeline};
 use aurora_driver::{Cluster, Config, EngineKind};
 
 use crate::shop::{Shop, Store};
 use crate::{Arguments, Pace};
+
+/// The workload of the reports.
+const REPORTS: &str = "reports";
 
 /// Reports may take this many connections of an instance, whatever customers need.
 const REPORT_CONNECTIONS: usize = 2;
@@ -25,7 +29,7 @@ pub(crate) struct Backend<E: Store> {
 impl<E: Store> Backend<E> {
     /// The given cluster, or one that is started for it.
     pub(crate) async fn open(arguments: &Arguments, given: Option<Config>) -> anyhow::Result<Self> {
-        let (simulated, config) = match given {
+        let (simulated, mut config) = match given {
             Some(config) => (None, config),
             None => {
                 let simulated = start(arguments).await?;
@@ -42,14 +46,15 @@ impl<E: Store> Backend<E> {
             ),
             None => format!("{} at {}", config.engine, hosts.join(", ")),
         };
-        let mut for_reports = config.clone();
-        for_reports.pool.max = REPORT_CONNECTIONS;
+        // A workload of that name in the URL stays as it is.
+        let reports = config.workloads.entry(REPORTS.into());
+        reports.or_insert_with(|| Workload::new().pool_max(REPORT_CONNECTIONS));
         let cluster = Cluster::<E>::new(config)?;
         cluster
             .ready(Duration::from_secs(30))
             .await
             .with_context(|| format!("{place} does not serve"))?;
-        let reports = Cluster::<E>::new(for_reports)?;
+        let reports = cluster.workload(REPORTS)?;
         Ok(Self {
             shop: Shop::new(cluster, reports),
             simulated,

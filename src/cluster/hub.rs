@@ -112,7 +112,7 @@ impl<E: Engine> Hub<E> {
     }
 
     /// Counts one handle more, unless the last has left.
-    fn enter(&self) -> bool {
+    pub(super) fn enter(&self) -> bool {
         match &mut *self.users() {
             Users::Some(count) => {
                 *count += 1;

@@ -15,18 +15,21 @@ mod reader_checkout;
 mod retry;
 #[cfg(feature = "router")]
 pub(crate) mod routed;
+mod workloads;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Events;
-use crate::id::InstanceId;
 use crate::observe::{FailoverRecord, Insights};
 use crate::pool::set::PoolSet;
 use crate::pool::{scope, sweep};
@@ -103,6 +106,10 @@ struct Inner<E: Engine> {
     turn: AtomicUsize,
     /// Who waits for the writer.
     line: Arc<Line>,
+    /// The right to read from the writer for want of a reader, where that is capped.
+    writer_reads: Option<Arc<Semaphore>>,
+    /// By name; closed with this handle.
+    workloads: BTreeMap<String, Cluster<E>>,
     budget: Budget,
     /// What is known of texts that a router has met.
     #[cfg(feature = "router")]
@@ -187,13 +194,30 @@ impl<E: Engine> Cluster<E> {
         let config = Arc::new(config);
         let custom_endpoints = members::custom_endpoints(&config)?;
         let hub = Hub::<E>::join(&config)?;
+        let workloads = workloads::open(&config, &hub);
+        let scope = workloads::scope_of(&custom_endpoints);
+        match workloads {
+            Ok(workloads) => Ok(Self::open(config, hub, custom_endpoints, scope, workloads)),
+            Err(error) => {
+                if hub.leave() {
+                    hub.roster.close();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// A handle with pools of its own, whose place in the hub is taken already.
+    fn open(
+        config: Arc<Config>,
+        hub: Arc<Hub<E>>,
+        custom_endpoints: Vec<Arc<str>>,
+        scope: Scope,
+        workloads: BTreeMap<String, Self>,
+    ) -> Self {
         let tasks = TaskSet::new();
         let dialer = hub.roster.dialer();
         let dialer = dialer.for_handle(Arc::clone(&config), tasks.spawner());
-        let scope = match &*custom_endpoints {
-            [] => Scope::Everywhere,
-            [_, ..] => Scope::Nowhere("its name has not been looked up yet".into()),
-        };
         let pools = Arc::new(PoolSet::new(dialer, scope));
         hub.roster.attach(&pools);
         let published = hub.published.clone();
@@ -219,7 +243,8 @@ impl<E: Engine> Cluster<E> {
             let telling = levels::run(Arc::clone(&pools), topology, Arc::clone(&line));
             tasks.spawner().spawn("metrics", telling);
         }
-        Ok(Self {
+        let writer_reads = config.writer_reads_max().map(Semaphore::new);
+        Self {
             inner: Arc::new(Inner {
                 config,
                 hub,
@@ -231,11 +256,13 @@ impl<E: Engine> Cluster<E> {
                 left: AtomicBool::new(false),
                 turn: AtomicUsize::new(0),
                 line,
+                writer_reads: writer_reads.map(Arc::new),
+                workloads,
                 budget: Budget::new(),
                 #[cfg(feature = "router")]
                 statements: crate::routing::statement::Cache::new(E::KIND),
             }),
-        })
+        }
     }
 
     /// Waits until a writer is confirmed and the other instances have been asked once.
@@ -339,15 +366,31 @@ impl<E: Engine> Cluster<E> {
     /// more for the tasks.
     ///
     /// Calls on a connection that is still held then fail; a checkout under way fails at once.
+    /// Its [workloads](Self::workload) end with it, within the same time.
     ///
     /// # Cancellation
     ///
     /// The handle stays closed; call it again to go on waiting.
     pub async fn close(&self, within: Duration) -> CloseReport {
+        let within = within.min(LONGEST_WAIT);
+        let workloads = self.inner.workloads.values();
+        let workloads = join_all(workloads.map(|workload| workload.close_alone(within)));
+        let (mut report, others) = tokio::join!(self.close_alone(within), workloads);
+        for other in others {
+            report.connections_in_use += other.connections_in_use;
+            report.tasks.extend(other.tasks);
+        }
+        report
+    }
+
+    async fn close_alone(&self, within: Duration) -> CloseReport {
         let inner = &self.inner;
         inner.closed.store(true, Ordering::Release);
         inner.line.close();
-        let deadline = time::now() + within.min(LONGEST_WAIT);
+        if let Some(writer_reads) = &inner.writer_reads {
+            writer_reads.close();
+        }
+        let deadline = time::now() + within;
         let connections_in_use = inner.pools.close(deadline).await;
         let last_call = deadline.max(time::now() + LAST_CALL_PERIOD);
         let mut tasks = inner.tasks.close(last_call).await;
@@ -373,21 +416,6 @@ impl<E: Engine> Cluster<E> {
             ErrorKind::NoWriter,
             self.explain_absence("no instance has been confirmed as the writer", waited),
         )
-    }
-
-    fn no_reader(&self, waited: Duration) -> Error {
-        let what = match &*self.inner.pools.scope().borrow() {
-            Scope::Everywhere => "no instance takes reads".into(),
-            Scope::Nowhere(reason) => {
-                format!("no member of the custom endpoint is known ({reason}), so none takes reads")
-            }
-            Scope::Members(known) => {
-                let names: Vec<&str> = known.iter().map(InstanceId::as_str).collect();
-                let names = names.join(", ");
-                format!("no member of the custom endpoint ({names}) takes reads")
-            }
-        };
-        Error::new(ErrorKind::NoReader, self.explain_absence(&what, waited))
     }
 
     fn explain_absence(&self, what: &str, waited: Duration) -> String {

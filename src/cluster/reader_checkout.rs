@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::checkout::wait_to_retry;
 use super::{Cluster, closed};
@@ -17,6 +17,7 @@ use crate::observe::meters::Routed;
 use crate::pool::instance::InstancePool;
 use crate::pool::lease::{Connection, Lease};
 use crate::pool::routes::Routes;
+use crate::routing::Reads;
 use crate::time::{self, Instant};
 use crate::topology::Topology;
 
@@ -27,10 +28,14 @@ const OPENING_PATIENCE: Duration = Duration::from_millis(20);
 impl<E: Engine> Cluster<E> {
     /// A connection to a reader.
     ///
-    /// Readers take turns, those with fewer connections in use first; one that is new, or was away,
-    /// gets its share little by little ([`Timing::slow_start`](crate::config::Timing::slow_start)). When the connections to
+    /// Readers take turns, and of two the one with fewer connections in use and the shorter latency
+    /// is taken; [`explain`](Self::explain) tells. One that is more than two and a half times as
+    /// slow as the fastest gets little until it recovers, which is tried every few seconds; one
+    /// that is new, or was away, gets its share little by little
+    /// ([`Timing::slow_start`](crate::config::Timing::slow_start)). When the connections to
     /// all of them are in use, the first to become free is taken. With no reader up it is a
-    /// connection to the writer, as Aurora's own reader endpoint would give; with neither the
+    /// connection to the writer, as Aurora's own reader endpoint would give, unless
+    /// [`when_none`](crate::Config::when_none) says otherwise; with neither the
     /// call waits, for at most the `checkout_timeout`. Where the handle has a
     /// [`custom_endpoint`](crate::Config::custom_endpoint), all that holds among its members.
     ///
@@ -45,7 +50,7 @@ impl<E: Engine> Cluster<E> {
     pub async fn reader(&self) -> Result<Connection<E>> {
         let turn = self.inner.turn.fetch_add(1, Ordering::Relaxed);
         match self.reader_at_once(turn) {
-            Some(lease) => Ok(self.given(lease, Routed::LeastBusy)),
+            Some((lease, routed)) => Ok(self.given(lease, routed)),
             None => {
                 self.wait_for_reader(self.checkout_deadline(), &[], turn)
                     .await
@@ -62,20 +67,25 @@ impl<E: Engine> Cluster<E> {
     ) -> Result<Connection<E>> {
         let turn = self.inner.turn.fetch_add(1, Ordering::Relaxed);
         if avoided.is_empty()
-            && let Some(lease) = self.reader_at_once(turn)
+            && let Some((lease, routed)) = self.reader_at_once(turn)
         {
-            return Ok(self.given(lease, Routed::LeastBusy));
+            return Ok(self.given(lease, routed));
         }
         self.wait_for_reader(deadline, avoided, turn).await
     }
 
     /// An idle connection to the reader whose turn it is.
-    fn reader_at_once(&self, turn: usize) -> Option<Lease<E>> {
+    fn reader_at_once(&self, turn: usize) -> Option<(Lease<E>, Routed)> {
         let inner = &*self.inner;
         if inner.closed.load(Ordering::Acquire) {
             return None;
         }
-        inner.pools.routes().best_reader(turn)?.checkout_idle()
+        let routes = inner.pools.routes();
+        let routed = match routes.reads() {
+            Reads::Others => Routed::OtherReader,
+            _ => Routed::LeastBusy,
+        };
+        Some((routes.best_reader(turn)?.checkout_idle()?, routed))
     }
 
     async fn wait_for_reader(
@@ -105,6 +115,9 @@ impl<E: Engine> Cluster<E> {
             let mut candidates = routes.readers(turn);
             // A stable sort: the rest stays in the order of preference.
             candidates.sort_by_key(|candidate| avoided.contains(candidate.id()));
+            if routes.reads() == Reads::Refused {
+                return Err(self.no_reader(time::now() - began));
+            }
             if candidates.is_empty() && routes.writer_for_reads().is_none() {
                 let changed = self.other_candidates(&routes, topology.clone());
                 match tokio::time::timeout_at(deadline, changed).await {
@@ -127,7 +140,7 @@ impl<E: Engine> Cluster<E> {
                 Room::Failed(failure) => Err(failure),
                 Room::Full(full) => tokio::select! {
                     biased;
-                    answer = self.first_that_gives(&full, &routes, deadline) => answer?,
+                    answer = self.first_that_gives(&full, &routes, deadline, began) => answer?,
                     changed = self.other_candidates(&routes, topology.clone()) => {
                         changed?;
                         continue;
@@ -139,10 +152,11 @@ impl<E: Engine> Cluster<E> {
                     self.refuse_if_closed()?;
                     let serves = inner.pools.routes().reads_from(lease.instance());
                     if serves && !lease.is_outdated() {
-                        let routed = if candidates.is_empty() {
-                            Routed::NoReader
-                        } else {
-                            Routed::FirstFree
+                        let routed = match routes.reads() {
+                            Reads::Writer => Routed::NoReader,
+                            Reads::WriterForLag => Routed::AllLag,
+                            Reads::Others => Routed::OtherReader,
+                            Reads::Members | Reads::Nobody | Reads::Refused => Routed::FirstFree,
                         };
                         return Ok(self.given_after(lease, routed, began));
                     }
@@ -192,6 +206,7 @@ impl<E: Engine> Cluster<E> {
             }
             let changed = tokio::select! {
                 biased;
+                () = self.inner.pools.closed() => return Err(closed()),
                 changed = topology.changed() => changed,
                 changed = scope.changed() => changed,
             };
@@ -243,13 +258,16 @@ impl<E: Engine> Cluster<E> {
         candidates: &[Arc<InstancePool<E>>],
         routes: &Routes<E>,
         deadline: Instant,
+        began: Instant,
     ) -> Result<Result<Lease<E>, Failure>> {
         if let Some(writer) = routes.writer_for_reads().filter(|_| candidates.is_empty()) {
+            let right = self.right_to_read_the_writer(deadline, began).await?;
             if let Some(lease) = self.writer_at_once() {
-                return Ok(Ok(lease));
+                return Ok(Ok(lease.by_right(right)));
             }
             let turn = self.turn_in_line(time::now(), deadline).await?;
-            return Ok(writer.checkout(turn.behind(), deadline).await);
+            let given = writer.checkout(turn.behind(), deadline).await;
+            return Ok(given.map(|lease| lease.by_right(right)));
         }
         let mut queues: FuturesUnordered<_> = candidates
             .iter()
@@ -263,6 +281,24 @@ impl<E: Engine> Cluster<E> {
             }
         }
         Ok(Err(last))
+    }
+}
+
+impl<E: Engine> Cluster<E> {
+    /// Waits until reads may hold one more of the writer's connections; `None` without a cap.
+    async fn right_to_read_the_writer(
+        &self,
+        deadline: Instant,
+        began: Instant,
+    ) -> Result<Option<OwnedSemaphorePermit>> {
+        let Some(cap) = &self.inner.writer_reads else {
+            return Ok(None);
+        };
+        let right = Arc::clone(cap).acquire_owned();
+        match tokio::time::timeout_at(deadline, right).await {
+            Ok(right) => right.map(Some).map_err(|_| closed()),
+            Err(_) => Err(self.no_reader(time::now() - began)),
+        }
     }
 }
 

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{
-    Config, Credentials, HostPort, Observe, PoolLimits, RootCertificates, Timing, TlsMode, invalid,
+    Config, Credentials, HostPort, InstanceLabels, Observe, PoolLimits, RootCertificates, Timing,
+    TlsMode, WhenNone, Workload, invalid,
 };
 use crate::error::Result;
-use crate::id::EngineKind;
+use crate::id::{EngineKind, InstanceId};
 
 /// Builds a [`Config`]; a host and credentials are needed, all else has a default.
 ///
@@ -39,6 +40,11 @@ pub struct ConfigBuilder {
     dns_server: Option<SocketAddr>,
     pool: PoolLimits,
     max_reader_lag: Option<Duration>,
+    when_none: WhenNone,
+    writer_reads_percent: u8,
+    zone: Option<String>,
+    labels: BTreeMap<InstanceId, InstanceLabels>,
+    workloads: BTreeMap<String, Workload>,
     custom_endpoint: Option<String>,
     timing: Timing,
     observe: Observe,
@@ -60,6 +66,11 @@ impl ConfigBuilder {
             dns_server: None,
             pool: PoolLimits::default(),
             max_reader_lag: None,
+            when_none: WhenNone::default(),
+            writer_reads_percent: 100,
+            zone: None,
+            labels: BTreeMap::new(),
+            workloads: BTreeMap::new(),
             custom_endpoint: None,
             timing: Timing::default(),
             observe: Observe::default(),
@@ -146,6 +157,51 @@ impl ConfigBuilder {
         self
     }
 
+    /// See [`Config::when_none`].
+    pub fn when_none(mut self, rule: WhenNone) -> Self {
+        self.when_none = rule;
+        self
+    }
+
+    /// See [`Config::writer_reads_percent`].
+    pub fn writer_reads_percent(mut self, percent: u8) -> Self {
+        self.writer_reads_percent = percent;
+        self
+    }
+
+    /// See [`Config::zone`].
+    pub fn zone(mut self, zone: impl Into<String>) -> Self {
+        self.zone = Some(zone.into());
+        self
+    }
+
+    /// Labels an instance with its zone.
+    pub fn instance_zone(mut self, id: impl Into<InstanceId>, zone: impl Into<String>) -> Self {
+        self.labels.entry(id.into()).or_default().zone = Some(zone.into());
+        self
+    }
+
+    /// Labels an instance with its promotion tier, 0 to 15.
+    pub fn instance_tier(mut self, id: impl Into<InstanceId>, tier: u8) -> Self {
+        self.labels.entry(id.into()).or_default().tier = Some(tier);
+        self
+    }
+
+    /// Adds a workload, or replaces the one of that name.
+    pub fn workload(mut self, name: impl Into<String>, workload: Workload) -> Self {
+        self.workloads.insert(name.into(), workload);
+        self
+    }
+
+    /// Changes a workload, made if there is none of that name yet.
+    pub(super) fn change_workload<T>(
+        &mut self,
+        name: &str,
+        change: impl FnOnce(&mut Workload) -> T,
+    ) -> T {
+        change(self.workloads.entry(name.to_owned()).or_default())
+    }
+
     /// See [`Config::custom_endpoint`].
     pub fn custom_endpoint(mut self, host: impl Into<String>) -> Self {
         self.custom_endpoint = Some(host.into());
@@ -208,6 +264,11 @@ impl ConfigBuilder {
             dns_server: self.dns_server,
             pool: self.pool,
             max_reader_lag: self.max_reader_lag,
+            when_none: self.when_none,
+            writer_reads_percent: self.writer_reads_percent,
+            zone: self.zone,
+            labels: self.labels,
+            workloads: self.workloads,
             custom_endpoint: self.custom_endpoint,
             timing: self.timing,
             observe: self.observe,

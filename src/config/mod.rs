@@ -14,8 +14,9 @@ mod percent;
 pub(crate) mod timing;
 mod tls;
 mod url;
+mod workload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -28,9 +29,10 @@ pub use limits::PoolLimits;
 pub use secrecy::SecretString;
 pub use timing::Timing;
 pub use tls::{RootCertificates, TlsMode};
+pub use workload::{InstanceLabels, Members, WhenNone, Workload};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::EngineKind;
+use crate::id::{EngineKind, InstanceId};
 
 /// How to reach a cluster and how to behave towards it.
 ///
@@ -91,8 +93,33 @@ pub struct Config {
     /// How far a reader may lag behind and still be given reads. Default: no limit.
     ///
     /// Set it where a read must not see data older than this; readers that are further behind
-    /// are passed over, which costs capacity.
+    /// are passed over, which costs capacity, until they lag by less than 80 % of it. Where all
+    /// are further behind, [`when_none`](Self::when_none) says where reads go.
     pub max_reader_lag: Option<Duration>,
+    /// Where reads go while no reader may be used. Default: to the writer, unless they are confined
+    /// to a [`custom_endpoint`](Self::custom_endpoint) that it is no member of.
+    pub when_none: WhenNone,
+    /// How many percent of the connections of the writer's pool reads may hold at any moment when
+    /// they go to the writer for want of a reader; rounded down, but at least one connection. 0 lets
+    /// none go there. Default: 100, no cap.
+    ///
+    /// Those beyond it wait for one another, or for a reader that comes back, and fail with
+    /// [`ErrorKind::NoReader`] after the `checkout_timeout`. It holds for each handle of each
+    /// process: the writer sees their sum. Connections to a reader that is promoted while they are
+    /// held are not counted.
+    pub writer_reads_percent: u8,
+    /// The availability zone that this process runs in. Default: unknown, and all are equal.
+    ///
+    /// Readers that are [labelled](Self::labels) with another zone get reads only while those of
+    /// this zone (and those without a label) are away, or busier by far: when the best of these has
+    /// more than 5 requests in flight more than twice as many as the best of the others.
+    pub zone: Option<String>,
+    /// What is known of single instances; neither zone nor promotion tier can be asked of the
+    /// database. Default: nothing.
+    pub labels: BTreeMap<InstanceId, InstanceLabels>,
+    /// Kinds of work with pools of their own, by name; see [`Cluster::workload`](crate::Cluster::workload).
+    /// Default: none.
+    pub workloads: BTreeMap<String, Workload>,
     /// The custom endpoint whose members the reads are confined to: its host name, without a
     /// port, or a name of your own for it. Default: the custom endpoints among the seeds, where
     /// there are any, and otherwise no such choice.
@@ -152,9 +179,8 @@ pub struct Config {
     /// them ask the database as often as one. Default: yes.
     ///
     /// Two handles share it when their configurations differ in nothing but
-    /// [`pool`](Self::pool), [`max_reader_lag`](Self::max_reader_lag),
-    /// [`custom_endpoint`](Self::custom_endpoint), [`observe`](Self::observe) and the times that concern
-    /// the pools alone, and when they were opened in the same tokio runtime. Providers of
+    /// [`pool`](Self::pool), [`observe`](Self::observe), where reads may go, and the times that
+    /// concern the pools alone, and when they were opened in the same tokio runtime. Providers of
     /// passwords are the same when they are clones of one [`Credentials`].
     pub share_monitor: bool,
 }
@@ -179,6 +205,10 @@ impl Config {
     /// | `pool_max`, `pool_min_idle` | connections per instance |
     /// | `pool_max_connecting`, `pool_max_waiting` | logins under way, and callers waiting, per instance; see [`PoolLimits`] |
     /// | `max_reader_lag` | duration; readers further behind get no reads |
+    /// | `when_none` | where reads go without a reader: `member`, `writer`, `readers`, `wait`, `fail`; see [`WhenNone`] |
+    /// | `writer_reads_percent` | how much of the writer's pool reads may hold then |
+    /// | `zone`, `zone.INSTANCE`, `tier.INSTANCE` | this process' zone; an instance's zone, and its promotion tier |
+    /// | `workload.NAME.KEY` | of the [`Workload`] NAME: `instances` (with commas), `tiers` (`2-15`), `custom_endpoint`, `pool_max`, `pool_min_idle`, `max_lag`, `when_none` |
     /// | `connect_timeout`, `checkout_timeout`, `failover_timeout`, `probe_interval`, `probe_timeout`, `idle_timeout`, `max_lifetime`, `slow_start` | durations; see [`Timing`] |
     /// | `insights`, `metrics`, `span_text`, `keep_literals`, `sqlcommenter` | `on` or `off`; see [`Observe`] |
     /// | `insights_max`, `slow_per_second`, `slow_sample` | numbers; see [`Observe`] |
@@ -216,6 +246,11 @@ impl Config {
             dns_server,
             pool: _,
             max_reader_lag: _,
+            when_none: _,
+            writer_reads_percent: _,
+            zone: _,
+            labels: _,
+            workloads: _,
             custom_endpoint: _,
             timing,
             observe: _,
@@ -235,6 +270,55 @@ impl Config {
             && *dns_server == other.dns_server
             && timing.monitors_like(&other.timing)
             && *settings == other.settings
+    }
+
+    /// The configuration of one of its workloads, and whom that reads from, where it is known.
+    pub(crate) fn for_workload(&self, workload: &Workload) -> (Self, Option<BTreeSet<InstanceId>>) {
+        let mut config = Self {
+            pool: workload.pool,
+            max_reader_lag: workload.max_lag,
+            when_none: workload.when_none,
+            workloads: BTreeMap::new(),
+            ..self.clone()
+        };
+        let members = match &workload.members {
+            Members::Inherited => None,
+            Members::Instances(ids) => Some(ids.clone()),
+            Members::Tiers(tiers) => {
+                let of_tier =
+                    |labels: &InstanceLabels| labels.tier.is_some_and(|tier| tiers.contains(&tier));
+                let labelled = self.labels.iter();
+                let members = labelled.filter(|(_, labels)| of_tier(labels));
+                Some(members.map(|(id, _)| id.clone()).collect())
+            }
+            Members::CustomEndpoint(host) => {
+                config.custom_endpoint = Some(host.clone());
+                None
+            }
+        };
+        (config, members)
+    }
+
+    /// How many of the writer's connections reads may hold; `None` where all.
+    pub(crate) fn writer_reads_max(&self) -> Option<usize> {
+        let percent = usize::from(self.writer_reads_percent);
+        match percent {
+            100.. => None,
+            0 => Some(0),
+            _ => Some((self.pool.max * percent / 100).max(1)),
+        }
+    }
+
+    /// Whether an instance is known to be in another zone.
+    pub(crate) fn is_far(&self, instance: &InstanceId) -> bool {
+        let zone = self
+            .labels
+            .get(instance)
+            .and_then(|labels| labels.zone.as_ref());
+        match (&self.zone, zone) {
+            (Some(own), Some(zone)) => own != zone,
+            _ => false,
+        }
     }
 
     /// Checks that the parts fit together.
@@ -262,6 +346,18 @@ impl Config {
         without_nul("application_name", self.application_name.as_deref())?;
         if let Some(endpoint) = &self.custom_endpoint {
             validate_custom_endpoint(endpoint)?;
+        }
+        if self.writer_reads_percent > 100 {
+            return Err(invalid(format!(
+                "writer_reads_percent is {}: use 0 to 100",
+                self.writer_reads_percent
+            )));
+        }
+        for (instance, labels) in &self.labels {
+            labels.validate(instance)?;
+        }
+        for (name, workload) in &self.workloads {
+            workload.validate(name)?;
         }
         for (name, value) in &self.settings {
             validate_setting(name, value)?;

@@ -97,6 +97,42 @@ async fn url_and_builder_end_in_the_same_configuration() {
 }
 
 #[test]
+fn workloads_and_labels_are_the_same_in_a_url_and_built() {
+    let read = url(
+        "mysql://app@localhost?zone=a&zone.db-1=b&tier.db-1=15&when_none=wait\
+         &writer_reads_percent=30&workload.jobs.tiers=2-15&workload.jobs.pool_max=2\
+         &workload.jobs.max_lag=30s&workload.jobs.when_none=readers\
+         &workload.reports.instances=db-1,DB-2&workload.all.pool_min_idle=1",
+    );
+    let mut all = Workload::new();
+    all.pool.min_idle = 1;
+    let jobs = Workload::new()
+        .tiers(2..=15)
+        .pool_max(2)
+        .max_lag(Duration::from_secs(30))
+        .when_none(WhenNone::Readers);
+    let built = Config::builder(EngineKind::MySql)
+        .host("localhost")
+        .credentials(Credentials::without_password("app"))
+        .zone("a")
+        .instance_zone("db-1", "b")
+        .instance_tier("db-1", 15)
+        .when_none(WhenNone::Wait)
+        .writer_reads_percent(30)
+        .workload("jobs", jobs)
+        .workload("reports", Workload::new().instances(["db-1", "db-2"]))
+        .workload("all", all)
+        .build()
+        .unwrap();
+    assert_eq!(format!("{read:?}"), format!("{built:?}"));
+    assert_eq!(read.writer_reads_max(), Some(3));
+    assert!(read.is_far(&"db-1".into()) && !read.is_far(&"db-2".into()));
+    let (jobs, members) = read.for_workload(&read.workloads["jobs"]);
+    assert_eq!(members, Some(["db-1".into()].into()));
+    assert_eq!((jobs.pool.max, jobs.workloads.len()), (2, 0));
+}
+
+#[test]
 fn the_port_is_the_engines_unless_given() {
     assert_eq!(url("mysql://app@localhost").seeds[0].port, 3306);
     assert_eq!(url("postgres://app@localhost").seeds[0].port, 5432);
@@ -173,6 +209,29 @@ fn a_bad_query_is_refused_with_the_key_the_value_and_what_is_allowed() {
         ("custom_endpoint=a.b:3306", ["custom_endpoint", "host name"]),
         ("application_name=", ["`application_name`", "not empty"]),
         ("application_name=%zz", ["application_name", "%25"]),
+        ("when_none=never", ["`never` of `when_none`", "readers"]),
+        (
+            "writer_reads_percent=101",
+            ["writer_reads_percent is 101", "0 to 100"],
+        ),
+        ("writer_reads_percent=999", ["`999`", "0 to 100"]),
+        ("zone=", ["`zone`", "not empty"]),
+        ("tier.a=16", ["tier 16 of `a`", "0 to 15"]),
+        ("tier.a=x", ["`x` of `tier.a`", "0 to 15"]),
+        ("colour.a=x", ["`colour.a` is unknown", "zone.INSTANCE"]),
+        ("workload.a=1", ["`workload.a`", "pool_max"]),
+        ("workload.a.pool_max=0", ["workload `a`", "1 to"]),
+        ("workload.a.tiers=3-2", ["workload `a`", "0 to 15"]),
+        ("workload.a.tiers=x", ["`x` of `workload.a.tiers`", "2-15"]),
+        ("workload.a.instances=", ["workload `a`", "at least one"]),
+        (
+            "workload.a.max_lag=1",
+            ["`1` of `workload.a.max_lag`", "30s"],
+        ),
+        (
+            "workload.a.custom_endpoint=10.0.0.7",
+            ["custom_endpoint", "address"],
+        ),
         ("set.=1", ["name of a session setting", "letters"]),
         ("set.a%3Bdrop=1", ["`a;drop`", "letters"]),
         ("set.a=%00", ["zero byte", "remove"]),

@@ -22,7 +22,8 @@ const KEYS: &str = "application_name, checkout_timeout, connect_timeout, custom_
                     keep_literals, max_lifetime, max_reader_lag, metrics, pool_max, \
                     pool_max_connecting, pool_max_waiting, pool_min_idle, probe_interval, \
                     probe_timeout, set.NAME, slow_per_second, slow_sample, slow_start, \
-                    slow_statement, span_text, sqlcommenter, sslmode, sslrootcert";
+                    slow_statement, span_text, sqlcommenter, sslmode, sslrootcert, tier.INSTANCE, \
+                    when_none, workload.NAME.KEY, writer_reads_percent, zone, zone.INSTANCE";
 
 pub(super) fn parse(url: &str) -> Result<Config> {
     if url.len() > MAX_URL_LENGTH {
@@ -143,8 +144,8 @@ impl<'a> Parts<'a> {
 }
 
 fn apply(builder: ConfigBuilder, key: &str, value: &str) -> Result<ConfigBuilder> {
-    if let Some(name) = key.strip_prefix("set.") {
-        return Ok(builder.setting(name, value));
+    if let Some((family, name)) = key.split_once('.') {
+        return apply_named(builder, (key, family, name), value);
     }
     let time = || {
         duration::parse(value)
@@ -183,11 +184,49 @@ fn apply(builder: ConfigBuilder, key: &str, value: &str) -> Result<ConfigBuilder
             let path = text(key, value)?.into();
             Ok(builder.root_certificates(RootCertificates::PemFile(path)))
         }
-        _ => Err(invalid(format!(
-            "the key `{}` is unknown; known are: {KEYS}",
-            key.escape_debug()
-        ))),
+        "when_none" => match value.parse() {
+            Ok(rule) => Ok(builder.when_none(rule)),
+            Err(allowed) => Err(bad_value(key, value, &allowed)),
+        },
+        "writer_reads_percent" => match u8::try_from(count(key, value)?) {
+            Ok(percent) => Ok(builder.writer_reads_percent(percent)),
+            Err(_) => Err(bad_value(key, value, "a percentage, 0 to 100")),
+        },
+        "zone" => Ok(builder.zone(text(key, value)?)),
+        _ => Err(unknown(key)),
     }
+}
+
+/// A key that names what it is about behind a dot.
+fn apply_named(
+    mut builder: ConfigBuilder,
+    (key, family, name): (&str, &str, &str),
+    value: &str,
+) -> Result<ConfigBuilder> {
+    match family {
+        "set" => Ok(builder.setting(name, value)),
+        "tier" => match value.parse() {
+            Ok(tier) => Ok(builder.instance_tier(name, tier)),
+            Err(_) => Err(bad_value(key, value, "a promotion tier, 0 to 15")),
+        },
+        "workload" => {
+            let (name, part) = name.split_once('.').unwrap_or((name, ""));
+            let set = builder.change_workload(name, |workload| workload.set(part, value));
+            match set {
+                Ok(()) => Ok(builder),
+                Err(allowed) => Err(bad_value(key, value, &allowed)),
+            }
+        }
+        "zone" => Ok(builder.instance_zone(name, text(key, value)?)),
+        _ => Err(unknown(key)),
+    }
+}
+
+fn unknown(key: &str) -> Error {
+    invalid(format!(
+        "the key `{}` is unknown; known are: {KEYS}",
+        key.escape_debug()
+    ))
 }
 
 /// What a key changes of what is observed, if it is one of those.

@@ -43,17 +43,23 @@ pub(crate) enum Routed {
     LeastBusy,
     /// A read took the first connection that any reader had.
     FirstFree,
-    /// A read goes to the writer, as no reader may be used.
+    /// A read goes to a reader that it is not meant for, for want of those.
+    OtherReader,
+    /// A read goes to the writer, as there is no reader.
     NoReader,
+    /// A read goes to the writer, as all readers lag too much.
+    AllLag,
 }
 
 impl Routed {
     #[cfg(feature = "metrics")]
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 6] = [
         Self::Writer,
         Self::LeastBusy,
         Self::FirstFree,
+        Self::OtherReader,
         Self::NoReader,
+        Self::AllLag,
     ];
 
     /// The intent and the reason, as labels.
@@ -63,7 +69,9 @@ impl Routed {
             Self::Writer => ("write", "writer"),
             Self::LeastBusy => ("read", "least_busy"),
             Self::FirstFree => ("read", "first_free"),
+            Self::OtherReader => ("read", "other_reader"),
             Self::NoReader => ("read", "no_reader"),
+            Self::AllLag => ("read", "all_lag"),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! | `insights` | statements by their digests: how often, how long, where |
 //! | `lens` | how one connection finds out what it is asked, without a lock |
 //! | `site` | what the connections of one handle to one instance tell of their statements |
+//! | `latency` | how long an instance takes lately, which routing asks for |
 //! | `slow` | which slow statements are logged |
 //! | `span` | a span for each operation |
 //! | `comment` | the comment behind a statement that says who sent it |
@@ -26,6 +27,7 @@ mod digest;
 mod histogram;
 mod insights;
 mod json;
+pub(crate) mod latency;
 pub(crate) mod lens;
 pub(crate) mod meters;
 #[cfg_attr(

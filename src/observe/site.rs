@@ -7,12 +7,13 @@ use std::time::Duration;
 use super::comment;
 use super::digest::Dialect;
 use super::insights::{Insights, Run, Slowest, Table};
+use super::latency::Latency;
 use super::lens::Sight;
 use super::meters::{HandleMeters, SiteMeters};
 use super::settings::Observe;
 use super::slow::SlowLog;
 use crate::id::{EngineKind, InstanceId, Role};
-use crate::time::Instant;
+use crate::time::{self, Instant};
 
 /// One handle's eye on its statements, shared by all of its connections.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub struct Site {
     host: String,
     port: u16,
     role: AtomicU8,
+    latency: Latency,
     meters: SiteMeters,
 }
 
@@ -128,6 +130,7 @@ impl Site {
             host,
             port,
             role: AtomicU8::new(0),
+            latency: Latency::new(time::now()),
         }
     }
 
@@ -169,6 +172,11 @@ impl Site {
         }
     }
 
+    /// How long its statements take lately; where nobody watches them, the uses of its connections.
+    pub(crate) fn latency(&self) -> &Latency {
+        &self.latency
+    }
+
     /// Whether anybody wants to know of statements.
     pub(crate) fn is_watching(&self) -> bool {
         self.observer.table.is_on() || self.observer.slow.is_on() || self.meters.are_on()
@@ -178,6 +186,7 @@ impl Site {
     pub(crate) fn ended(&self, sight: &Sight, how: &Ended<'_>) {
         let observer = &*self.observer;
         let run = self.run(how);
+        self.latency.took(run.took, run.has_failed, how.now);
         self.meters.operation(self.role(), run.took, how.error);
         if observer.table.is_on() && sight.entry.cell.count(&run) {
             let at = observer.table.wall_clock(run.ended);

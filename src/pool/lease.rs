@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::managed::Object;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::manager::Manager;
 use super::member::Member;
@@ -143,15 +144,28 @@ type Kept<E> = Object<Manager<E>>;
 pub(crate) struct Lease<E: Backend> {
     kept: Option<Kept<E>>,
     supply: Arc<Supply<E>>,
+    /// Since when it is in use, where nobody watches its statements.
+    taken_at: Option<Instant>,
+    /// The right to read from the writer, where that is capped.
+    _writer_read: Option<OwnedSemaphorePermit>,
 }
 
 impl<E: Backend> Lease<E> {
     pub(super) fn new(kept: Kept<E>, supply: Arc<Supply<E>>) -> Self {
         supply.leased();
+        let is_watched = supply.member().site().is_watching();
         Self {
             kept: Some(kept),
             supply,
+            taken_at: (!is_watched).then(time::now),
+            _writer_read: None,
         }
+    }
+
+    /// Keeps the right to read from the writer for as long as it lives.
+    pub(crate) fn by_right(mut self, writer_read: Option<OwnedSemaphorePermit>) -> Self {
+        self._writer_read = writer_read;
+        self
     }
 
     fn member(&self) -> &Member<E> {
@@ -263,6 +277,10 @@ impl<E: Backend> Drop for Lease<E> {
         let own = E::belongs_to(&kept.client, self.member().id(), generation);
         let clean = E::condition(&kept.client) == Condition::Clean;
         let now = time::now();
+        if let Some(taken_at) = self.taken_at {
+            let took = now.saturating_duration_since(taken_at);
+            self.member().site().latency().took(took, !clean, now);
+        }
         let fit = own && clean && kept.generation == generation;
         if fit && self.renew(&mut kept, now) {
             kept.used_at = now;

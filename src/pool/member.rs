@@ -50,6 +50,11 @@ impl Closing {
         self.has_begun.load(Ordering::SeqCst)
     }
 
+    /// Waits for it. Cancel-safe.
+    pub(super) async fn ended(&self) {
+        self.token.cancelled().await;
+    }
+
     pub(super) fn returned(&self) -> &Notify {
         &self.returned
     }
@@ -114,6 +119,11 @@ impl<E: Backend> Member<E> {
         self.station.id()
     }
 
+    /// Whether it is known to be in another zone than this process.
+    pub(super) fn is_far(&self) -> bool {
+        self.dialer.config().is_far(self.id())
+    }
+
     /// Where its statements are told of.
     pub(crate) fn site(&self) -> &Arc<Site> {
         &self.site
@@ -164,7 +174,7 @@ impl<E: Backend> Member<E> {
 
     /// Waits until the handle is closed. Cancel-safe.
     pub(super) async fn closed(&self) {
-        self.closing.token.cancelled().await;
+        self.closing.ended().await;
     }
 
     /// Tells whoever waits for the end of all users that there is one less.

@@ -9,15 +9,16 @@ use std::time::Duration;
 use super::instance::InstancePool;
 use crate::engine::Backend;
 use crate::id::InstanceId;
-use crate::routing::{self, FULL_WEIGHT, Load, Scope, Tenure};
-use crate::time;
+use crate::observe::latency::{Latency, Level};
+use crate::routing::{self, FULL_WEIGHT, Load, Reads, Tenure};
+use crate::time::{self, Instant};
 
 /// The pools that requests may go to.
 #[derive(Debug)]
 pub(crate) struct Routes<E: Backend> {
     writer: Option<Arc<InstancePool<E>>>,
-    /// Whether reads may go to the writer while there is no reader.
-    writer_is_read: bool,
+    /// Whom reads go to, and why.
+    reads: Reads,
     /// In the order of their names.
     readers: Vec<Reader<E>>,
     /// How long a reader's slow start takes.
@@ -30,13 +31,49 @@ pub(crate) struct Routes<E: Backend> {
 struct Reader<E: Backend> {
     pool: Arc<InstancePool<E>>,
     tenure: Tenure,
+    /// It is in another zone than this process.
+    is_far: bool,
+}
+
+/// A reader at one moment, for people to look at.
+pub(super) struct Standing<E: Backend> {
+    pub(super) pool: Arc<InstancePool<E>>,
+    pub(super) weight: u32,
+    pub(super) latency: Option<Duration>,
+    pub(super) is_far: bool,
+}
+
+impl<E: Backend> Standing<E> {
+    pub(super) fn of_the_writer(pool: &Arc<InstancePool<E>>) -> Self {
+        let latency = pool.member().site().latency();
+        let now = latency.clock(time::now());
+        let average = latency.average().filter(|average| average.counts());
+        Self {
+            pool: Arc::clone(pool),
+            weight: FULL_WEIGHT,
+            latency: average.map(|average| average.believed(now).duration()),
+            is_far: pool.member().is_far(),
+        }
+    }
+}
+
+impl<E: Backend> Reader<E> {
+    fn latency(&self) -> &Latency {
+        self.pool.member().site().latency()
+    }
+
+    fn latency_at(&self, now: Instant) -> Option<Level> {
+        let latency = self.latency();
+        let average = latency.average().filter(|average| average.counts())?;
+        Some(average.believed(latency.clock(now)))
+    }
 }
 
 impl<E: Backend> Routes<E> {
     pub(super) fn none() -> Self {
         Self {
             writer: None,
-            writer_is_read: false,
+            reads: Reads::Nobody,
             readers: Vec::new(),
             slow_start: Duration::ZERO,
             is_warming_up: false,
@@ -45,22 +82,23 @@ impl<E: Backend> Routes<E> {
 
     pub(super) fn new(
         writer: Option<Arc<InstancePool<E>>>,
-        scope: &Scope,
+        reads: Reads,
         readers: impl Iterator<Item = (Arc<InstancePool<E>>, Tenure)>,
         slow_start: Duration,
     ) -> Self {
         let now = time::now();
         let readers: Vec<_> = readers
-            .filter(|(pool, _)| scope.includes(pool.id()))
-            .map(|(pool, tenure)| Reader { pool, tenure })
+            .map(|(pool, tenure)| Reader {
+                is_far: pool.member().is_far(),
+                pool,
+                tenure,
+            })
             .collect();
         Self {
             is_warming_up: readers
                 .iter()
                 .any(|reader| !reader.tenure.is_settled(slow_start, now)),
-            writer_is_read: writer
-                .as_ref()
-                .is_some_and(|writer| scope.includes(writer.id())),
+            reads,
             writer,
             readers,
             slow_start,
@@ -78,9 +116,14 @@ impl<E: Backend> Routes<E> {
         writer.is_some_and(|writer| Arc::ptr_eq(writer, pool))
     }
 
+    /// Whom reads go to, and why.
+    pub(crate) fn reads(&self) -> Reads {
+        self.reads
+    }
+
     /// The writer's pool, where reads go to it because there is no reader.
     pub(crate) fn writer_for_reads(&self) -> Option<&Arc<InstancePool<E>>> {
-        let takes_reads = self.writer_is_read && self.readers.is_empty();
+        let takes_reads = self.reads.use_the_writer();
         self.writer.as_ref().filter(|_| takes_reads)
     }
 
@@ -91,25 +134,45 @@ impl<E: Backend> Routes<E> {
         all.any(|pool| pool.id() == instance)
     }
 
-    fn loads(&self) -> impl ExactSizeIterator<Item = Load> + '_ {
-        let now = self.is_warming_up.then(time::now);
-        self.readers.iter().map(move |reader| Load {
-            in_flight: reader.pool.in_flight(),
-            weight: now.map_or(FULL_WEIGHT, |now| {
-                reader.tenure.weight(self.slow_start, now)
-            }),
-        })
+    /// What the choice among readers goes by. Clocks are read only where they matter: while a
+    /// reader is new, or one is clearly slower than another.
+    fn load(&self) -> impl Fn(usize) -> Load + '_ {
+        let levels = self.readers.iter().filter_map(|reader| {
+            let average = reader.latency().average()?;
+            average.counts().then(|| average.level())
+        });
+        let differ = routing::differ_clearly(levels);
+        let now = (self.is_warming_up || differ).then(time::now);
+        move |position| {
+            let reader = &self.readers[position];
+            let weight = match now {
+                Some(now) if self.is_warming_up => reader.tenure.weight(self.slow_start, now),
+                _ => FULL_WEIGHT,
+            };
+            Load {
+                in_flight: reader.pool.in_flight(),
+                weight,
+                latency: now
+                    .filter(|_| differ)
+                    .and_then(|now| reader.latency_at(now)),
+                is_far: reader.is_far,
+            }
+        }
     }
 
     /// The pool of the reader that is to be asked first.
     pub(crate) fn best_reader(&self, turn: usize) -> Option<&Arc<InstancePool<E>>> {
-        let best = routing::best(self.loads(), turn)?;
+        let best = match self.readers.len() {
+            // Nothing has to be weighed.
+            0 | 1 => 0,
+            count => routing::best(count, self.load(), turn)?,
+        };
         self.readers.get(best).map(|reader| &reader.pool)
     }
 
     /// The pools of all readers, best first.
     pub(crate) fn readers(&self, turn: usize) -> Vec<Arc<InstancePool<E>>> {
-        let order = routing::order(self.loads(), turn).into_iter();
+        let order = routing::order(self.readers.len(), self.load(), turn).into_iter();
         order
             .filter_map(|position| self.readers.get(position))
             .map(|reader| Arc::clone(&reader.pool))
@@ -130,7 +193,7 @@ impl<E: Backend> Routes<E> {
         let writer = |routes: &Self| routes.writer.as_ref().map(Arc::as_ptr);
         let pools = |routes: &Self| routes.readers.len();
         writer(self) == writer(other)
-            && self.writer_is_read == other.writer_is_read
+            && self.reads == other.reads
             && pools(self) == pools(other)
             && self
                 .readers
@@ -147,6 +210,21 @@ impl<E: Backend> Routes<E> {
             && pairs
                 .into_iter()
                 .all(|(one, other)| one.tenure == other.tenure)
+    }
+
+    /// All that reads or writes go to now, the first to be asked first.
+    pub(super) fn standings(&self, turn: usize) -> Vec<Standing<E>> {
+        let now = time::now();
+        let order = routing::order(self.readers.len(), self.load(), turn).into_iter();
+        let readers = order.filter_map(|position| self.readers.get(position));
+        readers
+            .map(|reader| Standing {
+                weight: reader.tenure.weight(self.slow_start, now),
+                latency: reader.latency_at(now).map(Level::duration),
+                is_far: reader.is_far,
+                pool: Arc::clone(&reader.pool),
+            })
+            .collect()
     }
 
     pub(super) fn leads_to(&self, pool: &Arc<InstancePool<E>>) -> bool {

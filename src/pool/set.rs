@@ -1,7 +1,7 @@
 //! One pool per instance, following the topology.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -10,11 +10,12 @@ use tokio::sync::watch;
 use super::dialer::Dialer;
 use super::instance::InstancePool;
 use super::member::{Closing, Member};
-use super::routes::Routes;
+use super::routes::{Routes, Standing};
 use super::station::Station;
 use crate::engine::Backend;
 use crate::id::{Generation, InstanceId, Role};
 use crate::observe::site::Observer;
+use crate::routing::explain::{self, Candidate, Explanation, Intent};
 use crate::routing::{self, Scope, Tenure};
 use crate::time::{self, Instant};
 use crate::topology::{Instance, Topology};
@@ -27,6 +28,8 @@ pub(crate) struct PoolSet<E: Backend> {
     routes: ArcSwap<Routes<E>>,
     /// Since when which reader has served; also of those that may come back.
     tenures: Mutex<BTreeMap<InstanceId, Tenure>>,
+    /// The readers that lagged too much at the last look.
+    lagging: Mutex<BTreeSet<InstanceId>>,
     /// Which instances this handle's reads are confined to, the routes already being so.
     scope: watch::Sender<Scope>,
     /// The handle was closed; turned while `pools` is locked, so that none is added after it.
@@ -51,6 +54,7 @@ impl<E: Backend> PoolSet<E> {
             }),
             routes: ArcSwap::from_pointee(Routes::none()),
             tenures: Mutex::default(),
+            lagging: Mutex::default(),
             closing: Arc::default(),
         }
     }
@@ -101,6 +105,11 @@ impl<E: Backend> PoolSet<E> {
         in_use
     }
 
+    /// Waits until the handle is closed. Cancel-safe.
+    pub(crate) async fn closed(&self) {
+        self.closing.ended().await;
+    }
+
     /// Lets no pool be added from now on; all that there are, also of instances that have left.
     fn shut(&self) -> Vec<Arc<InstancePool<E>>> {
         let pools = self.write();
@@ -136,7 +145,7 @@ impl<E: Backend> PoolSet<E> {
         }
         let mut tenures = self.tenures.lock().unwrap_or_else(PoisonError::into_inner);
         tenures.retain(|id, _| topology.instance(id).is_some());
-        let eligible: Vec<&Instance> = routing::eligible(topology, config.max_reader_lag).collect();
+        let eligible = self.eligible(topology);
         for (id, tenure) in &mut *tenures {
             if !eligible.iter().any(|reader| reader.id() == id) {
                 tenure.leave(now);
@@ -152,10 +161,14 @@ impl<E: Backend> PoolSet<E> {
                 tenures.insert(reader.id().clone(), tenure);
             }
         }
-        let readers = eligible
-            .into_iter()
-            .filter_map(|reader| Some((pool(reader)?, *tenures.get(reader.id())?)));
-        let next = Routes::new(writer, scope, readers, config.timing.slow_start);
+        let plan = routing::plan(topology, &eligible, scope, config.when_none);
+        let readers = plan.readers.iter().filter_map(|reader| {
+            // One that is read from although it lags may never have begun.
+            let tenure = tenures.get(reader.id()).copied();
+            let tenure = tenure.unwrap_or_else(|| Tenure::begin(std::iter::empty(), now));
+            Some((pool(reader)?, tenure))
+        });
+        let next = Routes::new(writer, plan.reads, readers, config.timing.slow_start);
         let current = self.routes.load();
         if next.is_like(&current) {
             return;
@@ -171,6 +184,100 @@ impl<E: Backend> PoolSet<E> {
             }
         }
         self.routes.store(Arc::new(next));
+    }
+
+    /// The readers that do not lag too much; those that do are remembered for the next look.
+    fn eligible<'a>(&self, topology: &'a Topology) -> Vec<&'a Instance> {
+        let max_lag = self.dialer.config().max_reader_lag;
+        let mut lagging = self.lagging_readers();
+        let eligible: Vec<&Instance> = {
+            let known = &*lagging;
+            let readers = routing::eligible(topology, max_lag, known);
+            let ids: Vec<&InstanceId> = readers.map(Instance::id).collect();
+            ids.into_iter()
+                .filter_map(|id| topology.instance(id))
+                .collect()
+        };
+        let is_out = |reader: &&Instance| !eligible.iter().any(|other| other.id() == reader.id());
+        let out = topology.readers().filter(is_out);
+        *lagging = out.map(|reader| reader.id().clone()).collect();
+        eligible
+    }
+
+    /// The readers that lag too much.
+    pub(crate) fn lagging(&self) -> Vec<String> {
+        self.lagging_readers()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    fn lagging_readers(&self) -> MutexGuard<'_, BTreeSet<InstanceId>> {
+        self.lagging.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where a request would go now, in this picture of the cluster.
+    pub(crate) fn explain(&self, intent: Intent, topology: &Topology, turn: usize) -> Explanation {
+        let routes = self.routes();
+        let standings = match intent {
+            Intent::Read => routes.standings(turn),
+            Intent::Write => Vec::new(),
+        };
+        let writer = match intent {
+            Intent::Read => routes.writer_for_reads(),
+            Intent::Write => routes.writer(),
+        };
+        let writer = writer.map(|pool| Standing::of_the_writer(pool));
+        let candidates: Vec<Candidate> = standings
+            .into_iter()
+            .chain(writer)
+            .map(|standing| self.candidate(&standing, topology))
+            .collect();
+        let rule = match intent {
+            Intent::Read => routes.reads().rule(),
+            Intent::Write if candidates.is_empty() => "a write waits, as no writer is confirmed",
+            Intent::Write => "a write goes to the confirmed writer",
+        };
+        let is_candidate =
+            |id: &InstanceId| candidates.iter().any(|candidate| candidate.instance == *id);
+        let scope = self.scope.borrow().clone();
+        let (lagging, max_lag) = (self.lagging_readers(), self.dialer.config().max_reader_lag);
+        let left_out = topology
+            .instances()
+            .filter(|instance| !is_candidate(instance.id()))
+            .map(|instance| {
+                let allowed = routing::bound(instance, max_lag, &lagging);
+                let reason = match intent {
+                    Intent::Read => {
+                        explain::why_not_read(instance, scope.includes(instance.id()), allowed)
+                    }
+                    Intent::Write => explain::why_not_written(instance),
+                };
+                (instance.id().clone(), reason)
+            })
+            .collect();
+        Explanation {
+            intent,
+            rule,
+            candidates,
+            left_out,
+        }
+    }
+
+    fn candidate(&self, standing: &Standing<E>, topology: &Topology) -> Candidate {
+        let id = standing.pool.id();
+        let known = topology.instance(id);
+        let labels = self.dialer.config().labels.get(id);
+        Candidate {
+            instance: id.clone(),
+            role: standing.pool.member().site().role(),
+            lag: known.and_then(Instance::lag),
+            in_flight: standing.pool.in_flight(),
+            latency: standing.latency,
+            weight: standing.weight,
+            zone: labels.and_then(|labels| labels.zone.clone()),
+            is_far: standing.is_far,
+        }
     }
 
     pub(super) fn pool(&self, instance: &InstanceId) -> Option<Arc<InstancePool<E>>> {

@@ -14,6 +14,7 @@
 //! - `sessions`: what the next user of a connection finds in its session.
 //! - `storm`: thousands of callers who wait through a failover.
 //! - `timelines`: the example scenarios.
+//! - `workloads`: which reader, or whether the writer, takes a read; workloads; and what is said of it.
 //! - `outcomes_mysql`: what errors of MySQL calls with several parts say, and what state comes back.
 
 mod cancellation;
@@ -33,3 +34,4 @@ mod sharing;
 mod silence;
 mod storm;
 mod timelines;
+mod workloads;

@@ -24,7 +24,7 @@ const DIRECT_IMPORTS: [&str; 8] = [
     "cluster", "config", "engine", "error", "id", "resolve", "sim", "topology",
 ];
 /// What decides and does not act.
-const PURE: [&str; 23] = [
+const PURE: [&str; 24] = [
     "cluster/budget.rs",
     "cluster/retry.rs",
     "cluster/routed/rules.rs",
@@ -33,6 +33,7 @@ const PURE: [&str; 23] = [
     "engine/statement.rs",
     "observe/digest",
     "observe/histogram.rs",
+    "observe/latency.rs",
     "observe/insights/snapshot.rs",
     "observe/phases.rs",
     "observe/record.rs",

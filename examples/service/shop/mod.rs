@@ -136,7 +136,7 @@ pub(crate) trait Store: Engine + Sized {
 #[derive(Debug)]
 pub(crate) struct Shop<E: Store> {
     cluster: Cluster<E>,
-    /// The same cluster, with connections and limits of its own: a report never takes the last
+    /// A workload of it, with connections and limits of its own: a report never takes the last
     /// connection of a customer.
     reports: Cluster<E>,
 }
@@ -222,14 +222,11 @@ impl<E: Store> Shop<E> {
         E::sales(&self.reports).await
     }
 
-    /// Ends both handles: calls under way get that long.
+    /// Ends the cluster's handle, and with it that of the reports: calls under way get that long.
     pub(crate) async fn close(&self, within: Duration) {
-        let (cluster, reports) =
-            tokio::join!(self.cluster.close(within), self.reports.close(within));
-        for report in [cluster, reports] {
-            if !report.is_clean() {
-                tracing::warn!(?report, "connections were still in use and have been ended");
-            }
+        let report = self.cluster.close(within).await;
+        if !report.is_clean() {
+            tracing::warn!(?report, "connections were still in use and have been ended");
         }
     }
 }
