@@ -35,16 +35,16 @@ pub use id::{EngineKind, Epoch, Generation, InstanceId};
 pub use pool::lease::Connection;
 pub use topology::{Health, Instance, Phase, Role, Topology};
 
-/// Where requests go, and why: what [`Cluster::explain`] answers.
-pub mod route {
-    pub use crate::routing::explain::{Candidate, Explanation, Intent, Reason};
-}
-
 /// Sessions that send each statement to a reader or to the writer by its text:
 /// [`Cluster::routed`].
 #[cfg(feature = "router")]
 pub mod router {
     pub use crate::cluster::routed::{Decision, Session, Target, pure_functions};
+}
+
+/// Where requests go, and why: what [`Cluster::explain`] answers.
+pub mod route {
+    pub use crate::routing::explain::{Candidate, Explanation, Intent, Reason};
 }
 
 /// What the host names of RDS say.

@@ -21,7 +21,8 @@ pub struct PoolLimits {
     pub min_idle: usize,
     /// The most connects to one instance that are under way at a time. Default: 8.
     ///
-    /// It keeps a restarted instance from being met by the whole pool at once. While connects
+    /// It keeps a restarted instance from being met by the whole pool at once. After a failover or
+    /// a restart it begins with one, and each that succeeds makes room for one more. While connects
     /// fail it is one at a time, with a delay that doubles up to 1 s; when the server has no room
     /// for more connections it narrows, and widens again as logins succeed. Raise it only for
     /// large pools on large instances.

@@ -146,7 +146,7 @@ pub(crate) const QUESTION_PHASES: [AlertPhase; 6] = [
 /// quarter: restarts without much ado end within it. After that at most twenty a second, after
 /// five seconds ten, after a minute one.
 pub(crate) const ATTEMPT_PHASES: [AlertPhase; 5] = [
-    phase(millis(230), Duration::from_micros(2_500)),
+    phase(millis(250), Duration::from_micros(2_700)),
     phase(millis(1_000), millis(100)),
     phase(millis(5_000), millis(50)),
     phase(millis(60_000), millis(100)),

@@ -5,8 +5,8 @@
 //! | a login succeeded | the gate is wider by one, up to its full width; nothing is waited for |
 //! | it failed | one login at a time, after a jittered delay that doubles each time |
 //! | the server has no room | half as wide; beyond the connections that it allowed one login at a time, after a longer delay |
-//! | a generation began | as new: what an earlier life of the instance did says nothing |
-//! | the instance serves again | as new, unless it failed just now: what answers on open connections may turn logins away |
+//! | a generation began | one login first, as each that succeeds widens it; no delay of before counts |
+//! | the instance serves again | the same, unless it failed just now: what answers on open connections may turn logins away |
 //!
 //! The delay belongs to the instance and not to a caller: a dead one is met by one attempt,
 //! however many callers wait.
@@ -183,12 +183,17 @@ impl Gate {
     }
 
     /// A generation begins: no delay of before counts. Attempts under way still take their place.
+    ///
+    /// It is narrow at first: the first statements go over the connection that the monitor hands
+    /// over, and a whole pool that logs in beside them would hold them up.
     pub(super) fn reset(&mut self) {
         let in_flight = self.in_flight;
         let life = self.life + 1;
         *self = Self {
             in_flight,
             life,
+            // Those of before are about to end, and block nobody.
+            width: self.widest.min(in_flight + 1),
             ..Self::new(self.widest)
         };
     }

@@ -258,7 +258,7 @@ fn a_single_mariadb_server_is_a_cluster_of_one() {
 
 pub(crate) fn mariadb_url() -> String {
     format!(
-        "mysql://app:rehearsal@{}:{MARIADB_PORT}/shop",
+        "mysql://app:{PASSWORD}@{}:{MARIADB_PORT}/shop",
         address(SINGLE)
     )
 }

@@ -153,6 +153,29 @@ fn a_new_generation_is_met_without_delay_and_old_failures_do_not_count_in_it() {
 }
 
 #[test]
+fn a_new_generation_begins_with_one_login_and_each_that_succeeds_makes_room_for_one_more() {
+    let mut bench = Bench::new(3);
+    bench.gate.reset();
+    for width in [1, 2, 3, 3] {
+        let together: Vec<_> = (0..width)
+            .map(|_| {
+                assert_eq!(bench.verdict(0), Verdict::Begin);
+                bench.gate.begin()
+            })
+            .collect();
+        assert_eq!(bench.verdict(0), Verdict::AfterAnother, "{width} wide");
+        for (number, attempt) in together.into_iter().enumerate() {
+            let how = if number == 0 {
+                Ended::Opened
+            } else {
+                Ended::Dropped
+            };
+            bench.gate.ended(attempt, how, 1, bench.now, &mut bench.rng);
+        }
+    }
+}
+
+#[test]
 fn an_instance_that_serves_again_is_met_without_delay_unless_it_turned_somebody_away_just_now() {
     let mut bench = Bench::new(2);
     for _ in 0..9 {

@@ -191,7 +191,7 @@ fn when_the_writer_is_in_doubt_every_instance_is_asked_at_once_and_then_out_of_s
     for target in &all {
         assert_eq!(rig.times(target)[0], began, "{target:?}");
     }
-    // Jitter of a fifth on 3 ms, and on 2.5 ms where it refuses, in the rig's milliseconds.
+    // Jitter of a fifth on 3 ms, and on 2.7 ms where it refuses, in the rig's milliseconds.
     for target in &all[1..] {
         for pair in rig.times(target).windows(2) {
             assert!((2..=5).contains(&(pair[1] - pair[0]).as_millis()));
