@@ -122,14 +122,7 @@ impl<E: Engine> Cluster<E> {
         let inner = &self.inner;
         let reads = inner.pools.routes().reads();
         let what = match &*inner.pools.scope().borrow() {
-            _ if reads.use_the_writer() => format!(
-                "no reader may be used, and reads hold all of the {} connections to the writer \
-                 that writer_reads_percent leaves them",
-                inner
-                    .config
-                    .writer_reads_max()
-                    .unwrap_or(inner.config.pool.max)
-            ),
+            _ if reads.use_the_writer() => self.no_room_at_the_writer(),
             Scope::Everywhere => "no instance takes reads".into(),
             Scope::Nowhere(reason) => {
                 format!("no member of the custom endpoint is known ({reason}), so none takes reads")
@@ -159,6 +152,23 @@ impl<E: Engine> Cluster<E> {
                 ),
             ),
             _ => Error::new(ErrorKind::NoReader, self.explain_absence(&what, waited)),
+        }
+    }
+
+    /// Why a read found no place at the writer, where it would have had to go.
+    fn no_room_at_the_writer(&self) -> String {
+        let inner = &self.inner;
+        let is_known = inner.pools.routes().writer_for_reads().is_some();
+        match inner.config.writer_reads_max() {
+            _ if !is_known => "neither a reader nor the writer takes reads".into(),
+            Some(0) => "no reader may be used, and writer_reads_percent is 0, so that the writer \
+                        takes none: raise it, or add a reader"
+                .into(),
+            max => format!(
+                "no reader may be used, and reads hold all of the {} connections to the writer \
+                 that writer_reads_percent leaves them",
+                max.unwrap_or(inner.config.pool.max)
+            ),
         }
     }
 

@@ -358,6 +358,18 @@ impl Config {
         }
         for (name, workload) in &self.workloads {
             workload.validate(name)?;
+            if let Members::Tiers(tiers) = &workload.members
+                && self
+                    .for_workload(workload)
+                    .1
+                    .is_some_and(|members| members.is_empty())
+            {
+                let (first, last) = tiers.clone().into_inner();
+                return Err(invalid(format!(
+                    "the workload `{name}` is of the tiers {first} to {last}, and no instance is \
+                     labelled with one of these: label its members, such as `tier.INSTANCE={last}`"
+                )));
+            }
         }
         for (name, value) in &self.settings {
             validate_setting(name, value)?;

@@ -222,6 +222,10 @@ fn a_bad_query_is_refused_with_the_key_the_value_and_what_is_allowed() {
         ("workload.a=1", ["`workload.a`", "pool_max"]),
         ("workload.a.pool_max=0", ["workload `a`", "1 to"]),
         ("workload.a.tiers=3-2", ["workload `a`", "0 to 15"]),
+        (
+            "workload.a.tiers=2-9&tier.b=1",
+            ["workload `a`", "`tier.INSTANCE=9`"],
+        ),
         ("workload.a.tiers=x", ["`x` of `workload.a.tiers`", "2-15"]),
         ("workload.a.instances=", ["workload `a`", "at least one"]),
         (

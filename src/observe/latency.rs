@@ -28,6 +28,10 @@ const GRACE_MILLIS: u32 = 1_000;
 /// Then it is believed half as high after each of these, so that one that was slow is tried again.
 const HALVING_MILLIS: u32 = 1_000;
 
+/// No sample comes so long after the clock was read for a look at the average: what seems further
+/// ahead is old.
+const AHEAD_MILLIS: u32 = 60_000;
+
 /// A duration as its logarithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Level(u32);
@@ -120,7 +124,11 @@ impl Average {
     pub(crate) fn believed(self, now: u32) -> Level {
         // A sample may have come after the clock was read.
         let age = now.wrapping_sub(self.at);
-        let age = if age > u32::MAX / 2 { 0 } else { age };
+        let age = if age > u32::MAX - AHEAD_MILLIS {
+            0
+        } else {
+            age
+        };
         let doubtful = u64::from(age.saturating_sub(GRACE_MILLIS));
         let off = doubtful * u64::from(OCTAVE) / u64::from(HALVING_MILLIS);
         let off = u32::try_from(off).unwrap_or(u32::MAX);
@@ -230,6 +238,8 @@ mod tests {
         assert_eq!(believed.map(|level| level.as_millis()), [16, 8, 1]);
         let still_slow = Average::with(Some(slow), 16 * MS, 5_000);
         assert_eq!(still_slow.level, slow.level, "it was right");
+        let after_a_month = 30 * 24 * 3_600_000;
+        assert!(slow.believed(after_a_month) < Level::of(MS));
         let recovered = Average::with(Some(slow), MS, 3_500);
         assert!(recovered.level.duration() < 3 * MS, "it is over");
     }

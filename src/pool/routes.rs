@@ -141,8 +141,8 @@ impl<E: Backend> Routes<E> {
             let average = reader.latency().average()?;
             average.counts().then(|| average.level())
         });
-        let differ = routing::differ_clearly(levels);
-        let now = (self.is_warming_up || differ).then(time::now);
+        let fastest = routing::clearly_fastest(levels);
+        let now = (self.is_warming_up || fastest.is_some()).then(time::now);
         move |position| {
             let reader = &self.readers[position];
             let weight = match now {
@@ -152,9 +152,9 @@ impl<E: Backend> Routes<E> {
             Load {
                 in_flight: reader.pool.in_flight(),
                 weight,
-                latency: now
-                    .filter(|_| differ)
-                    .and_then(|now| reader.latency_at(now)),
+                latency: fastest
+                    .zip(now)
+                    .and_then(|(fastest, now)| Some(reader.latency_at(now)?.max(fastest))),
                 is_far: reader.is_far,
             }
         }

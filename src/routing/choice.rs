@@ -13,7 +13,8 @@ pub(crate) struct Load {
     pub(crate) in_flight: usize,
     /// In percent of a full share: 1 to [`FULL_WEIGHT`](super::FULL_WEIGHT).
     pub(crate) weight: u32,
-    /// How long its statements take, as far as that is believed now.
+    /// How long its statements take, as far as that is believed now; never less than the fastest
+    /// was measured with, as one of which nothing is heard is no yardstick for the others.
     pub(crate) latency: Option<Level>,
     /// It is in another zone than this process.
     pub(crate) is_far: bool,
@@ -35,13 +36,14 @@ const FAR_FACTOR: u64 = 2;
 /// The cost of one read in flight at a reader that is not slow.
 const UNIT: u64 = 100 * 100;
 
-/// Whether one of these is so much slower than another that it matters.
-pub(crate) fn differ_clearly(levels: impl Iterator<Item = Level>) -> bool {
+/// The fastest of these, where another is so much slower that it matters.
+pub(crate) fn clearly_fastest(levels: impl Iterator<Item = Level>) -> Option<Level> {
     let ends = levels.fold(None, |ends: Option<(Level, Level)>, level| match ends {
         None => Some((level, level)),
         Some((least, most)) => Some((least.min(level), most.max(level))),
     });
-    ends.is_some_and(|(least, most)| slowness(most, least) > 100)
+    let (least, most) = ends?;
+    (slowness(most, least) > 100).then_some(least)
 }
 
 /// What a level is of that of the fastest, in percent; 100 unless it is clearly slower.

@@ -14,7 +14,7 @@ mod slow_start;
 #[cfg(feature = "router")]
 pub(crate) mod statement;
 
-pub(crate) use choice::{Load, best, differ_clearly, order};
+pub(crate) use choice::{Load, best, clearly_fastest, order};
 pub(crate) use plan::{Reads, plan};
 pub(crate) use slow_start::{FULL_WEIGHT, Tenure};
 
