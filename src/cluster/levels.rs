@@ -21,9 +21,14 @@ const LEVELS_INTERVAL: Duration = Duration::from_secs(1);
 /// Runs until dropped.
 pub(super) async fn run<E: Backend>(
     pools: Arc<PoolSet<E>>,
-    topology: watch::Receiver<Arc<Topology>>,
+    mut topology: watch::Receiver<Arc<Topology>>,
     line: Arc<Line>,
 ) {
+    // So that the first levels are told as soon as there are any, not an interval later.
+    let instances_known = topology.wait_for(|topology| topology.instances().len() > 0);
+    if instances_known.await.is_err() {
+        return;
+    }
     let mut known = BTreeMap::new();
     loop {
         tell_pools(&pools, &line);
