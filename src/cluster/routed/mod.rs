@@ -21,7 +21,7 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EngineKind, InstanceId};
 use crate::pool::lease::Connection;
-use crate::routing::statement::{self, Kind, Statement};
+use crate::routing::statement::{self, Statement};
 use crate::time;
 use rules::{Lost, Memory, Place, Surroundings};
 
@@ -228,7 +228,7 @@ impl<E: Engine> Session<E> {
         }
         let place = decision.place;
         match place {
-            Place::Home => self.go_home(statement.kind).await?,
+            Place::Home => self.go_home(statement).await?,
             Place::Visit if self.visit.is_none() => {
                 self.visit = Some(self.cluster.reader().await?);
             }
@@ -245,10 +245,10 @@ impl<E: Engine> Session<E> {
     }
 
     /// Sees to it that there is a connection to the writer.
-    async fn go_home(&mut self, kind: Kind) -> Result<()> {
+    async fn go_home(&mut self, statement: &Statement) -> Result<()> {
         let home = self.home.as_ref();
         let is_of_use = home.is_some_and(|home| !E::standing(home).is_over && !home.is_outdated());
-        if home.is_none() || !is_of_use && self.memory.may_move_home(kind) {
+        if home.is_none() || !is_of_use && self.memory.may_move_home(statement) {
             self.home = None;
             self.home = Some(self.cluster.writer().await?);
         }

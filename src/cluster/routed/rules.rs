@@ -235,8 +235,9 @@ impl Memory {
     }
 
     /// Whether the connection to the writer may be exchanged for another.
-    pub(super) fn may_move_home(&self, kind: Kind) -> bool {
-        !self.holds(Place::Home) && kind != Kind::AsksSession
+    pub(super) fn may_move_home(&self, statement: &Statement) -> bool {
+        let asks = statement.kind == Kind::AsksSession || statement.asks_of_earlier;
+        !self.holds(Place::Home) && !asks
     }
 
     /// The end of a transaction that was lost is accepted, though it is refused: nothing is open.
@@ -249,7 +250,7 @@ impl Memory {
 
     /// Decides where a statement goes; the memory is settled.
     pub(super) fn decide(&self, statement: &Statement, around: &Surroundings) -> Decision {
-        let Statement { kind, reason } = statement;
+        let Statement { kind, reason, .. } = statement;
         if let Some(lost) = self.lost {
             let why = format!("{} was lost with its connection", lost.name());
             return Decision::new(Target::Nowhere, Place::Home, why);

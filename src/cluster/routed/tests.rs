@@ -20,6 +20,10 @@ const OVER: Standing = Standing {
     ..IDLE
 };
 
+fn pg(text: &str) -> Statement {
+    classify(EngineKind::Postgres, text)
+}
+
 /// A session without sockets: its memory, and its connections as they stand.
 struct Rehearsal {
     memory: Memory,
@@ -50,14 +54,14 @@ impl Rehearsal {
     /// Where a text goes.
     fn target(&mut self, text: &str) -> Target {
         self.memory.settle(&self.around);
-        let statement = classify(EngineKind::Postgres, text);
+        let statement = pg(text);
         self.memory.decide(&statement, &self.around).target()
     }
 
     /// Begins a call.
     fn call(&mut self, text: &str) -> Place {
         self.memory.settle(&self.around);
-        let statement = classify(EngineKind::Postgres, text);
+        let statement = pg(text);
         let place = self.memory.decide(&statement, &self.around).place;
         self.memory.begin(place, &statement, false);
         place
@@ -159,7 +163,7 @@ async fn a_lost_transaction_or_state_refuses_further_calls_until_it_is_given_up(
         session.set(place, OVER);
         assert_eq!(session.target("INSERT INTO t VALUES (1)"), Target::Nowhere);
         assert_eq!(session.target("SELECT 1"), Target::Nowhere);
-        let rollback = classify(EngineKind::Postgres, "ROLLBACK");
+        let rollback = pg("ROLLBACK");
         session.memory.gives_up(&rollback);
         assert_ne!(session.target("SELECT 1"), Target::Nowhere);
     }
@@ -168,7 +172,7 @@ async fn a_lost_transaction_or_state_refuses_further_calls_until_it_is_given_up(
     session.set(Place::Home, OVER);
     assert_eq!(session.target("SELECT 1"), Target::Nowhere);
     // A ROLLBACK brings no table back.
-    let rollback = classify(EngineKind::Postgres, "ROLLBACK");
+    let rollback = pg("ROLLBACK");
     session.memory.gives_up(&rollback);
     assert_eq!(session.target("SELECT 1"), Target::Nowhere);
     session.memory.forget();
@@ -182,7 +186,11 @@ async fn a_commit_whose_answer_is_lost_ends_its_transaction_all_the_same() {
     session.run("BEGIN", OPEN);
     session.run("COMMIT", OVER);
     assert_eq!(session.target("INSERT INTO t VALUES (1)"), Target::Writer);
-    assert!(session.memory.may_move_home(Kind::Other));
+    assert!(
+        session
+            .memory
+            .may_move_home(&pg("INSERT INTO t VALUES (2)"))
+    );
 }
 
 #[tokio::test]
@@ -190,8 +198,20 @@ async fn a_connection_that_held_nothing_is_replaced_but_not_for_what_is_its_own(
     let mut session = Rehearsal::begin();
     session.run("INSERT INTO t VALUES (1)", OVER);
     assert_eq!(session.target("INSERT INTO t VALUES (2)"), Target::Writer);
-    assert!(session.memory.may_move_home(Kind::Other));
-    assert!(!session.memory.may_move_home(Kind::AsksSession));
+    assert!(
+        session
+            .memory
+            .may_move_home(&pg("INSERT INTO t VALUES (2)"))
+    );
+    for own in [
+        "SELECT lastval()",
+        "INSERT INTO child VALUES (currval('ids'))",
+    ] {
+        assert!(!session.memory.may_move_home(&pg(own)), "{own}");
+    }
+    let insert = "INSERT INTO child VALUES (LAST_INSERT_ID())";
+    let insert = classify(EngineKind::MySql, insert);
+    assert!(!session.memory.may_move_home(&insert));
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ pub(super) fn of_parsed(engine: EngineKind, statement: &Ast, scan: &Scan) -> Sta
     match found {
         // What stands in it cannot make it less.
         Some(Finding { kind, reason }) if kind.gravity() > own.kind.gravity() => {
-            Statement { kind, reason }
+            Statement::new(kind, reason)
         }
         _ => own,
     }
