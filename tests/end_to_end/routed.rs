@@ -6,6 +6,7 @@ use aurora_driver::router::{Session, Target};
 use aurora_driver::sim::{FaultPoint, SimCluster, StatementFault};
 use aurora_driver::{Cluster, Error, ErrorKind, InstanceId, MySql, Outcome, Postgres, Result};
 use mysql_async::TxOpts;
+use mysql_async::prelude::Queryable;
 
 use crate::database::{Database, PATIENCE, eventually, on_both_engines, start, start_with};
 
@@ -16,6 +17,7 @@ on_both_engines!(
     a_read_only_transaction_goes_to_a_reader,
     a_transaction_that_is_dropped_leaves_nothing_behind,
     state_keeps_a_session_on_its_connection_until_it_is_reset,
+    what_a_transaction_leaves_in_the_session_stays_with_it,
     what_is_the_sessions_own_is_answered_by_the_connection_that_wrote,
     connections_are_given_back_as_soon_as_nothing_holds_them,
     a_session_that_holds_nothing_goes_on_after_a_failover,
@@ -42,6 +44,9 @@ trait Calls: Database {
         number: i64,
         commits: bool,
     ) -> impl Future<Output = Result<InstanceId>> + Send;
+
+    /// Sets something in the session within a transaction that is a value, and commits.
+    fn set_in_transaction(session: &mut Session<Self>) -> impl Future<Output = ()> + Send;
 
     /// Where a READ ONLY transaction goes, and how it takes a write.
     fn write_in_read_only_transaction(
@@ -75,6 +80,12 @@ impl Calls for Postgres {
             transaction.commit().await?;
         }
         Ok(instance)
+    }
+
+    async fn set_in_transaction(session: &mut Session<Self>) {
+        let transaction = session.transaction().await.unwrap();
+        transaction.batch_execute(Self::SET).await.unwrap();
+        transaction.commit().await.unwrap();
     }
 
     async fn write_in_read_only_transaction(
@@ -117,6 +128,13 @@ impl Calls for MySql {
             transaction.commit().await?;
         }
         Ok(instance)
+    }
+
+    async fn set_in_transaction(session: &mut Session<Self>) {
+        let begun = session.start_transaction(TxOpts::default()).await;
+        let mut transaction = begun.unwrap();
+        transaction.query_drop(Self::SET).await.unwrap();
+        transaction.commit().await.unwrap();
     }
 
     async fn write_in_read_only_transaction(
@@ -331,6 +349,41 @@ async fn state_keeps_a_session_on_its_connection_until_it_is_reset<E: Calls>() {
         E::ask(&mut session, COUNT).await.unwrap();
         assert_is_reader(&simulated, &session);
     }
+}
+
+async fn what_a_transaction_leaves_in_the_session_stays_with_it<E: Calls>() {
+    let (simulated, _cluster, mut session) = start_session::<E>().await;
+    E::send(&mut session, "INSERT INTO t (n) VALUES (1)")
+        .await
+        .unwrap();
+    E::set_in_transaction(&mut session).await;
+    let holds = format!("{COUNT} WHERE {}", E::IS_SET);
+    for _ in 0..5 {
+        assert_eq!(E::ask(&mut session, COUNT).await.unwrap(), 1);
+        assert_is_writer(&simulated, &session);
+        assert_eq!(E::ask(&mut session, &holds).await.unwrap(), 1);
+    }
+    let reason = session.explain(COUNT).to_string();
+    assert!(reason.contains("left by a transaction"), "{reason}");
+    simulated.crash_writer().unwrap();
+    simulated.failover_finished().await;
+    while session.explain(COUNT).target() != Target::Nowhere {
+        E::send(&mut session, COUNT).await.unwrap_err();
+    }
+    session.reset();
+    E::ask(&mut session, COUNT).await.unwrap();
+    assert_is_reader(&simulated, &session);
+}
+
+#[tokio::test]
+async fn the_isolation_level_of_one_transaction_is_nothing_left_in_the_session() {
+    let (simulated, _cluster, mut session) = start_session::<MySql>().await;
+    let mut options = TxOpts::new();
+    options.with_isolation_level(mysql_async::IsolationLevel::Serializable);
+    let transaction = session.start_transaction(options).await.unwrap();
+    transaction.commit().await.unwrap();
+    MySql::ask(&mut session, COUNT).await.unwrap();
+    assert_is_reader(&simulated, &session);
 }
 
 async fn what_is_the_sessions_own_is_answered_by_the_connection_that_wrote<E: Calls>() {
@@ -567,9 +620,7 @@ async fn a_session_can_be_used_in_a_task() {
 async fn a_prepared_statement_of_another_connection_is_refused() {
     let (_simulated, cluster, mut session) = start_session::<MySql>().await;
     let mut writer = cluster.writer().await.unwrap();
-    let prepared = mysql_async::prelude::Queryable::prep(&mut writer, COUNT)
-        .await
-        .unwrap();
+    let prepared = Queryable::prep(&mut writer, COUNT).await.unwrap();
     let refused = session.exec_first::<i64, _, _>(prepared, ()).await;
     assert_eq!(Error::from(refused.unwrap_err()).kind(), ErrorKind::Usage);
 }

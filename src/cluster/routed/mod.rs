@@ -44,7 +44,7 @@ const READ_YOUR_WRITES_PERIOD: Duration = Duration::from_secs(1);
 /// | one that locks rows, changes data, or calls a function that is not known to be pure; several at once; one that does not parse | the writer |
 /// | one whose answer is the session's own (`currval`, `LAST_INSERT_ID()`, `@@x`) | the writer, on the connection that the session has written over |
 /// | any, while a transaction is open | the transaction's instance: a reader where it was begun `READ ONLY`, the writer otherwise |
-/// | any, after something was left in the session (`SET`, a temporary table, a lock, a cursor, a user variable) | that connection, until [`reset`](Self::reset) |
+/// | any, after something was left in the session (`SET`, a temporary table, a lock, a cursor, a user variable), or may have been in a transaction that is a value | that connection, until [`reset`](Self::reset) |
 /// | a read within a second after a write of this session | the writer ([`read_your_writes`](Self::read_your_writes)) |
 /// | a read while no reader is up | the writer |
 ///

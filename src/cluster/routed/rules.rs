@@ -183,6 +183,7 @@ impl Memory {
             if self.open == Some(call.place) {
                 self.open = None;
             }
+            self.guard_may_have_left(call.place, standing);
             return;
         }
         // It may have begun something before it was dropped.
@@ -199,6 +200,20 @@ impl Memory {
             && around.is_over(call.place)
         {
             self.lose(lost);
+        }
+    }
+
+    /// What was run in a transaction that is a value was not seen; its connection tells. A reader's
+    /// is given back in any case.
+    fn guard_may_have_left(&mut self, place: Place, standing: Option<Standing>) {
+        let left = standing.filter(|standing| standing.may_hold_state && place == Place::Home);
+        match left {
+            None => {}
+            Some(standing) if standing.is_over => self.lose(Lost::State),
+            Some(_) => {
+                let by = "something was left by a transaction";
+                self.state.get_or_insert((place, by.into()));
+            }
         }
     }
 

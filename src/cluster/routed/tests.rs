@@ -259,6 +259,46 @@ async fn a_guard_that_left_its_transaction_open_is_rolled_back_before_the_next_s
 }
 
 #[tokio::test]
+async fn what_a_guard_may_have_left_in_the_session_keeps_it_at_home_or_is_lost() {
+    let left = Standing {
+        may_hold_state: true,
+        ..IDLE
+    };
+    let begin = Statement::begin(false);
+    let mut session = Rehearsal::begin();
+    session.memory.begin(Place::Home, &begin, true);
+    session.set(Place::Home, left);
+    session.pass(PERIOD * 2);
+    session.memory.settle(&session.around);
+    session.pass(PERIOD * 2);
+    assert_eq!(session.target("SELECT 1"), Target::Writer);
+    assert!(
+        !session
+            .memory
+            .may_move_home(&pg("INSERT INTO t VALUES (1)"))
+    );
+    let over = Standing {
+        is_over: true,
+        ..left
+    };
+    session.set(Place::Home, over);
+    assert_eq!(session.target("SELECT 1"), Target::Nowhere);
+
+    let mut session = Rehearsal::begin();
+    session.memory.begin(Place::Home, &begin, true);
+    session.set(Place::Home, over);
+    assert_eq!(session.target("SELECT 1"), Target::Nowhere);
+
+    // A reader's connection is given back, whatever is left in it.
+    let mut session = Rehearsal::begin();
+    let begin = Statement::begin(true);
+    session.memory.begin(Place::Visit, &begin, true);
+    session.set(Place::Visit, left);
+    assert!(session.memory.settle(&session.around).end_visit);
+    assert_eq!(session.target("INSERT INTO t VALUES (1)"), Target::Writer);
+}
+
+#[tokio::test]
 async fn without_a_reader_a_session_reads_at_home_if_it_has_one() {
     let mut session = Rehearsal::begin();
     session.around.has_reader = false;
