@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aurora_driver::route::Intent;
 use aurora_driver::router::{Session, Target};
 use aurora_driver::sim::{FaultPoint, SimCluster, StatementFault};
 use aurora_driver::{Cluster, Error, ErrorKind, InstanceId, MySql, Outcome, Postgres, Result};
@@ -25,6 +26,7 @@ on_both_engines!(
     a_dropped_call_leaves_the_session_safe,
     an_answer_that_is_lost_is_told_and_nothing_is_sent_twice,
     without_a_reader_a_session_uses_one_connection,
+    while_all_readers_lag_a_session_uses_one_connection,
 );
 
 /// The calls of both engines, as far as the tests need them.
@@ -588,6 +590,30 @@ async fn without_a_reader_a_session_uses_one_connection<E: Calls>() {
     // Another connection would never become free.
     assert_eq!(E::ask(&mut session, COUNT).await.unwrap(), 1);
     assert_is_writer(&simulated, &session);
+}
+
+async fn while_all_readers_lag_a_session_uses_one_connection<E: Calls>() {
+    let (simulated, wide) = start::<E>().await;
+    wide.close(PATIENCE).await;
+    for reader in simulated.readers() {
+        simulated.set_lag(&reader, Duration::from_secs(50)).unwrap();
+    }
+    let url = format!("{}&pool_max=1&max_reader_lag=1s", simulated.url());
+    let cluster = Cluster::<E>::connect(&url).await.unwrap();
+    let mut session = cluster.routed().read_your_writes(Duration::ZERO);
+    eventually("the readers are known to lag", || {
+        let explained = cluster.explain(Intent::Read);
+        explained.rule.contains("all readers lag")
+    })
+    .await;
+    E::send(&mut session, "INSERT INTO t (n) VALUES (1)")
+        .await
+        .unwrap();
+    // Another connection would never become free.
+    assert_eq!(E::ask(&mut session, COUNT).await.unwrap(), 1);
+    assert_is_writer(&simulated, &session);
+    let reason = session.explain(COUNT).to_string();
+    assert!(reason.contains("no reader may be used"), "{reason}");
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ const READ_YOUR_WRITES_PERIOD: Duration = Duration::from_secs(1);
 /// | any, while a transaction is open | the transaction's instance: a reader where it was begun `READ ONLY`, the writer otherwise |
 /// | any, after something was left in the session (`SET`, a temporary table, a lock, a cursor, a user variable), or may have been in a transaction that is a value | that connection, until [`reset`](Self::reset) |
 /// | a read within a second after a write of this session | the writer ([`read_your_writes`](Self::read_your_writes)) |
-/// | a read while no reader is up | the writer |
+/// | a read while no reader may be used | where [`when_none`](crate::Config::when_none) says: by default the writer, over the connection that the session has to it |
 ///
 /// [`explain`](Self::explain) says of a text where it would go, and why.
 ///
@@ -173,11 +173,12 @@ impl<E: Engine> Session<E> {
 
     fn surroundings(&self) -> Surroundings {
         let standing = |connection: &Connection<E>| E::standing(connection);
+        let routes = self.cluster.inner.pools.routes();
         Surroundings {
             home: self.home.as_ref().map(standing),
             visit: self.visit.as_ref().map(standing),
             // Only with a connection to the writer there is a choice.
-            has_reader: self.home.is_none() || self.cluster.topology().readers().next().is_some(),
+            has_reader: self.home.is_none() || !routes.reads().use_the_writer(),
             now: time::now(),
             read_your_writes: self.read_your_writes,
         }

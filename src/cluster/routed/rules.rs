@@ -130,7 +130,7 @@ pub(super) struct Chores {
 pub(super) struct Surroundings {
     pub(super) home: Option<Standing>,
     pub(super) visit: Option<Standing>,
-    /// Whether any instance serves as a reader.
+    /// Whether reads go anywhere but to the writer.
     pub(super) has_reader: bool,
     pub(super) now: Instant,
     /// How long reads stay with the writer after a write.
@@ -293,7 +293,7 @@ impl Memory {
             return Decision::new(Target::Writer, Place::Home, why);
         }
         if !around.has_reader && around.home.is_some_and(|home| !home.is_over) {
-            let why = "no reader is up, and the session has a connection to the writer";
+            let why = "no reader may be used, and the session has a connection to the writer";
             return Decision::new(Target::Writer, Place::Home, why);
         }
         Decision::new(Target::Reader, Place::Visit, reason.clone())
