@@ -17,6 +17,7 @@ on_both_engines!(
     a_transaction_begun_by_text_stays_on_its_instance,
     a_read_only_transaction_goes_to_a_reader,
     a_transaction_that_is_dropped_leaves_nothing_behind,
+    a_script_that_fails_may_leave_a_transaction_open,
     state_keeps_a_session_on_its_connection_until_it_is_reset,
     what_a_transaction_leaves_in_the_session_stays_with_it,
     what_is_the_sessions_own_is_answered_by_the_connection_that_wrote,
@@ -322,6 +323,28 @@ async fn a_transaction_that_is_dropped_leaves_nothing_behind<E: Calls>() {
     assert_eq!(refused.outcome(), Outcome::NotSent);
     E::send(&mut session, "COMMIT").await.unwrap();
     assert_eq!(simulated.query(COUNT).unwrap()[0][0], 2);
+}
+
+async fn a_script_that_fails_may_leave_a_transaction_open<E: Calls>() {
+    let (simulated, _cluster, mut session) = start_session::<E>().await;
+    let script = "BEGIN; INSERT INTO t (n) VALUES (1); INSERT INTO nowhere (n) VALUES (2)";
+    E::send(&mut session, script).await.unwrap_err();
+    assert_eq!(session.explain(COUNT).target(), Target::Writer);
+    let refused = E::insert_in_transaction(&mut session, 4, true)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Usage, "{refused}");
+    E::send(&mut session, "ROLLBACK").await.unwrap();
+    assert_eq!(E::ask(&mut session, COUNT).await.unwrap(), 0);
+    assert_is_reader(&simulated, &session);
+    // One that has begun none is no hindrance.
+    let script = "INSERT INTO nowhere (n) VALUES (5); INSERT INTO t (n) VALUES (6)";
+    E::send(&mut session, script).await.unwrap_err();
+    E::insert_in_transaction(&mut session, 7, true)
+        .await
+        .unwrap();
+    assert_eq!(E::ask(&mut session, COUNT).await.unwrap(), 1);
+    assert_is_reader(&simulated, &session);
 }
 
 async fn state_keeps_a_session_on_its_connection_until_it_is_reset<E: Calls>() {

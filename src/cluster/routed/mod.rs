@@ -220,7 +220,7 @@ impl<E: Engine> Session<E> {
             self.memory.gives_up(statement);
             return Err(refused(lost));
         }
-        if is_guard && self.memory.is_in_transaction() {
+        if is_guard && self.has_transaction().await? {
             return Err(Error::new(
                 ErrorKind::Usage,
                 "a transaction is open already, which was begun by SQL: end it first, or make a \
@@ -243,6 +243,23 @@ impl<E: Engine> Session<E> {
         self.last_instance = Some(connection.instance().clone());
         self.memory.begin(place, statement, is_guard);
         Ok(connection)
+    }
+
+    /// Whether a transaction is open that was begun by text: asks the server where its last answer
+    /// did not tell.
+    async fn has_transaction(&mut self) -> Result<bool> {
+        let connection = match self.memory.open() {
+            None => return Ok(false),
+            Some(Place::Home) => self.home.as_mut(),
+            Some(Place::Visit) => self.visit.as_mut(),
+        };
+        if let Some(connection) = connection
+            && E::standing(connection).in_transaction.is_none()
+        {
+            E::ping(connection).await.map_err(|failure| failure.error)?;
+            self.memory.settle(&self.surroundings());
+        }
+        Ok(self.memory.open().is_some())
     }
 
     /// Sees to it that there is a connection to the writer.

@@ -154,8 +154,17 @@ impl Memory {
     /// Takes note of what became of the last call and of the connections since.
     pub(super) fn settle(&mut self, around: &Surroundings) -> Chores {
         let mut chores = Chores::default();
-        if let Some(call) = self.call.take() {
+        let call = self.call.take();
+        let ended_guard = call.as_ref().is_some_and(|call| call.is_guard);
+        if let Some(call) = call {
             self.call_has_ended_unseen(call, around, &mut chores);
+        }
+        // What a guard has left open is for the chores.
+        if !ended_guard {
+            self.hear(Place::Home, around);
+            if self.holds(Place::Visit) {
+                self.hear(Place::Visit, around);
+            }
         }
         if self.open.is_some_and(|place| around.is_over(place)) {
             self.open = None;
@@ -168,6 +177,16 @@ impl Memory {
         }
         chores.end_visit = !self.holds(Place::Visit);
         chores
+    }
+
+    /// Takes the server's last word on whether a transaction is open, which may have come since.
+    fn hear(&mut self, place: Place, around: &Surroundings) {
+        let standing = around.at(place).filter(|standing| !standing.is_over);
+        match standing.and_then(|standing| standing.in_transaction) {
+            Some(true) => self.open = self.open.or(Some(place)),
+            Some(false) if self.open == Some(place) => self.open = None,
+            Some(false) | None => {}
+        }
     }
 
     /// A guard was dropped, or a call half-way.
@@ -244,9 +263,9 @@ impl Memory {
         self.lost
     }
 
-    /// Whether a transaction is open that was begun by text.
-    pub(super) fn is_in_transaction(&self) -> bool {
-        self.open.is_some()
+    /// Where a transaction is open that was begun by text, or may be.
+    pub(super) fn open(&self) -> Option<Place> {
+        self.open
     }
 
     /// Whether the connection to the writer may be exchanged for another.
@@ -328,6 +347,10 @@ impl Memory {
         match standing.in_transaction {
             Some(true) => self.open = Some(place),
             Some(false) if self.open == Some(place) => self.open = None,
+            // An earlier part of it may have begun one before a later part failed.
+            None if matches!(call.kind, Kind::Unclear | Kind::Begins { .. }) => {
+                self.open = Some(place);
+            }
             Some(false) | None => {}
         }
         let leaves = match call.kind {

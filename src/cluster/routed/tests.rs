@@ -15,6 +15,10 @@ const OPEN: Standing = Standing {
     in_transaction: Some(true),
     ..IDLE
 };
+const UNKNOWN: Standing = Standing {
+    in_transaction: None,
+    ..IDLE
+};
 const OVER: Standing = Standing {
     is_over: true,
     ..IDLE
@@ -125,6 +129,29 @@ async fn a_script_that_leaves_a_transaction_open_keeps_the_session_there() {
     assert_eq!(session.target("SELECT 1"), Target::Writer);
     session.pass(PERIOD * 2);
     assert_eq!(session.target("SELECT 1"), Target::Writer);
+}
+
+#[tokio::test]
+async fn where_a_script_failed_a_transaction_may_be_open_until_the_server_says_no() {
+    for text in ["BEGIN; nonsense", "BEGIN"] {
+        let mut session = Rehearsal::begin();
+        session.run(text, UNKNOWN);
+        session.pass(PERIOD * 2);
+        assert_eq!(session.target("SELECT 1"), Target::Writer, "{text}");
+        assert_eq!(session.memory.open(), Some(Place::Home));
+        let mut failed = session;
+        // The answer that was on its way has come.
+        failed.set(Place::Home, IDLE);
+        assert_eq!(failed.target("SELECT 1"), Target::Reader, "{text}");
+        failed.set(Place::Home, OPEN);
+        assert_eq!(failed.target("SELECT 1"), Target::Writer, "{text}");
+        failed.set(Place::Home, OVER);
+        assert_eq!(failed.target("SELECT 1"), Target::Nowhere, "{text}");
+    }
+    let mut session = Rehearsal::begin();
+    session.run("INSERT INTO t VALUES (1)", UNKNOWN);
+    session.pass(PERIOD * 2);
+    assert_eq!(session.target("SELECT 1"), Target::Reader);
 }
 
 #[tokio::test]
