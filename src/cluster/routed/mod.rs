@@ -177,6 +177,11 @@ impl<E: Engine> Session<E> {
         Surroundings {
             home: self.home.as_ref().map(standing),
             visit: self.visit.as_ref().map(standing),
+            visits_writer: self.visit.as_ref().is_some_and(|visit| {
+                routes
+                    .writer()
+                    .is_none_or(|writer| writer.id() == visit.instance())
+            }),
             // Only with a connection to the writer there is a choice.
             has_reader: self.home.is_none() || !routes.reads().use_the_writer(),
             now: time::now(),

@@ -106,6 +106,8 @@ impl Lost {
 pub(super) struct Memory {
     /// Where a transaction is open, by the server's last word.
     open: Option<Place>,
+    /// The transaction was begun READ ONLY, and nothing that may write was run in it since.
+    open_only_reads: bool,
     /// Where state was left, and by what.
     state: Option<(Place, Cow<'static, str>)>,
     /// The call under way; found at the next one, it was dropped half-way.
@@ -130,6 +132,8 @@ pub(super) struct Chores {
 pub(super) struct Surroundings {
     pub(super) home: Option<Standing>,
     pub(super) visit: Option<Standing>,
+    /// Whether the visit is not to a reader, but to the writer for want of one.
+    pub(super) visits_writer: bool,
     /// Whether reads go anywhere but to the writer.
     pub(super) has_reader: bool,
     pub(super) now: Instant,
@@ -191,7 +195,7 @@ impl Memory {
 
     /// A guard was dropped, or a call half-way.
     fn call_has_ended_unseen(&mut self, call: Call, around: &Surroundings, chores: &mut Chores) {
-        if may_have_written(&call) {
+        if self.may_have_written(&call, around) {
             self.wrote(around);
         }
         if call.is_guard {
@@ -276,7 +280,7 @@ impl Memory {
 
     /// The end of a transaction that was lost is accepted, though it is refused: nothing is open.
     pub(super) fn gives_up(&mut self, statement: &Statement) {
-        let ends = statement.kind == (Kind::Ends { chains: false });
+        let ends = matches!(statement.kind, Kind::Ends { chains: false, .. });
         if ends && self.lost == Some(Lost::Transaction) {
             self.lost = None;
         }
@@ -334,12 +338,18 @@ impl Memory {
             return;
         };
         let place = call.place;
-        if may_have_written(&call) {
+        if self.may_have_written(&call, around) {
             self.wrote(around);
+        }
+        match call.kind {
+            Kind::Begins { read_only } => self.open_only_reads = read_only,
+            Kind::Other | Kind::LeavesState | Kind::Unclear => self.open_only_reads = false,
+            Kind::Ends { chains, .. } => self.open_only_reads &= chains,
+            Kind::PureRead | Kind::AsksSession | Kind::Savepoint => {}
         }
         let Some(standing) = around.at(place).filter(|standing| !standing.is_over) else {
             // Whatever became of a COMMIT, its transaction is over.
-            if call.kind == (Kind::Ends { chains: false }) && self.open == Some(place) {
+            if matches!(call.kind, Kind::Ends { chains: false, .. }) && self.open == Some(place) {
                 self.open = None;
             }
             return;
@@ -368,17 +378,18 @@ impl Memory {
         }
     }
 
+    fn may_have_written(&self, call: &Call, around: &Surroundings) -> bool {
+        let by_kind = match call.kind {
+            Kind::Other | Kind::LeavesState | Kind::Unclear => true,
+            Kind::Begins { read_only } => call.is_guard && !read_only,
+            Kind::Ends { commits, .. } => commits && !self.open_only_reads,
+            Kind::PureRead | Kind::AsksSession | Kind::Savepoint => false,
+        };
+        by_kind && (call.place == Place::Home || around.visits_writer)
+    }
+
     /// Whether the connection to the reader is needed on.
     pub(super) fn keeps_visit(&self) -> bool {
         self.holds(Place::Visit)
     }
-}
-
-fn may_have_written(call: &Call) -> bool {
-    let by_kind = match call.kind {
-        Kind::Other | Kind::Ends { .. } | Kind::LeavesState | Kind::Unclear => true,
-        Kind::Begins { .. } => call.is_guard,
-        Kind::PureRead | Kind::AsksSession | Kind::Savepoint => false,
-    };
-    call.place == Place::Home && by_kind
 }

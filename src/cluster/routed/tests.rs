@@ -41,6 +41,7 @@ impl Rehearsal {
             around: Surroundings {
                 home: None,
                 visit: None,
+                visits_writer: false,
                 has_reader: true,
                 now: Instant::now(),
                 read_your_writes: PERIOD,
@@ -103,6 +104,59 @@ async fn after_a_write_reads_stay_at_home_for_the_period_and_no_longer() {
     assert_eq!(session.target("SELECT 1"), Target::Writer);
     session.pass(Duration::from_millis(1));
     assert_eq!(session.target("SELECT 1"), Target::Reader);
+}
+
+#[tokio::test]
+async fn transactions_that_only_read_do_not_keep_reads_at_home_any_longer() {
+    let mut session = Rehearsal::begin();
+    session.run("INSERT INTO t VALUES (1)", IDLE);
+    session.pass(PERIOD / 2);
+    // They go home as well.
+    for end in ["COMMIT", "ROLLBACK"] {
+        assert_eq!(session.run("BEGIN READ ONLY", OPEN), Place::Home);
+        session.run("SELECT 1", OPEN);
+        session.run(end, IDLE);
+    }
+    let begin = Statement::begin(true);
+    session.memory.begin(Place::Home, &begin, true);
+    session.memory.settle(&session.around);
+    session.run("BEGIN", OPEN);
+    session.run("ROLLBACK", IDLE);
+    session.pass(PERIOD / 2);
+    assert_eq!(session.target("SELECT 1"), Target::Reader);
+    for script in [
+        &["BEGIN", "COMMIT"][..],
+        &["BEGIN READ ONLY", "SET TRANSACTION READ WRITE", "COMMIT"],
+    ] {
+        let mut session = Rehearsal::begin();
+        session.set(Place::Home, IDLE);
+        session.around.has_reader = false;
+        let (end, rest) = script.split_last().unwrap();
+        for text in rest {
+            session.run(text, OPEN);
+        }
+        session.pass(PERIOD * 2);
+        session.run(end, IDLE);
+        session.around.has_reader = true;
+        assert_eq!(session.target("SELECT 1"), Target::Writer, "{script:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_counts_as_one_where_the_writer_stands_in_for_a_reader() {
+    for (visits_writer, expected) in [(true, Target::Writer), (false, Target::Reader)] {
+        for texts in [
+            ["INSERT INTO t VALUES (1)", "COMMIT"],
+            ["SELECT f()", "ROLLBACK"],
+        ] {
+            let mut session = Rehearsal::begin();
+            session.around.visits_writer = visits_writer;
+            assert_eq!(session.run("BEGIN READ ONLY", OPEN), Place::Visit);
+            assert_eq!(session.run(texts[0], OPEN), Place::Visit);
+            assert_eq!(session.run(texts[1], IDLE), Place::Visit);
+            assert_eq!(session.target("SELECT 1"), expected, "{texts:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -197,7 +197,8 @@ fn begins(modes: &[TransactionMode]) -> Statement {
 }
 
 fn ends(chains: bool, word: &'static str) -> Statement {
-    Statement::new(Kind::Ends { chains }, format!("it is {word}"))
+    let commits = word == "COMMIT";
+    Statement::new(Kind::Ends { chains, commits }, format!("it is {word}"))
 }
 
 /// What is shown of the schema, and is alike everywhere.

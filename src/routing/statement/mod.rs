@@ -64,6 +64,8 @@ pub(crate) enum Kind {
     Ends {
         /// AND CHAIN: another transaction begins at once.
         chains: bool,
+        /// It is a COMMIT.
+        commits: bool,
     },
     /// A savepoint is made, released or gone back to.
     Savepoint,
