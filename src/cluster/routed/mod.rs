@@ -219,18 +219,18 @@ impl<E: Engine> Session<E> {
             E::roll_back(home).await?;
             self.memory.settle(&self.surroundings());
         }
-        let decision = self.memory.decide(statement, &self.surroundings());
-        tracing::trace!(target = ?decision.target, reason = %decision.reason, "a statement is routed");
-        if let Some(lost) = self.memory.lost() {
-            self.memory.gives_up(statement);
-            return Err(refused(lost));
-        }
-        if is_guard && self.has_transaction().await? {
+        if is_guard && self.memory.lost().is_none() && self.has_transaction().await? {
             return Err(Error::new(
                 ErrorKind::Usage,
                 "a transaction is open already, which was begun by SQL: end it first, or make a \
                  savepoint by SQL",
             ));
+        }
+        let decision = self.memory.decide(statement, &self.surroundings());
+        tracing::trace!(target = ?decision.target, reason = %decision.reason, "a statement is routed");
+        if let Some(lost) = self.memory.lost() {
+            self.memory.gives_up(statement);
+            return Err(refused(lost));
         }
         let place = decision.place;
         match place {
