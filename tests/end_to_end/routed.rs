@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use aurora_driver::route::Intent;
 use aurora_driver::router::{Session, Target};
 use aurora_driver::sim::{FaultPoint, SimCluster, StatementFault};
 use aurora_driver::{Cluster, Error, ErrorKind, InstanceId, MySql, Outcome, Postgres, Result};
 use mysql_async::TxOpts;
+use mysql_async::prelude::Queryable;
 
 use crate::database::{Database, PATIENCE, eventually, on_both_engines, start, start_with};
 
@@ -15,7 +17,9 @@ on_both_engines!(
     a_transaction_begun_by_text_stays_on_its_instance,
     a_read_only_transaction_goes_to_a_reader,
     a_transaction_that_is_dropped_leaves_nothing_behind,
+    a_script_that_fails_may_leave_a_transaction_open,
     state_keeps_a_session_on_its_connection_until_it_is_reset,
+    what_a_transaction_leaves_in_the_session_stays_with_it,
     what_is_the_sessions_own_is_answered_by_the_connection_that_wrote,
     connections_are_given_back_as_soon_as_nothing_holds_them,
     a_session_that_holds_nothing_goes_on_after_a_failover,
@@ -23,6 +27,7 @@ on_both_engines!(
     a_dropped_call_leaves_the_session_safe,
     an_answer_that_is_lost_is_told_and_nothing_is_sent_twice,
     without_a_reader_a_session_uses_one_connection,
+    while_all_readers_lag_a_session_uses_one_connection,
 );
 
 /// The calls of both engines, as far as the tests need them.
@@ -42,6 +47,9 @@ trait Calls: Database {
         number: i64,
         commits: bool,
     ) -> impl Future<Output = Result<InstanceId>> + Send;
+
+    /// Sets something in the session within a transaction that is a value, and commits.
+    fn set_in_transaction(session: &mut Session<Self>) -> impl Future<Output = ()> + Send;
 
     /// Where a READ ONLY transaction goes, and how it takes a write.
     fn write_in_read_only_transaction(
@@ -75,6 +83,12 @@ impl Calls for Postgres {
             transaction.commit().await?;
         }
         Ok(instance)
+    }
+
+    async fn set_in_transaction(session: &mut Session<Self>) {
+        let transaction = session.transaction().await.unwrap();
+        transaction.batch_execute(Self::SET).await.unwrap();
+        transaction.commit().await.unwrap();
     }
 
     async fn write_in_read_only_transaction(
@@ -117,6 +131,13 @@ impl Calls for MySql {
             transaction.commit().await?;
         }
         Ok(instance)
+    }
+
+    async fn set_in_transaction(session: &mut Session<Self>) {
+        let begun = session.start_transaction(TxOpts::default()).await;
+        let mut transaction = begun.unwrap();
+        transaction.query_drop(Self::SET).await.unwrap();
+        transaction.commit().await.unwrap();
     }
 
     async fn write_in_read_only_transaction(
@@ -304,6 +325,28 @@ async fn a_transaction_that_is_dropped_leaves_nothing_behind<E: Calls>() {
     assert_eq!(simulated.query(COUNT).unwrap()[0][0], 2);
 }
 
+async fn a_script_that_fails_may_leave_a_transaction_open<E: Calls>() {
+    let (simulated, _cluster, mut session) = start_session::<E>().await;
+    let script = "BEGIN; INSERT INTO t (n) VALUES (1); INSERT INTO nowhere (n) VALUES (2)";
+    E::send(&mut session, script).await.unwrap_err();
+    assert_eq!(session.explain(COUNT).target(), Target::Writer);
+    let refused = E::insert_in_transaction(&mut session, 4, true)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Usage, "{refused}");
+    E::send(&mut session, "ROLLBACK").await.unwrap();
+    assert_eq!(E::ask(&mut session, COUNT).await.unwrap(), 0);
+    assert_is_reader(&simulated, &session);
+    // One that has begun none is no hindrance.
+    let script = "INSERT INTO nowhere (n) VALUES (5); INSERT INTO t (n) VALUES (6)";
+    E::send(&mut session, script).await.unwrap_err();
+    E::insert_in_transaction(&mut session, 7, true)
+        .await
+        .unwrap();
+    assert_eq!(E::ask(&mut session, COUNT).await.unwrap(), 1);
+    assert_is_reader(&simulated, &session);
+}
+
 async fn state_keeps_a_session_on_its_connection_until_it_is_reset<E: Calls>() {
     let (simulated, _cluster, mut session) = start_session::<E>().await;
     E::send(&mut session, "INSERT INTO t (n) VALUES (1)")
@@ -333,6 +376,41 @@ async fn state_keeps_a_session_on_its_connection_until_it_is_reset<E: Calls>() {
     }
 }
 
+async fn what_a_transaction_leaves_in_the_session_stays_with_it<E: Calls>() {
+    let (simulated, _cluster, mut session) = start_session::<E>().await;
+    E::send(&mut session, "INSERT INTO t (n) VALUES (1)")
+        .await
+        .unwrap();
+    E::set_in_transaction(&mut session).await;
+    let holds = format!("{COUNT} WHERE {}", E::IS_SET);
+    for _ in 0..5 {
+        assert_eq!(E::ask(&mut session, COUNT).await.unwrap(), 1);
+        assert_is_writer(&simulated, &session);
+        assert_eq!(E::ask(&mut session, &holds).await.unwrap(), 1);
+    }
+    let reason = session.explain(COUNT).to_string();
+    assert!(reason.contains("left by a transaction"), "{reason}");
+    simulated.crash_writer().unwrap();
+    simulated.failover_finished().await;
+    while session.explain(COUNT).target() != Target::Nowhere {
+        E::send(&mut session, COUNT).await.unwrap_err();
+    }
+    session.reset();
+    E::ask(&mut session, COUNT).await.unwrap();
+    assert_is_reader(&simulated, &session);
+}
+
+#[tokio::test]
+async fn the_isolation_level_of_one_transaction_is_nothing_left_in_the_session() {
+    let (simulated, _cluster, mut session) = start_session::<MySql>().await;
+    let mut options = TxOpts::new();
+    options.with_isolation_level(mysql_async::IsolationLevel::Serializable);
+    let transaction = session.start_transaction(options).await.unwrap();
+    transaction.commit().await.unwrap();
+    MySql::ask(&mut session, COUNT).await.unwrap();
+    assert_is_reader(&simulated, &session);
+}
+
 async fn what_is_the_sessions_own_is_answered_by_the_connection_that_wrote<E: Calls>() {
     let (simulated, cluster, mut session) = start_session::<E>().await;
     let create = match <E as Database>::KIND {
@@ -360,6 +438,11 @@ async fn what_is_the_sessions_own_is_answered_by_the_connection_that_wrote<E: Ca
     simulated.crash_writer().unwrap();
     simulated.failover_finished().await;
     let lost = E::ask(&mut session, E::LAST_ID).await.unwrap_err();
+    // MySQL may learn of the crash by this very call.
+    assert_eq!(lost.kind(), ErrorKind::ConnectionLost, "{lost}");
+    let own = E::LAST_ID.trim_start_matches("SELECT ");
+    let child = format!("INSERT INTO numbered (n) VALUES ({own})");
+    let lost = E::send(&mut session, &child).await.unwrap_err();
     assert_eq!(lost.outcome(), Outcome::NotSent, "{lost}");
     E::send(&mut session, insert).await.unwrap();
     assert!(E::ask(&mut session, E::LAST_ID).await.unwrap() > 4);
@@ -533,6 +616,30 @@ async fn without_a_reader_a_session_uses_one_connection<E: Calls>() {
     assert_is_writer(&simulated, &session);
 }
 
+async fn while_all_readers_lag_a_session_uses_one_connection<E: Calls>() {
+    let (simulated, wide) = start::<E>().await;
+    wide.close(PATIENCE).await;
+    for reader in simulated.readers() {
+        simulated.set_lag(&reader, Duration::from_secs(50)).unwrap();
+    }
+    let url = format!("{}&pool_max=1&max_reader_lag=1s", simulated.url());
+    let cluster = Cluster::<E>::connect(&url).await.unwrap();
+    let mut session = cluster.routed().read_your_writes(Duration::ZERO);
+    eventually("the readers are known to lag", || {
+        let explained = cluster.explain(Intent::Read);
+        explained.rule.contains("all readers lag")
+    })
+    .await;
+    E::send(&mut session, "INSERT INTO t (n) VALUES (1)")
+        .await
+        .unwrap();
+    // Another connection would never become free.
+    assert_eq!(E::ask(&mut session, COUNT).await.unwrap(), 1);
+    assert_is_writer(&simulated, &session);
+    let reason = session.explain(COUNT).to_string();
+    assert!(reason.contains("no reader may be used"), "{reason}");
+}
+
 #[tokio::test]
 async fn a_session_can_be_used_in_a_task() {
     let (_simulated, cluster, mut session) = start_session::<Postgres>().await;
@@ -563,9 +670,7 @@ async fn a_session_can_be_used_in_a_task() {
 async fn a_prepared_statement_of_another_connection_is_refused() {
     let (_simulated, cluster, mut session) = start_session::<MySql>().await;
     let mut writer = cluster.writer().await.unwrap();
-    let prepared = mysql_async::prelude::Queryable::prep(&mut writer, COUNT)
-        .await
-        .unwrap();
+    let prepared = Queryable::prep(&mut writer, COUNT).await.unwrap();
     let refused = session.exec_first::<i64, _, _>(prepared, ()).await;
     assert_eq!(Error::from(refused.unwrap_err()).kind(), ErrorKind::Usage);
 }

@@ -21,7 +21,7 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EngineKind, InstanceId};
 use crate::pool::lease::Connection;
-use crate::routing::statement::{self, Kind, Statement};
+use crate::routing::statement::{self, Statement};
 use crate::time;
 use rules::{Lost, Memory, Place, Surroundings};
 
@@ -44,9 +44,9 @@ const READ_YOUR_WRITES_PERIOD: Duration = Duration::from_secs(1);
 /// | one that locks rows, changes data, or calls a function that is not known to be pure; several at once; one that does not parse | the writer |
 /// | one whose answer is the session's own (`currval`, `LAST_INSERT_ID()`, `@@x`) | the writer, on the connection that the session has written over |
 /// | any, while a transaction is open | the transaction's instance: a reader where it was begun `READ ONLY`, the writer otherwise |
-/// | any, after something was left in the session (`SET`, a temporary table, a lock, a cursor, a user variable) | that connection, until [`reset`](Self::reset) |
+/// | any, after something was left in the session (`SET`, a temporary table, a lock, a cursor, a user variable), or may have been in a transaction that is a value | that connection, until [`reset`](Self::reset) |
 /// | a read within a second after a write of this session | the writer ([`read_your_writes`](Self::read_your_writes)) |
-/// | a read while no reader is up | the writer |
+/// | a read while no reader may be used | where [`when_none`](crate::Config::when_none) says: by default the writer, over the connection that the session has to it |
 ///
 /// [`explain`](Self::explain) says of a text where it would go, and why.
 ///
@@ -173,11 +173,17 @@ impl<E: Engine> Session<E> {
 
     fn surroundings(&self) -> Surroundings {
         let standing = |connection: &Connection<E>| E::standing(connection);
+        let routes = self.cluster.inner.pools.routes();
         Surroundings {
             home: self.home.as_ref().map(standing),
             visit: self.visit.as_ref().map(standing),
+            visits_writer: self.visit.as_ref().is_some_and(|visit| {
+                routes
+                    .writer()
+                    .is_none_or(|writer| writer.id() == visit.instance())
+            }),
             // Only with a connection to the writer there is a choice.
-            has_reader: self.home.is_none() || self.cluster.topology().readers().next().is_some(),
+            has_reader: self.home.is_none() || !routes.reads().use_the_writer(),
             now: time::now(),
             read_your_writes: self.read_your_writes,
         }
@@ -213,22 +219,22 @@ impl<E: Engine> Session<E> {
             E::roll_back(home).await?;
             self.memory.settle(&self.surroundings());
         }
-        let decision = self.memory.decide(statement, &self.surroundings());
-        tracing::trace!(target = ?decision.target, reason = %decision.reason, "a statement is routed");
-        if let Some(lost) = self.memory.lost() {
-            self.memory.gives_up(statement);
-            return Err(refused(lost));
-        }
-        if is_guard && self.memory.is_in_transaction() {
+        if is_guard && self.memory.lost().is_none() && self.has_transaction().await? {
             return Err(Error::new(
                 ErrorKind::Usage,
                 "a transaction is open already, which was begun by SQL: end it first, or make a \
                  savepoint by SQL",
             ));
         }
+        let decision = self.memory.decide(statement, &self.surroundings());
+        tracing::trace!(target = ?decision.target, reason = %decision.reason, "a statement is routed");
+        if let Some(lost) = self.memory.lost() {
+            self.memory.gives_up(statement);
+            return Err(refused(lost));
+        }
         let place = decision.place;
         match place {
-            Place::Home => self.go_home(statement.kind).await?,
+            Place::Home => self.go_home(statement).await?,
             Place::Visit if self.visit.is_none() => {
                 self.visit = Some(self.cluster.reader().await?);
             }
@@ -244,11 +250,28 @@ impl<E: Engine> Session<E> {
         Ok(connection)
     }
 
+    /// Whether a transaction is open that was begun by text: asks the server where its last answer
+    /// did not tell.
+    async fn has_transaction(&mut self) -> Result<bool> {
+        let connection = match self.memory.open() {
+            None => return Ok(false),
+            Some(Place::Home) => self.home.as_mut(),
+            Some(Place::Visit) => self.visit.as_mut(),
+        };
+        if let Some(connection) = connection
+            && E::standing(connection).in_transaction.is_none()
+        {
+            E::ping(connection).await.map_err(|failure| failure.error)?;
+            self.memory.settle(&self.surroundings());
+        }
+        Ok(self.memory.open().is_some())
+    }
+
     /// Sees to it that there is a connection to the writer.
-    async fn go_home(&mut self, kind: Kind) -> Result<()> {
+    async fn go_home(&mut self, statement: &Statement) -> Result<()> {
         let home = self.home.as_ref();
         let is_of_use = home.is_some_and(|home| !E::standing(home).is_over && !home.is_outdated());
-        if home.is_none() || !is_of_use && self.memory.may_move_home(kind) {
+        if home.is_none() || !is_of_use && self.memory.may_move_home(statement) {
             self.home = None;
             self.home = Some(self.cluster.writer().await?);
         }

@@ -106,6 +106,8 @@ impl Lost {
 pub(super) struct Memory {
     /// Where a transaction is open, by the server's last word.
     open: Option<Place>,
+    /// The transaction was begun READ ONLY, and nothing that may write was run in it since.
+    open_only_reads: bool,
     /// Where state was left, and by what.
     state: Option<(Place, Cow<'static, str>)>,
     /// The call under way; found at the next one, it was dropped half-way.
@@ -130,7 +132,9 @@ pub(super) struct Chores {
 pub(super) struct Surroundings {
     pub(super) home: Option<Standing>,
     pub(super) visit: Option<Standing>,
-    /// Whether any instance serves as a reader.
+    /// Whether the visit is not to a reader, but to the writer for want of one.
+    pub(super) visits_writer: bool,
+    /// Whether reads go anywhere but to the writer.
     pub(super) has_reader: bool,
     pub(super) now: Instant,
     /// How long reads stay with the writer after a write.
@@ -154,8 +158,17 @@ impl Memory {
     /// Takes note of what became of the last call and of the connections since.
     pub(super) fn settle(&mut self, around: &Surroundings) -> Chores {
         let mut chores = Chores::default();
-        if let Some(call) = self.call.take() {
+        let call = self.call.take();
+        let ended_guard = call.as_ref().is_some_and(|call| call.is_guard);
+        if let Some(call) = call {
             self.call_has_ended_unseen(call, around, &mut chores);
+        }
+        // What a guard has left open is for the chores.
+        if !ended_guard {
+            self.hear(Place::Home, around);
+            if self.holds(Place::Visit) {
+                self.hear(Place::Visit, around);
+            }
         }
         if self.open.is_some_and(|place| around.is_over(place)) {
             self.open = None;
@@ -170,9 +183,19 @@ impl Memory {
         chores
     }
 
+    /// Takes the server's last word on whether a transaction is open, which may have come since.
+    fn hear(&mut self, place: Place, around: &Surroundings) {
+        let standing = around.at(place).filter(|standing| !standing.is_over);
+        match standing.and_then(|standing| standing.in_transaction) {
+            Some(true) => self.open = self.open.or(Some(place)),
+            Some(false) if self.open == Some(place) => self.open = None,
+            Some(false) | None => {}
+        }
+    }
+
     /// A guard was dropped, or a call half-way.
     fn call_has_ended_unseen(&mut self, call: Call, around: &Surroundings, chores: &mut Chores) {
-        if may_have_written(&call) {
+        if self.may_have_written(&call, around) {
             self.wrote(around);
         }
         if call.is_guard {
@@ -183,6 +206,7 @@ impl Memory {
             if self.open == Some(call.place) {
                 self.open = None;
             }
+            self.guard_may_have_left(call.place, standing);
             return;
         }
         // It may have begun something before it was dropped.
@@ -199,6 +223,20 @@ impl Memory {
             && around.is_over(call.place)
         {
             self.lose(lost);
+        }
+    }
+
+    /// What was run in a transaction that is a value was not seen; its connection tells. A reader's
+    /// is given back in any case.
+    fn guard_may_have_left(&mut self, place: Place, standing: Option<Standing>) {
+        let left = standing.filter(|standing| standing.may_hold_state && place == Place::Home);
+        match left {
+            None => {}
+            Some(standing) if standing.is_over => self.lose(Lost::State),
+            Some(_) => {
+                let by = "something was left by a transaction";
+                self.state.get_or_insert((place, by.into()));
+            }
         }
     }
 
@@ -229,19 +267,20 @@ impl Memory {
         self.lost
     }
 
-    /// Whether a transaction is open that was begun by text.
-    pub(super) fn is_in_transaction(&self) -> bool {
-        self.open.is_some()
+    /// Where a transaction is open that was begun by text, or may be.
+    pub(super) fn open(&self) -> Option<Place> {
+        self.open
     }
 
     /// Whether the connection to the writer may be exchanged for another.
-    pub(super) fn may_move_home(&self, kind: Kind) -> bool {
-        !self.holds(Place::Home) && kind != Kind::AsksSession
+    pub(super) fn may_move_home(&self, statement: &Statement) -> bool {
+        let asks = statement.kind == Kind::AsksSession || statement.asks_of_earlier;
+        !self.holds(Place::Home) && !asks
     }
 
     /// The end of a transaction that was lost is accepted, though it is refused: nothing is open.
     pub(super) fn gives_up(&mut self, statement: &Statement) {
-        let ends = statement.kind == (Kind::Ends { chains: false });
+        let ends = matches!(statement.kind, Kind::Ends { chains: false, .. });
         if ends && self.lost == Some(Lost::Transaction) {
             self.lost = None;
         }
@@ -249,7 +288,7 @@ impl Memory {
 
     /// Decides where a statement goes; the memory is settled.
     pub(super) fn decide(&self, statement: &Statement, around: &Surroundings) -> Decision {
-        let Statement { kind, reason } = statement;
+        let Statement { kind, reason, .. } = statement;
         if let Some(lost) = self.lost {
             let why = format!("{} was lost with its connection", lost.name());
             return Decision::new(Target::Nowhere, Place::Home, why);
@@ -277,7 +316,7 @@ impl Memory {
             return Decision::new(Target::Writer, Place::Home, why);
         }
         if !around.has_reader && around.home.is_some_and(|home| !home.is_over) {
-            let why = "no reader is up, and the session has a connection to the writer";
+            let why = "no reader may be used, and the session has a connection to the writer";
             return Decision::new(Target::Writer, Place::Home, why);
         }
         Decision::new(Target::Reader, Place::Visit, reason.clone())
@@ -299,12 +338,18 @@ impl Memory {
             return;
         };
         let place = call.place;
-        if may_have_written(&call) {
+        if self.may_have_written(&call, around) {
             self.wrote(around);
+        }
+        match call.kind {
+            Kind::Begins { read_only } => self.open_only_reads = read_only,
+            Kind::Other | Kind::LeavesState | Kind::Unclear => self.open_only_reads = false,
+            Kind::Ends { chains, .. } => self.open_only_reads &= chains,
+            Kind::PureRead | Kind::AsksSession | Kind::Savepoint => {}
         }
         let Some(standing) = around.at(place).filter(|standing| !standing.is_over) else {
             // Whatever became of a COMMIT, its transaction is over.
-            if call.kind == (Kind::Ends { chains: false }) && self.open == Some(place) {
+            if matches!(call.kind, Kind::Ends { chains: false, .. }) && self.open == Some(place) {
                 self.open = None;
             }
             return;
@@ -312,6 +357,10 @@ impl Memory {
         match standing.in_transaction {
             Some(true) => self.open = Some(place),
             Some(false) if self.open == Some(place) => self.open = None,
+            // An earlier part of it may have begun one before a later part failed.
+            None if matches!(call.kind, Kind::Unclear | Kind::Begins { .. }) => {
+                self.open = Some(place);
+            }
             Some(false) | None => {}
         }
         let leaves = match call.kind {
@@ -329,17 +378,18 @@ impl Memory {
         }
     }
 
+    fn may_have_written(&self, call: &Call, around: &Surroundings) -> bool {
+        let by_kind = match call.kind {
+            Kind::Other | Kind::LeavesState | Kind::Unclear => true,
+            Kind::Begins { read_only } => call.is_guard && !read_only,
+            Kind::Ends { commits, .. } => commits && !self.open_only_reads,
+            Kind::PureRead | Kind::AsksSession | Kind::Savepoint => false,
+        };
+        by_kind && (call.place == Place::Home || around.visits_writer)
+    }
+
     /// Whether the connection to the reader is needed on.
     pub(super) fn keeps_visit(&self) -> bool {
         self.holds(Place::Visit)
     }
-}
-
-fn may_have_written(call: &Call) -> bool {
-    let by_kind = match call.kind {
-        Kind::Other | Kind::Ends { .. } | Kind::LeavesState | Kind::Unclear => true,
-        Kind::Begins { .. } => call.is_guard,
-        Kind::PureRead | Kind::AsksSession | Kind::Savepoint => false,
-    };
-    call.place == Place::Home && by_kind
 }

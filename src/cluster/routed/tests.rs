@@ -15,10 +15,18 @@ const OPEN: Standing = Standing {
     in_transaction: Some(true),
     ..IDLE
 };
+const UNKNOWN: Standing = Standing {
+    in_transaction: None,
+    ..IDLE
+};
 const OVER: Standing = Standing {
     is_over: true,
     ..IDLE
 };
+
+fn pg(text: &str) -> Statement {
+    classify(EngineKind::Postgres, text)
+}
 
 /// A session without sockets: its memory, and its connections as they stand.
 struct Rehearsal {
@@ -33,6 +41,7 @@ impl Rehearsal {
             around: Surroundings {
                 home: None,
                 visit: None,
+                visits_writer: false,
                 has_reader: true,
                 now: Instant::now(),
                 read_your_writes: PERIOD,
@@ -50,14 +59,14 @@ impl Rehearsal {
     /// Where a text goes.
     fn target(&mut self, text: &str) -> Target {
         self.memory.settle(&self.around);
-        let statement = classify(EngineKind::Postgres, text);
+        let statement = pg(text);
         self.memory.decide(&statement, &self.around).target()
     }
 
     /// Begins a call.
     fn call(&mut self, text: &str) -> Place {
         self.memory.settle(&self.around);
-        let statement = classify(EngineKind::Postgres, text);
+        let statement = pg(text);
         let place = self.memory.decide(&statement, &self.around).place;
         self.memory.begin(place, &statement, false);
         place
@@ -98,6 +107,59 @@ async fn after_a_write_reads_stay_at_home_for_the_period_and_no_longer() {
 }
 
 #[tokio::test]
+async fn transactions_that_only_read_do_not_keep_reads_at_home_any_longer() {
+    let mut session = Rehearsal::begin();
+    session.run("INSERT INTO t VALUES (1)", IDLE);
+    session.pass(PERIOD / 2);
+    // They go home as well.
+    for end in ["COMMIT", "ROLLBACK"] {
+        assert_eq!(session.run("BEGIN READ ONLY", OPEN), Place::Home);
+        session.run("SELECT 1", OPEN);
+        session.run(end, IDLE);
+    }
+    let begin = Statement::begin(true);
+    session.memory.begin(Place::Home, &begin, true);
+    session.memory.settle(&session.around);
+    session.run("BEGIN", OPEN);
+    session.run("ROLLBACK", IDLE);
+    session.pass(PERIOD / 2);
+    assert_eq!(session.target("SELECT 1"), Target::Reader);
+    for script in [
+        &["BEGIN", "COMMIT"][..],
+        &["BEGIN READ ONLY", "SET TRANSACTION READ WRITE", "COMMIT"],
+    ] {
+        let mut session = Rehearsal::begin();
+        session.set(Place::Home, IDLE);
+        session.around.has_reader = false;
+        let (end, rest) = script.split_last().unwrap();
+        for text in rest {
+            session.run(text, OPEN);
+        }
+        session.pass(PERIOD * 2);
+        session.run(end, IDLE);
+        session.around.has_reader = true;
+        assert_eq!(session.target("SELECT 1"), Target::Writer, "{script:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_counts_as_one_where_the_writer_stands_in_for_a_reader() {
+    for (visits_writer, expected) in [(true, Target::Writer), (false, Target::Reader)] {
+        for texts in [
+            ["INSERT INTO t VALUES (1)", "COMMIT"],
+            ["SELECT f()", "ROLLBACK"],
+        ] {
+            let mut session = Rehearsal::begin();
+            session.around.visits_writer = visits_writer;
+            assert_eq!(session.run("BEGIN READ ONLY", OPEN), Place::Visit);
+            assert_eq!(session.run(texts[0], OPEN), Place::Visit);
+            assert_eq!(session.run(texts[1], IDLE), Place::Visit);
+            assert_eq!(session.target("SELECT 1"), expected, "{texts:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_transaction_stays_where_it_was_begun_until_its_end() {
     let mut session = Rehearsal::begin();
     assert_eq!(session.run("BEGIN", OPEN), Place::Home);
@@ -121,6 +183,29 @@ async fn a_script_that_leaves_a_transaction_open_keeps_the_session_there() {
     assert_eq!(session.target("SELECT 1"), Target::Writer);
     session.pass(PERIOD * 2);
     assert_eq!(session.target("SELECT 1"), Target::Writer);
+}
+
+#[tokio::test]
+async fn where_a_script_failed_a_transaction_may_be_open_until_the_server_says_no() {
+    for text in ["BEGIN; nonsense", "BEGIN"] {
+        let mut session = Rehearsal::begin();
+        session.run(text, UNKNOWN);
+        session.pass(PERIOD * 2);
+        assert_eq!(session.target("SELECT 1"), Target::Writer, "{text}");
+        assert_eq!(session.memory.open(), Some(Place::Home));
+        let mut failed = session;
+        // The answer that was on its way has come.
+        failed.set(Place::Home, IDLE);
+        assert_eq!(failed.target("SELECT 1"), Target::Reader, "{text}");
+        failed.set(Place::Home, OPEN);
+        assert_eq!(failed.target("SELECT 1"), Target::Writer, "{text}");
+        failed.set(Place::Home, OVER);
+        assert_eq!(failed.target("SELECT 1"), Target::Nowhere, "{text}");
+    }
+    let mut session = Rehearsal::begin();
+    session.run("INSERT INTO t VALUES (1)", UNKNOWN);
+    session.pass(PERIOD * 2);
+    assert_eq!(session.target("SELECT 1"), Target::Reader);
 }
 
 #[tokio::test]
@@ -159,7 +244,7 @@ async fn a_lost_transaction_or_state_refuses_further_calls_until_it_is_given_up(
         session.set(place, OVER);
         assert_eq!(session.target("INSERT INTO t VALUES (1)"), Target::Nowhere);
         assert_eq!(session.target("SELECT 1"), Target::Nowhere);
-        let rollback = classify(EngineKind::Postgres, "ROLLBACK");
+        let rollback = pg("ROLLBACK");
         session.memory.gives_up(&rollback);
         assert_ne!(session.target("SELECT 1"), Target::Nowhere);
     }
@@ -168,7 +253,7 @@ async fn a_lost_transaction_or_state_refuses_further_calls_until_it_is_given_up(
     session.set(Place::Home, OVER);
     assert_eq!(session.target("SELECT 1"), Target::Nowhere);
     // A ROLLBACK brings no table back.
-    let rollback = classify(EngineKind::Postgres, "ROLLBACK");
+    let rollback = pg("ROLLBACK");
     session.memory.gives_up(&rollback);
     assert_eq!(session.target("SELECT 1"), Target::Nowhere);
     session.memory.forget();
@@ -182,7 +267,11 @@ async fn a_commit_whose_answer_is_lost_ends_its_transaction_all_the_same() {
     session.run("BEGIN", OPEN);
     session.run("COMMIT", OVER);
     assert_eq!(session.target("INSERT INTO t VALUES (1)"), Target::Writer);
-    assert!(session.memory.may_move_home(Kind::Other));
+    assert!(
+        session
+            .memory
+            .may_move_home(&pg("INSERT INTO t VALUES (2)"))
+    );
 }
 
 #[tokio::test]
@@ -190,8 +279,20 @@ async fn a_connection_that_held_nothing_is_replaced_but_not_for_what_is_its_own(
     let mut session = Rehearsal::begin();
     session.run("INSERT INTO t VALUES (1)", OVER);
     assert_eq!(session.target("INSERT INTO t VALUES (2)"), Target::Writer);
-    assert!(session.memory.may_move_home(Kind::Other));
-    assert!(!session.memory.may_move_home(Kind::AsksSession));
+    assert!(
+        session
+            .memory
+            .may_move_home(&pg("INSERT INTO t VALUES (2)"))
+    );
+    for own in [
+        "SELECT lastval()",
+        "INSERT INTO child VALUES (currval('ids'))",
+    ] {
+        assert!(!session.memory.may_move_home(&pg(own)), "{own}");
+    }
+    let insert = "INSERT INTO child VALUES (LAST_INSERT_ID())";
+    let insert = classify(EngineKind::MySql, insert);
+    assert!(!session.memory.may_move_home(&insert));
 }
 
 #[tokio::test]
@@ -235,6 +336,46 @@ async fn a_guard_that_left_its_transaction_open_is_rolled_back_before_the_next_s
         end_visit: true,
     };
     assert_eq!(chores, expected);
+    assert_eq!(session.target("INSERT INTO t VALUES (1)"), Target::Writer);
+}
+
+#[tokio::test]
+async fn what_a_guard_may_have_left_in_the_session_keeps_it_at_home_or_is_lost() {
+    let left = Standing {
+        may_hold_state: true,
+        ..IDLE
+    };
+    let begin = Statement::begin(false);
+    let mut session = Rehearsal::begin();
+    session.memory.begin(Place::Home, &begin, true);
+    session.set(Place::Home, left);
+    session.pass(PERIOD * 2);
+    session.memory.settle(&session.around);
+    session.pass(PERIOD * 2);
+    assert_eq!(session.target("SELECT 1"), Target::Writer);
+    assert!(
+        !session
+            .memory
+            .may_move_home(&pg("INSERT INTO t VALUES (1)"))
+    );
+    let over = Standing {
+        is_over: true,
+        ..left
+    };
+    session.set(Place::Home, over);
+    assert_eq!(session.target("SELECT 1"), Target::Nowhere);
+
+    let mut session = Rehearsal::begin();
+    session.memory.begin(Place::Home, &begin, true);
+    session.set(Place::Home, over);
+    assert_eq!(session.target("SELECT 1"), Target::Nowhere);
+
+    // A reader's connection is given back, whatever is left in it.
+    let mut session = Rehearsal::begin();
+    let begin = Statement::begin(true);
+    session.memory.begin(Place::Visit, &begin, true);
+    session.set(Place::Visit, left);
+    assert!(session.memory.settle(&session.around).end_visit);
     assert_eq!(session.target("INSERT INTO t VALUES (1)"), Target::Writer);
 }
 

@@ -235,6 +235,16 @@ impl Client {
         self.residue = self.residue.max(residue);
     }
 
+    /// What was left in the session so far.
+    pub(super) fn residue(&self) -> Residue {
+        self.residue
+    }
+
+    /// What has been sent since then leaves nothing.
+    pub(super) fn leaves_no_more_than(&mut self, residue: Residue) {
+        self.residue = self.residue.min(residue);
+    }
+
     /// Prepares for the preparing of a statement with this text.
     pub(super) fn for_preparing(&mut self, text: &[u8]) -> Parts<'_> {
         self.prepared = self.prepared.max(residue::mysql::of_text(text));

@@ -21,6 +21,7 @@ pub struct Transaction<'a> {
 
 impl<'a> Transaction<'a> {
     pub(super) async fn begin(client: &'a mut Client, options: TxOpts) -> Result<Self, Native> {
+        let residue = client.residue();
         if let Some(level) = options.isolation_level() {
             let statement = format!("SET TRANSACTION ISOLATION LEVEL {level}");
             client.query_drop(statement).await?;
@@ -36,6 +37,8 @@ impl<'a> Transaction<'a> {
         }
         let statement = format!("START TRANSACTION {}", modes.join(", "));
         client.query_drop(statement).await?;
+        // The level was for this transaction (MySQL manual, section 15.3.7): nothing stays of it.
+        client.leaves_no_more_than(residue);
         Ok(Self { client })
     }
 

@@ -78,7 +78,8 @@ impl Client {
     pub(super) fn standing(&self) -> crate::engine::Standing {
         crate::engine::Standing {
             is_over: self.is_over(),
-            in_transaction: Some(self.link.in_transaction()),
+            // The last word may be that from before an answer which is on its way.
+            in_transaction: (!self.link.awaits_answers()).then(|| self.link.in_transaction()),
             may_hold_state: self.link.is_dirty() || self.link.is_spent(),
         }
     }

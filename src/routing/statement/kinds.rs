@@ -131,7 +131,7 @@ pub(super) fn of_parsed(engine: EngineKind, statement: &Ast, scan: &Scan) -> Sta
     match found {
         // What stands in it cannot make it less.
         Some(Finding { kind, reason }) if kind.gravity() > own.kind.gravity() => {
-            Statement { kind, reason }
+            Statement::new(kind, reason)
         }
         _ => own,
     }
@@ -197,7 +197,8 @@ fn begins(modes: &[TransactionMode]) -> Statement {
 }
 
 fn ends(chains: bool, word: &'static str) -> Statement {
-    Statement::new(Kind::Ends { chains }, format!("it is {word}"))
+    let commits = word == "COMMIT";
+    Statement::new(Kind::Ends { chains, commits }, format!("it is {word}"))
 }
 
 /// What is shown of the schema, and is alike everywhere.

@@ -64,6 +64,8 @@ pub(crate) enum Kind {
     Ends {
         /// AND CHAIN: another transaction begins at once.
         chains: bool,
+        /// It is a COMMIT.
+        commits: bool,
     },
     /// A savepoint is made, released or gone back to.
     Savepoint,
@@ -95,6 +97,9 @@ pub(crate) struct Statement {
     pub(crate) kind: Kind,
     /// Why it is of that kind, for people: the rest of a sentence about it.
     pub(crate) reason: Cow<'static, str>,
+    /// Whatever else it does, it asks what an earlier statement of its session did:
+    /// `INSERT INTO t VALUES (LAST_INSERT_ID())`.
+    pub(crate) asks_of_earlier: bool,
 }
 
 impl Statement {
@@ -105,15 +110,26 @@ impl Statement {
 
     fn new(kind: Kind, reason: impl Into<Cow<'static, str>>) -> Self {
         let reason = reason.into();
-        Self { kind, reason }
+        Self {
+            kind,
+            reason,
+            asks_of_earlier: false,
+        }
     }
 }
 
 /// Says what a text is, of one statement or several.
 pub(crate) fn classify(engine: EngineKind, text: &str) -> Statement {
     let scan = scan::scan(engine, text);
+    Statement {
+        asks_of_earlier: scan.asks_of_earlier,
+        ..classify_scanned(engine, text, &scan)
+    }
+}
+
+fn classify_scanned(engine: EngineKind, text: &str, scan: &scan::Scan) -> Statement {
     // Words tell of writes, and of what is left in a session; only what may be read is parsed.
-    let found = match kinds::by_words(engine, &scan) {
+    let found = match kinds::by_words(engine, scan) {
         Some(statement) => statement,
         None if scan.unclear.is_some() => Statement::new(Kind::Unclear, ""),
         None if text.len() > TEXT_MAX => {
@@ -124,13 +140,13 @@ pub(crate) fn classify(engine: EngineKind, text: &str) -> Statement {
             };
             Statement::new(kind, "it is longer than 16 KiB and not parsed")
         }
-        None => parse(engine, &scan),
+        None => parse(engine, scan),
     };
     let graver = |graver: &Statement| graver.kind.gravity() > found.kind.gravity();
-    if let Some(by_name) = kinds::in_text(&scan).filter(graver) {
+    if let Some(by_name) = kinds::in_text(scan).filter(graver) {
         return by_name;
     }
-    match scan.unclear {
+    match &scan.unclear {
         Some(why) if found.kind.gravity() <= Kind::Unclear.gravity() => {
             Statement::new(Kind::Unclear, format!("it cannot be read for sure: {why}"))
         }

@@ -45,6 +45,14 @@ pub(super) static OF_SESSION: Words = Words::new(
     ps_thread_id release_all_locks release_lock row_count",
 );
 
+/// Those of them that tell what an earlier statement of the session did. On another connection they
+/// answer too, and wrongly.
+pub(super) static OF_EARLIER: Words = Words::new("found_rows last_insert_id row_count");
+
+/// Variables of the same kind.
+pub(super) static VARIABLES_OF_EARLIER: Words =
+    Words::new("error_count identity last_insert_id warning_count");
+
 /// Tables of `information_schema` that tell of the schema. Others tell of one instance, such as
 /// `PROCESSLIST` and `INNODB_METRICS`.
 pub(super) static INFORMATION_SCHEMA: Words = Words::new(

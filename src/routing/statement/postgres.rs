@@ -84,6 +84,9 @@ pub(super) static OF_SESSION: Words = Words::new(
     txid_current_if_assigned txid_current_snapshot",
 );
 
+/// Those of them that tell what an earlier statement of the session did.
+pub(super) static OF_EARLIER: Words = Words::new("currval lastval");
+
 /// Catalogs that replicate with the data. Other relations named `pg_*` tell of one instance, or of one
 /// session, such as `pg_stat_activity`, `pg_locks` and `pg_settings`.
 pub(super) static CATALOGS: Words = Words::new(

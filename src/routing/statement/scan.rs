@@ -72,6 +72,8 @@ pub(super) struct Scan {
     pub(super) verb: Option<&'static str>,
     /// A variable of the session: `@x`, `@@x`.
     pub(super) variable: Option<String>,
+    /// Whether it asks what an earlier statement of the session did: `LAST_INSERT_ID()`.
+    pub(super) asks_of_earlier: bool,
     /// The name of a function that leaves state in its session.
     pub(super) lasting: Option<String>,
     /// Whether it has the word TEMPORARY, or one that says the same.
@@ -317,6 +319,11 @@ impl Scanner<'_> {
         let is_in_name = |byte: &&u8| is_in_word(**byte) || matches!(**byte, b'@' | b'.' | b'$');
         let length = rest.iter().take_while(is_in_name).count();
         let name = String::from_utf8_lossy(&rest[..length.min(64)]).into_owned();
+        let of_system = name
+            .strip_prefix("@@")
+            .and_then(|name| name.rsplit('.').next());
+        self.found.asks_of_earlier |= of_system
+            .is_some_and(|name| mysql::VARIABLES_OF_EARLIER.contain(&name.to_ascii_lowercase()));
         // The user's own weigh more, as these may be set within an expression.
         let known = self.found.variable.as_ref();
         if known.is_none_or(|known| known.starts_with("@@") && !name.starts_with("@@")) {
@@ -361,6 +368,11 @@ impl Scanner<'_> {
         let Ok(word) = std::str::from_utf8(&self.text[from..to]) else {
             return;
         };
+        let of_earlier = match self.engine {
+            EngineKind::MySql => &mysql::OF_EARLIER,
+            EngineKind::Postgres => &postgres::OF_EARLIER,
+        };
+        self.found.asks_of_earlier |= of_earlier.contain(&word.to_ascii_lowercase());
         // MySQL takes a name for a stored function where a space follows that must not be there.
         let has_space = self.is_mysql() && to < self.at;
         if has_space && mysql::SPACED.contain(&word.to_ascii_lowercase()) {

@@ -23,6 +23,7 @@ struct Case {
     text: String,
     kind: String,
     reason: Option<String>,
+    asks_of_earlier: Option<bool>,
 }
 
 fn name_of(kind: Kind) -> &'static str {
@@ -32,8 +33,8 @@ fn name_of(kind: Kind) -> &'static str {
         Kind::AsksSession => "asks_session",
         Kind::Begins { read_only: false } => "begins",
         Kind::Begins { read_only: true } => "begins_read_only",
-        Kind::Ends { chains: false } => "ends",
-        Kind::Ends { chains: true } => "ends_and_chains",
+        Kind::Ends { chains: false, .. } => "ends",
+        Kind::Ends { chains: true, .. } => "ends_and_chains",
         Kind::Savepoint => "savepoint",
         Kind::LeavesState => "leaves_state",
         Kind::Unclear => "unclear",
@@ -61,7 +62,9 @@ fn statements_are_what_the_fixtures_say() {
                 let found = classify(engine, &case.text);
                 let said = case.reason.as_ref();
                 let fits = said.is_none_or(|part| found.reason.contains(part));
-                if name_of(found.kind) != case.kind || !fits {
+                let asks = case.asks_of_earlier;
+                let asks_so = asks.is_none_or(|asks| asks == found.asks_of_earlier);
+                if name_of(found.kind) != case.kind || !fits || !asks_so {
                     wrong.push(format!("{name}, {engine}: {:?} is {found:?}", case.text));
                 }
             }
@@ -92,6 +95,16 @@ fn a_function_is_in_one_list_only() {
             assert!(seen.insert(name), "{engine}: {name} is there twice");
             assert_eq!(name, name.to_ascii_lowercase());
         }
+    }
+}
+
+#[test]
+fn what_tells_of_earlier_statements_is_of_the_session() {
+    for name in mysql::OF_EARLIER.all() {
+        assert!(mysql::OF_SESSION.contain(name), "{name}");
+    }
+    for name in postgres::OF_EARLIER.all() {
+        assert!(postgres::OF_SESSION.contain(name), "{name}");
     }
 }
 
