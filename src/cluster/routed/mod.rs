@@ -57,7 +57,12 @@ const READ_YOUR_WRITES_PERIOD: Duration = Duration::from_secs(1);
 /// built-in one ([`pure_functions`](crate::router::pure_functions)) is taken for that. A reader refuses
 /// to write, so such a call fails there or does something to the reader's session; where that matters,
 /// use [`writer`](Cluster::writer). What such a function sets in the session is seen where the server
-/// reports it, and not otherwise: reads then go to readers without it. And other sessions' writes are seen as late as by any reader.
+/// reports it, and not otherwise: reads then go to readers without it. And other sessions' writes are
+/// seen as late as by any reader.
+///
+/// On MySQL `LAST_INSERT_ID()` tells of its connection. A statement that asks for it is never moved to
+/// another one; but where the connection was lost and another statement came in between, it asks the new
+/// one, which answers 0. Statements that belong together belong in a transaction.
 ///
 /// # Errors
 ///
