@@ -176,7 +176,7 @@ async fn try_all<E: Forms>(forms: &[Form]) {
                     _ => fault.containing("INSERT").first(1),
                 };
                 let guard = simulated.fault(fault.at(point));
-                let answer = try_one(&simulated, &cluster, *form, number).await;
+                let answer = try_one(&simulated, &cluster, *form, number, effect).await;
                 let fired = simulated.faults().iter().any(|active| active.fired > 0);
                 assert!(
                     fired || point == FaultPoint::Prepare,
@@ -204,12 +204,16 @@ async fn try_one<E: Forms>(
     cluster: &Cluster<E>,
     form: Form,
     number: i64,
+    effect: Effect,
 ) -> Result<(), Error> {
     let mut writer = cluster.writer().await.unwrap();
     let instance = writer.instance().clone();
     let end_silence = async {
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        simulated.crash(&instance).unwrap();
+        if effect == Effect::Silence {
+            let struck = || simulated.faults().iter().any(|active| active.fired > 0);
+            eventually("the fault strikes", struck).await;
+            simulated.crash(&instance).unwrap();
+        }
         std::future::pending::<()>().await;
     };
     let sent = async {
