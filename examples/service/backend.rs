@@ -8,11 +8,8 @@ use aurora_driver::config::Workload;
 use aurora_driver::sim::{SimCluster, Timeline};
 use aurora_driver::{Cluster, Config, EngineKind};
 
-use crate::shop::{Shop, Store};
+use crate::shop::{REPORTS, Shop, Store};
 use crate::{Arguments, Pace};
-
-/// The workload of the reports.
-const REPORTS: &str = "reports";
 
 /// Reports may take this many connections of an instance, whatever customers need.
 const REPORT_CONNECTIONS: usize = 2;

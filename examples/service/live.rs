@@ -193,19 +193,25 @@ impl<E: Store> Live<E> {
     }
 
     /// The statements that took most of the time, and the slowest runs, each kind once for each
-    /// instance.
+    /// instance; each workload counts its own.
     pub(crate) fn statements(&self) -> Value {
-        let snapshot = self.cluster().insights().snapshot();
-        let top = snapshot.top(STATEMENTS_SHOWN, By::TotalTime);
-        let rows = snapshot.statements.iter();
-        let mut slow: Vec<_> = rows
-            .filter_map(|row| Some((row.slowest.as_ref()?, row)))
-            .collect();
-        slow.sort_by_key(|(slowest, _)| std::cmp::Reverse(slowest.took));
-        slow.truncate(STATEMENTS_SHOWN);
+        let mut top = Vec::new();
+        let mut slow = Vec::new();
+        for (workload, cluster) in self.shop.workloads() {
+            let snapshot = cluster.insights().snapshot();
+            let most = snapshot.top(STATEMENTS_SHOWN, By::TotalTime);
+            top.extend(most.into_iter().map(|one| (workload, one)));
+            let rows = snapshot.statements.into_iter();
+            slow.extend(rows.filter_map(|row| Some((row.slowest.clone()?, workload, row))));
+        }
+        top.sort_by_key(|(_, one)| std::cmp::Reverse(total_time(one)));
+        slow.sort_by_key(|(slowest, ..)| std::cmp::Reverse(slowest.took));
+        let top = top.iter().take(STATEMENTS_SHOWN);
+        let slow = slow.iter().take(STATEMENTS_SHOWN);
         json!({
-            "top": top.iter().map(statement).collect::<Vec<_>>(),
-            "slow": slow.iter().map(|(slowest, row)| slow_run(slowest, row)).collect::<Vec<_>>(),
+            "top": top.map(|(workload, one)| statement(*workload, one)).collect::<Vec<_>>(),
+            "slow": slow.map(|(slowest, workload, row)| slow_run(slowest, *workload, row))
+                .collect::<Vec<_>>(),
         })
     }
 }
@@ -214,14 +220,19 @@ fn now_or_never<T>(future: impl Future<Output = T>) -> Option<T> {
     futures_util::FutureExt::now_or_never(future)
 }
 
-fn statement(one: &StatementInsight) -> Value {
+fn total_time(one: &StatementInsight) -> Duration {
+    one.server_time + one.preparing_time
+}
+
+fn statement(workload: Option<&str>, one: &StatementInsight) -> Value {
     json!({
         "text": one.text,
+        "workload": workload,
         "summary": one.summary,
         "calls": one.calls,
         "errors": one.errors,
         "rows": one.rows,
-        "total_ms": millis(one.server_time + one.preparing_time),
+        "total_ms": millis(total_time(one)),
         "waiting_ms": millis(one.waiting_time),
         "p50_ms": millis(one.latency.quantile(0.5)),
         "p99_ms": millis(one.latency.quantile(0.99)),
@@ -229,9 +240,10 @@ fn statement(one: &StatementInsight) -> Value {
     })
 }
 
-fn slow_run(slowest: &Slowest, row: &StatementInsight) -> Value {
+fn slow_run(slowest: &Slowest, workload: Option<&str>, row: &StatementInsight) -> Value {
     json!({
         "text": slowest.text,
+        "workload": workload,
         "at": unix_millis(slowest.at),
         "took_ms": millis(slowest.took),
         "p99_ms": millis(row.latency.quantile(0.99)),

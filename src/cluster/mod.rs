@@ -108,6 +108,8 @@ struct Inner<E: Engine> {
     line: Arc<Line>,
     /// The right to read from the writer for want of a reader, where that is capped.
     writer_reads: Option<Arc<Semaphore>>,
+    /// What reads are confined to the members of, in words.
+    members_of: &'static str,
     /// By name; closed with this handle.
     workloads: BTreeMap<String, Cluster<E>>,
     budget: Budget,
@@ -227,6 +229,10 @@ impl<E: Engine> Cluster<E> {
             Rng::from_entropy(),
         );
         tasks.spawner().spawn("sweep", sweep);
+        let members_of = match &*custom_endpoints {
+            [] => "workload",
+            _ => "custom endpoint",
+        };
         if !custom_endpoints.is_empty() {
             let following = scope::run(
                 custom_endpoints,
@@ -257,6 +263,7 @@ impl<E: Engine> Cluster<E> {
                 turn: AtomicUsize::new(0),
                 line,
                 writer_reads: writer_reads.map(Arc::new),
+                members_of,
                 workloads,
                 budget: Budget::new(),
                 #[cfg(feature = "router")]

@@ -132,7 +132,7 @@ impl<E: Engine> Cluster<E> {
                 let names = names.join(", ");
                 format!(
                     "no member of the {} ({names}) takes reads",
-                    self.members_of()
+                    inner.members_of
                 )
             }
         };
@@ -169,13 +169,6 @@ impl<E: Engine> Cluster<E> {
                  that writer_reads_percent leaves them",
                 max.unwrap_or(inner.config.pool.max)
             ),
-        }
-    }
-
-    fn members_of(&self) -> &'static str {
-        match self.inner.config.custom_endpoint {
-            Some(_) => "custom endpoint",
-            None => "workload",
         }
     }
 }

@@ -113,6 +113,7 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
             is_over: condition == Condition::Broken,
             in_transaction: Some(condition == Condition::Unclean),
             may_hold_state: condition == Condition::Unclean,
+            generated_id: false,
         }
     }
 
@@ -181,6 +182,8 @@ pub struct Standing {
     pub(crate) in_transaction: Option<bool>,
     /// Something may be left in it, by the texts and the answers that passed.
     pub(crate) may_hold_state: bool,
+    /// Its last answer told of an id that was generated (MySQL).
+    pub(crate) generated_id: bool,
 }
 
 /// An error together with what it means for the topology.

@@ -223,8 +223,9 @@ impl<E: Backend> PoolSet<E> {
             Intent::Read => routes.standings(turn),
             Intent::Write => Vec::new(),
         };
+        let takes_reads = self.dialer.config().writer_reads_max() != Some(0);
         let writer = match intent {
-            Intent::Read => routes.writer_for_reads(),
+            Intent::Read => routes.writer_for_reads().filter(|_| takes_reads),
             Intent::Write => routes.writer(),
         };
         let writer = writer.map(|pool| Standing::of_the_writer(pool));
@@ -234,6 +235,9 @@ impl<E: Backend> PoolSet<E> {
             .map(|standing| self.candidate(&standing, topology))
             .collect();
         let rule = match intent {
+            Intent::Read if candidates.is_empty() && routes.reads().use_the_writer() => {
+                "a read waits, as no reader may be used, nor the writer"
+            }
             Intent::Read => routes.reads().rule(),
             Intent::Write if candidates.is_empty() => "a write waits, as no writer is confirmed",
             Intent::Write => "a write goes to the confirmed writer",

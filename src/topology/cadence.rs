@@ -48,11 +48,15 @@ const JITTER_PERCENT: u32 = 20;
 /// away for a second.
 const RENEWAL_AGE: Duration = Duration::from_secs(5);
 
-/// Intervals from this on are promises to the database: they only get longer.
+/// Intervals from this on are promises to the database: they only get longer, in the first second
+/// by up to a fifth, after which processes are out of step and a promotion need not wait.
 const PROMISED_INTERVAL: Duration = Duration::from_millis(50);
 
+/// By how much at most they get longer once processes are out of step.
+const PROMISED_JITTER_PERCENT: u32 = 2;
+
 /// Nor, later, those which confirmed the same new writer at the same moment.
-const STEADY_JITTER_PERCENT: u32 = 10;
+const STEADY_JITTER_PERCENT: u32 = 20;
 
 /// Whom to ask.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -198,11 +202,8 @@ impl Cadence {
         let since = match (entry.need, target) {
             // "At most one question per interval" is a promise: it only gets longer.
             (Need::Nothing | Need::Steady, _) => {
-                entry.next = asked_at
-                    + self.rng.jitter(
-                        self.steady_interval * (100 + STEADY_JITTER_PERCENT) / 100,
-                        STEADY_JITTER_PERCENT - 1,
-                    );
+                let interval = self.steady_interval;
+                entry.next = asked_at + self.rng.lengthen(interval, STEADY_JITTER_PERCENT);
                 return;
             }
             (Need::Urgent(_), Target::Seed(_)) if self.instances_known => {
@@ -211,14 +212,18 @@ impl Cadence {
             }
             (Need::Urgent(since), _) => since,
         };
-        let interval = match entry.tries {
-            Some(tries) => interval(&ATTEMPT_PHASES, now.saturating_duration_since(tries.since)),
-            None => interval(&QUESTION_PHASES, now.saturating_duration_since(since)),
+        let (phases, since): (&[_], _) = match entry.tries {
+            Some(tries) => (&ATTEMPT_PHASES, tries.since),
+            None => (&QUESTION_PHASES, since),
         };
-        let interval = if interval >= PROMISED_INTERVAL {
-            self.rng.jitter(interval * 11 / 10, JITTER_PERCENT / 2 - 1)
-        } else {
+        let age = now.saturating_duration_since(since);
+        let interval = interval(phases, age);
+        let interval = if interval < PROMISED_INTERVAL {
             self.rng.jitter(interval, JITTER_PERCENT)
+        } else if age < FIRST_SECOND {
+            self.rng.lengthen(interval, JITTER_PERCENT)
+        } else {
+            self.rng.lengthen(interval, PROMISED_JITTER_PERCENT)
         };
         // Counted from when it was due, as timers are late by up to a millisecond.
         let begun = if interval >= PROMISED_INTERVAL {

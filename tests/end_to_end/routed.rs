@@ -444,6 +444,11 @@ async fn what_is_the_sessions_own_is_answered_by_the_connection_that_wrote<E: Ca
     let child = format!("INSERT INTO numbered (n) VALUES ({own})");
     let lost = E::send(&mut session, &child).await.unwrap_err();
     assert_eq!(lost.outcome(), Outcome::NotSent, "{lost}");
+    // Nor could the one that another statement has been sent over since.
+    let other = "UPDATE numbered SET n = 8 WHERE n = 1000";
+    E::send(&mut session, other).await.unwrap();
+    E::ask(&mut session, E::LAST_ID).await.unwrap_err();
+    E::send(&mut session, &child).await.unwrap_err();
     E::send(&mut session, insert).await.unwrap();
     assert!(E::ask(&mut session, E::LAST_ID).await.unwrap() > 4);
 }

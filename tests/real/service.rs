@@ -217,6 +217,9 @@ async fn tells_of_itself(service: &Service, place: &str) {
         let mut texts = texts.filter_map(|one| one["text"].as_str());
         assert!(texts.any(|text| text.contains("orders")), "{statements}");
     }
+    let top = statements["top"].as_array().expect("a list");
+    let of_reports = top.iter().any(|one| one["workload"] == "reports");
+    assert!(of_reports, "{statements}");
     assert_eq!(service.get("/api/failovers").await.json(), json!([]));
     // Nobody crashes a real server by a button.
     let crash = service

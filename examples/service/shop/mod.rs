@@ -132,6 +132,9 @@ pub(crate) trait Store: Engine + Sized {
     ) -> impl Future<Output = Result<Served<Vec<Sales>>, ShopError>> + Send;
 }
 
+/// The workload of the reports.
+pub(crate) const REPORTS: &str = "reports";
+
 /// The shop over one cluster.
 #[derive(Debug)]
 pub(crate) struct Shop<E: Store> {
@@ -157,6 +160,11 @@ impl<E: Store> Shop<E> {
 
     pub(crate) fn cluster(&self) -> &Cluster<E> {
         &self.cluster
+    }
+
+    /// The handles over which statements go: the customers', and by its name that of the reports.
+    pub(crate) fn workloads(&self) -> [(Option<&'static str>, &Cluster<E>); 2] {
+        [(None, &self.cluster), (Some(REPORTS), &self.reports)]
     }
 
     pub(crate) async fn products(&self) -> Result<Served<Vec<Product>>, ShopError> {

@@ -23,7 +23,7 @@ use crate::id::{EngineKind, InstanceId};
 use crate::pool::lease::Connection;
 use crate::routing::statement::{self, Statement};
 use crate::time;
-use rules::{Lost, Memory, Place, Surroundings};
+use rules::{Lost, Memory, Place, Refusal, Surroundings};
 
 /// How long reads stay with the writer after a write: ten times what Aurora's replicas lag at most
 /// as a rule ("usually much less than 100 milliseconds": Aurora User Guide, "Replication with
@@ -43,6 +43,7 @@ const READ_YOUR_WRITES_PERIOD: Duration = Duration::from_secs(1);
 /// | a single query that is surely a pure read | a reader |
 /// | one that locks rows, changes data, or calls a function that is not known to be pure; several at once; one that does not parse | the writer |
 /// | one whose answer is the session's own (`currval`, `LAST_INSERT_ID()`, `@@x`) | the writer, on the connection that the session has written over |
+/// | one that asks for the id that was generated last (`LAST_INSERT_ID()`), when the connection it was generated over is gone | nowhere, until an id was generated over the new one: the server would say 0 |
 /// | any, while a transaction is open | the transaction's instance: a reader where it was begun `READ ONLY`, the writer otherwise |
 /// | any, after something was left in the session (`SET`, a temporary table, a lock, a cursor, a user variable), or may have been in a transaction that is a value | that connection, until [`reset`](Self::reset) |
 /// | a read within a second after a write of this session | the writer ([`read_your_writes`](Self::read_your_writes)) |
@@ -59,10 +60,6 @@ const READ_YOUR_WRITES_PERIOD: Duration = Duration::from_secs(1);
 /// use [`writer`](Cluster::writer). What such a function sets in the session is seen where the server
 /// reports it, and not otherwise: reads then go to readers without it. And other sessions' writes are
 /// seen as late as by any reader.
-///
-/// On MySQL `LAST_INSERT_ID()` tells of its connection. A statement that asks for it is never moved to
-/// another one; but where the connection was lost and another statement came in between, it asks the new
-/// one, which answers 0. Statements that belong together belong in a transaction.
 ///
 /// # Errors
 ///
@@ -233,9 +230,9 @@ impl<E: Engine> Session<E> {
         }
         let decision = self.memory.decide(statement, &self.surroundings());
         tracing::trace!(target = ?decision.target, reason = %decision.reason, "a statement is routed");
-        if let Some(lost) = self.memory.lost() {
+        if let Some(refusal) = self.memory.refuses(statement) {
             self.memory.gives_up(statement);
-            return Err(refused(lost));
+            return Err(refused(refusal));
         }
         let place = decision.place;
         match place {
@@ -278,6 +275,7 @@ impl<E: Engine> Session<E> {
         let is_of_use = home.is_some_and(|home| !E::standing(home).is_over && !home.is_outdated());
         if home.is_none() || !is_of_use && self.memory.may_move_home(statement) {
             self.home = None;
+            self.memory.leave_home();
             self.home = Some(self.cluster.writer().await?);
         }
         Ok(())
@@ -293,18 +291,23 @@ impl<E: Engine> Session<E> {
     }
 }
 
-fn refused(lost: Lost) -> Error {
-    let advice = match lost {
-        Lost::Transaction => "roll back, or reset the session,",
-        Lost::State => "reset the session",
-    };
-    let lost = lost.name();
-    Error::new(
-        ErrorKind::ConnectionLost,
-        format!(
-            "{lost} was lost with its connection, and nothing was sent: {advice} and begin anew"
+fn refused(refusal: Refusal) -> Error {
+    let (kind, advice) = match refusal {
+        Refusal::Lost(Lost::Transaction) => (
+            ErrorKind::ConnectionLost,
+            "roll back, or reset the session, and begin anew",
         ),
-    )
+        Refusal::Lost(Lost::State) => (
+            ErrorKind::ConnectionLost,
+            "reset the session and begin anew",
+        ),
+        Refusal::IdLost => (
+            ErrorKind::ConnectionLost,
+            "ask right after the insert, in one transaction with it, or reset the session",
+        ),
+        Refusal::IdElsewhere => (ErrorKind::Usage, "ask before the transaction or after it"),
+    };
+    Error::new(kind, format!("{refusal}, and nothing was sent: {advice}"))
 }
 
 impl<E: Engine> std::fmt::Debug for Session<E> {

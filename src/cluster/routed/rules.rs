@@ -101,6 +101,32 @@ impl Lost {
     }
 }
 
+/// Why a statement is not sent anywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Something was lost with its connection.
+    Lost(Lost),
+    /// It asks for the id that was generated last, of which only a connection knew that is gone.
+    IdLost,
+    /// It asks for it in a transaction on another instance.
+    IdElsewhere,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost(lost) => write!(f, "{} was lost with its connection", lost.name()),
+            Self::IdLost => f.write_str(
+                "it asks for the id that was generated last, which was lost with its connection",
+            ),
+            Self::IdElsewhere => f.write_str(
+                "it asks for the id that was generated last, of which only the connection to the \
+                 writer knows, within a transaction that is open on a reader",
+            ),
+        }
+    }
+}
+
 /// What a session remembers of what was done in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Memory {
@@ -116,6 +142,10 @@ pub(super) struct Memory {
     lost: Option<Lost>,
     /// Until when reads stay with the writer, so that they see what was written.
     reads_at_home_until: Option<Instant>,
+    /// Over the connection to the writer something was run that may have generated an id.
+    may_have_generated: bool,
+    /// So it was over an earlier connection to it, and over this one none was generated yet.
+    id_is_lost: bool,
 }
 
 /// What is to be done before the next statement.
@@ -262,6 +292,11 @@ impl Memory {
         };
     }
 
+    /// The connection to the writer is given up for another.
+    pub(super) fn leave_home(&mut self) {
+        self.id_is_lost |= std::mem::take(&mut self.may_have_generated);
+    }
+
     /// What was lost, if anything.
     pub(super) fn lost(&self) -> Option<Lost> {
         self.lost
@@ -286,12 +321,26 @@ impl Memory {
         }
     }
 
+    /// Why a statement must not be sent, if so; the memory is settled.
+    pub(super) fn refuses(&self, statement: &Statement) -> Option<Refusal> {
+        if let Some(lost) = self.lost {
+            Some(Refusal::Lost(lost))
+        } else if !statement.asks_for_id {
+            None
+        } else if self.id_is_lost {
+            Some(Refusal::IdLost)
+        } else if self.may_have_generated && self.holds(Place::Visit) {
+            Some(Refusal::IdElsewhere)
+        } else {
+            None
+        }
+    }
+
     /// Decides where a statement goes; the memory is settled.
     pub(super) fn decide(&self, statement: &Statement, around: &Surroundings) -> Decision {
         let Statement { kind, reason, .. } = statement;
-        if let Some(lost) = self.lost {
-            let why = format!("{} was lost with its connection", lost.name());
-            return Decision::new(Target::Nowhere, Place::Home, why);
+        if let Some(refusal) = self.refuses(statement) {
+            return Decision::new(Target::Nowhere, Place::Home, refusal.to_string());
         }
         let there = |place| match place {
             Place::Home => Target::Writer,
@@ -324,6 +373,7 @@ impl Memory {
 
     /// A call begins.
     pub(super) fn begin(&mut self, place: Place, statement: &Statement, is_guard: bool) {
+        self.may_have_generated |= place == Place::Home && (is_guard || statement.kind.may_write());
         self.call = Some(Call {
             place,
             kind: statement.kind,
@@ -343,9 +393,8 @@ impl Memory {
         }
         match call.kind {
             Kind::Begins { read_only } => self.open_only_reads = read_only,
-            Kind::Other | Kind::LeavesState | Kind::Unclear => self.open_only_reads = false,
             Kind::Ends { chains, .. } => self.open_only_reads &= chains,
-            Kind::PureRead | Kind::AsksSession | Kind::Savepoint => {}
+            kind => self.open_only_reads &= !kind.may_write(),
         }
         let Some(standing) = around.at(place).filter(|standing| !standing.is_over) else {
             // Whatever became of a COMMIT, its transaction is over.
@@ -354,6 +403,9 @@ impl Memory {
             }
             return;
         };
+        if place == Place::Home && call.kind.may_write() && standing.generated_id {
+            self.id_is_lost = false;
+        }
         match standing.in_transaction {
             Some(true) => self.open = Some(place),
             Some(false) if self.open == Some(place) => self.open = None,
@@ -380,10 +432,9 @@ impl Memory {
 
     fn may_have_written(&self, call: &Call, around: &Surroundings) -> bool {
         let by_kind = match call.kind {
-            Kind::Other | Kind::LeavesState | Kind::Unclear => true,
             Kind::Begins { read_only } => call.is_guard && !read_only,
             Kind::Ends { commits, .. } => commits && !self.open_only_reads,
-            Kind::PureRead | Kind::AsksSession | Kind::Savepoint => false,
+            kind => kind.may_write(),
         };
         by_kind && (call.place == Place::Home || around.visits_writer)
     }

@@ -76,6 +76,18 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Whether it may write, by itself.
+    pub(crate) fn may_write(self) -> bool {
+        match self {
+            Self::Other | Self::LeavesState | Self::Unclear => true,
+            Self::PureRead
+            | Self::AsksSession
+            | Self::Begins { .. }
+            | Self::Ends { .. }
+            | Self::Savepoint => false,
+        }
+    }
+
     /// How much there is to beware of.
     fn gravity(self) -> u8 {
         match self {
@@ -100,6 +112,9 @@ pub(crate) struct Statement {
     /// Whatever else it does, it asks what an earlier statement of its session did:
     /// `INSERT INTO t VALUES (LAST_INSERT_ID())`.
     pub(crate) asks_of_earlier: bool,
+    /// It asks for the id that was generated last, which a connection that has generated none takes
+    /// for 0: `LAST_INSERT_ID()` of MySQL.
+    pub(crate) asks_for_id: bool,
 }
 
 impl Statement {
@@ -114,6 +129,7 @@ impl Statement {
             kind,
             reason,
             asks_of_earlier: false,
+            asks_for_id: false,
         }
     }
 }
@@ -123,6 +139,7 @@ pub(crate) fn classify(engine: EngineKind, text: &str) -> Statement {
     let scan = scan::scan(engine, text);
     Statement {
         asks_of_earlier: scan.asks_of_earlier,
+        asks_for_id: scan.asks_for_id,
         ..classify_scanned(engine, text, &scan)
     }
 }

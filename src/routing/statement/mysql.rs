@@ -53,6 +53,9 @@ pub(super) static OF_EARLIER: Words = Words::new("found_rows last_insert_id row_
 pub(super) static VARIABLES_OF_EARLIER: Words =
     Words::new("error_count identity last_insert_id warning_count");
 
+/// What tells, as a function or as a variable, which id was generated last. Where none was, it is 0.
+pub(super) static OF_GENERATED: Words = Words::new("identity last_insert_id");
+
 /// Tables of `information_schema` that tell of the schema. Others tell of one instance, such as
 /// `PROCESSLIST` and `INNODB_METRICS`.
 pub(super) static INFORMATION_SCHEMA: Words = Words::new(

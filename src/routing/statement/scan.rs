@@ -74,6 +74,8 @@ pub(super) struct Scan {
     pub(super) variable: Option<String>,
     /// Whether it asks what an earlier statement of the session did: `LAST_INSERT_ID()`.
     pub(super) asks_of_earlier: bool,
+    /// Whether it asks for the id that was generated last, and is told 0 where none was.
+    pub(super) asks_for_id: bool,
     /// The name of a function that leaves state in its session.
     pub(super) lasting: Option<String>,
     /// Whether it has the word TEMPORARY, or one that says the same.
@@ -322,8 +324,10 @@ impl Scanner<'_> {
         let of_system = name
             .strip_prefix("@@")
             .and_then(|name| name.rsplit('.').next());
-        self.found.asks_of_earlier |= of_system
-            .is_some_and(|name| mysql::VARIABLES_OF_EARLIER.contain(&name.to_ascii_lowercase()));
+        if let Some(name) = of_system.map(str::to_ascii_lowercase) {
+            self.found.asks_of_earlier |= mysql::VARIABLES_OF_EARLIER.contain(&name);
+            self.found.asks_for_id |= mysql::OF_GENERATED.contain(&name);
+        }
         // The user's own weigh more, as these may be set within an expression.
         let known = self.found.variable.as_ref();
         if known.is_none_or(|known| known.starts_with("@@") && !name.starts_with("@@")) {
@@ -372,7 +376,9 @@ impl Scanner<'_> {
             EngineKind::MySql => &mysql::OF_EARLIER,
             EngineKind::Postgres => &postgres::OF_EARLIER,
         };
-        self.found.asks_of_earlier |= of_earlier.contain(&word.to_ascii_lowercase());
+        let name = word.to_ascii_lowercase();
+        self.found.asks_of_earlier |= of_earlier.contain(&name);
+        self.found.asks_for_id |= self.is_mysql() && mysql::OF_GENERATED.contain(&name);
         // MySQL takes a name for a stored function where a space follows that must not be there.
         let has_space = self.is_mysql() && to < self.at;
         if has_space && mysql::SPACED.contain(&word.to_ascii_lowercase()) {

@@ -24,6 +24,7 @@ struct Case {
     kind: String,
     reason: Option<String>,
     asks_of_earlier: Option<bool>,
+    asks_for_id: Option<bool>,
 }
 
 fn name_of(kind: Kind) -> &'static str {
@@ -62,8 +63,9 @@ fn statements_are_what_the_fixtures_say() {
                 let found = classify(engine, &case.text);
                 let said = case.reason.as_ref();
                 let fits = said.is_none_or(|part| found.reason.contains(part));
-                let asks = case.asks_of_earlier;
-                let asks_so = asks.is_none_or(|asks| asks == found.asks_of_earlier);
+                let is_so = |said: Option<bool>, found| said.is_none_or(|said| said == found);
+                let asks_so = is_so(case.asks_of_earlier, found.asks_of_earlier)
+                    && is_so(case.asks_for_id, found.asks_for_id);
                 if name_of(found.kind) != case.kind || !fits || !asks_so {
                     wrong.push(format!("{name}, {engine}: {:?} is {found:?}", case.text));
                 }
