@@ -27,6 +27,10 @@ use crate::topology::cadence::Target;
 use crate::topology::monitor::{News, ProbeFailure, Prober};
 use crate::topology::observation::{Fault, Report, Way};
 
+/// The most connections that the monitor has to one instance, however it is troubled: the one that
+/// it keeps, and one by which it makes sure.
+const CONNECTIONS_MAX: usize = 2;
+
 /// All instances of one cluster, as its monitor reaches them.
 #[derive(Debug)]
 pub(crate) struct Roster<E: Backend> {
@@ -136,18 +140,22 @@ impl<E: Backend> Roster<E> {
         self.begun.notified().await;
     }
 
-    /// Asks an instance for a sign of life on a new connection, which is kept if it leads there.
+    /// Asks an instance for a sign of life on a new connection, which is kept if it leads there;
+    /// not where it owes an answer over as many as the monitor may have.
     pub(super) async fn call_on(&self, station: &Station<E>) -> Result<(), Failure> {
         let deadline = time::now() + station.probe_timeout();
         match station.may_log_in_at_once() {
-            Some(_login) => self.ask_anew(station, deadline).await.map(drop),
-            None => Ok(()),
+            Some(_login) if station.connections() < CONNECTIONS_MAX => {
+                self.ask_anew(station, deadline).await.map(drop)
+            }
+            Some(_) | None => Ok(()),
         }
     }
 
     /// Asks on a new connection, which is kept if it leads there. The caller holds the right to
     /// log in.
     async fn ask_anew(&self, station: &Station<E>, deadline: Instant) -> Result<Answer, Failure> {
+        let _asking = station.asks();
         let (generation, end, reporter) = station.reporter();
         let begun_at = time::now();
         let place = station.place();
@@ -175,6 +183,7 @@ impl<E: Backend> Roster<E> {
         let Some((mut client, end)) = station.take() else {
             return Ok(None);
         };
+        let _asking = station.asks();
         let asked = station.asked();
         match self.ask(&mut client, station.place(), deadline).await {
             Ok(answer) => {

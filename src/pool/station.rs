@@ -1,7 +1,7 @@
 //! One instance as the monitor knows it: its place, the generation of its connections, and the
 //! connection that the monitor keeps to it. The pools of all handles share it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub(crate) struct Station<E: Backend> {
     /// How often it was looked at while it owed an answer.
     looks: AtomicU64,
     life: Mutex<Life<E>>,
+    /// How many of the monitor's connections are in use, those being opened among them.
+    asking: AtomicUsize,
     /// Held while a connection for the monitor is opened: one login at a time.
     login: tokio::sync::Mutex<()>,
     /// The monitor has ended: nothing is kept any more.
@@ -65,6 +67,16 @@ struct Standing<E: Backend> {
     used_at: Instant,
 }
 
+/// A connection of the monitor's that is in use.
+#[derive(Debug)]
+pub(super) struct Asking<'a>(&'a AtomicUsize);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl<E: Backend> Station<E> {
     pub(super) fn new(
         id: InstanceId,
@@ -89,6 +101,7 @@ impl<E: Backend> Station<E> {
                 unused: true,
                 usual: Usual::default(),
             }),
+            asking: AtomicUsize::new(0),
             login: tokio::sync::Mutex::new(()),
             closed,
         })
@@ -194,6 +207,18 @@ impl<E: Backend> Station<E> {
     /// The same, unless somebody has it: then the instance is being asked already.
     pub(super) fn may_log_in_at_once(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         self.login.try_lock().ok()
+    }
+
+    /// A connection of the monitor's is in use, or being opened, as long as this is kept.
+    pub(super) fn asks(&self) -> Asking<'_> {
+        self.asking.fetch_add(1, Ordering::Relaxed);
+        Asking(&self.asking)
+    }
+
+    /// How many connections the monitor has to it, in use or kept.
+    pub(super) fn connections(&self) -> usize {
+        let kept = usize::from(self.life().standing.is_some());
+        kept + self.asking.load(Ordering::Relaxed)
     }
 
     /// Tells the monitor of an error that says something about the instance.

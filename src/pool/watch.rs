@@ -95,6 +95,7 @@ pub(super) async fn ask_standing<E: Backend>(
     (mut client, end): (E::Client, GenerationEnd),
 ) -> Result<(), Failure> {
     let generation = station.generation();
+    let _asking = station.asks();
     let asked = station.asked();
     match E::ping(&mut client).await {
         Ok(()) => {
