@@ -48,14 +48,17 @@ const JITTER_PERCENT: u32 = 20;
 /// away for a second.
 const RENEWAL_AGE: Duration = Duration::from_secs(5);
 
-/// Intervals from this on are promises to the database: they only get longer, in the first second
-/// by up to a fifth, after which processes are out of step and a promotion need not wait.
+/// Intervals from this on are promises to the database: they only get longer.
 const PROMISED_INTERVAL: Duration = Duration::from_millis(50);
 
-/// By how much at most they get longer once processes are out of step.
+/// For so long they get longer by [`JITTER_PERCENT`], also where tries begin as if they had gone
+/// on for a second; then processes are out of step.
+const SPREADING_PERIOD: Duration = Duration::from_secs(2);
+
+/// By how much at most they get longer from then on: a promotion need not wait for more.
 const PROMISED_JITTER_PERCENT: u32 = 2;
 
-/// Nor, later, those which confirmed the same new writer at the same moment.
+/// Nor must those ask in step which confirmed the same new writer at the same moment.
 const STEADY_JITTER_PERCENT: u32 = 20;
 
 /// Whom to ask.
@@ -220,7 +223,7 @@ impl Cadence {
         let interval = interval(phases, age);
         let interval = if interval < PROMISED_INTERVAL {
             self.rng.jitter(interval, JITTER_PERCENT)
-        } else if age < FIRST_SECOND {
+        } else if age < SPREADING_PERIOD {
             self.rng.lengthen(interval, JITTER_PERCENT)
         } else {
             self.rng.lengthen(interval, PROMISED_JITTER_PERCENT)

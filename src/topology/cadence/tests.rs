@@ -222,12 +222,14 @@ fn an_alert_that_lasts_is_bounded_in_its_first_second_and_slows_down() {
         answers.iter().all(|count| (150..=210).contains(count)),
         "{counts:?}"
     );
-    for [refuses, answers @ ..] in &counts[1..5] {
-        assert!((15..=20).contains(refuses), "{counts:?}");
+    for (second, [refuses, answers @ ..]) in counts.iter().enumerate().take(5).skip(1) {
+        // From the third second on processes are out of step, and need not wait for long.
+        let least = if second == 1 { 15 } else { 19 };
+        assert!((least..=20).contains(refuses), "{counts:?}");
         assert!(answers.iter().all(|count| *count <= 55), "{counts:?}");
     }
     for [refuses, answers @ ..] in &counts[6..] {
-        assert!((7..=10).contains(refuses), "{counts:?}");
+        assert!((9..=10).contains(refuses), "{counts:?}");
         assert!(answers.iter().all(|count| *count <= 22), "{counts:?}");
     }
 }
