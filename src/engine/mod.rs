@@ -113,7 +113,6 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
             is_over: condition == Condition::Broken,
             in_transaction: Some(condition == Condition::Unclean),
             may_hold_state: condition == Condition::Unclean,
-            generated_id: false,
         }
     }
 
@@ -121,6 +120,19 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
     #[cfg(feature = "router")]
     fn roll_back(client: &mut Self::Client) -> impl Future<Output = Result<(), Error>> + Send {
         async { Self::clean(client).await.map_err(|failure| failure.error) }
+    }
+
+    /// Forgets the id that was generated last, which may be of the connection's earlier user, where
+    /// the server would answer with it (MySQL).
+    #[cfg(feature = "router")]
+    fn forget_id(_client: &mut Self::Client) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Whether it knows of a generated id, or refuses to answer where it does not.
+    #[cfg(feature = "router")]
+    fn knows_id(_client: &mut Self::Client) -> impl Future<Output = Result<bool, Error>> + Send {
+        async { Ok(true) }
     }
 
     /// Whether the connection was opened for this life of this instance.
@@ -182,8 +194,6 @@ pub struct Standing {
     pub(crate) in_transaction: Option<bool>,
     /// Something may be left in it, by the texts and the answers that passed.
     pub(crate) may_hold_state: bool,
-    /// Its last answer told of an id that was generated (MySQL).
-    pub(crate) generated_id: bool,
 }
 
 /// An error together with what it means for the topology.

@@ -449,10 +449,54 @@ async fn what_is_the_sessions_own_is_answered_by_the_connection_that_wrote<E: Ca
     // Nor could the one that another statement has been sent over since.
     let other = "UPDATE numbered SET n = 8 WHERE n = 1000";
     E::send(&mut session, other).await.unwrap();
-    E::ask(&mut session, E::LAST_ID).await.unwrap_err();
-    E::send(&mut session, &child).await.unwrap_err();
+    let unknown = E::ask(&mut session, E::LAST_ID).await.unwrap_err();
+    if <E as Database>::KIND == aurora_driver::EngineKind::MySql {
+        assert_eq!(unknown.kind(), ErrorKind::ConnectionLost, "{unknown}");
+        assert_eq!(unknown.outcome(), Outcome::NotSent, "{unknown}");
+        // What sets it asks nothing.
+        let set = "UPDATE numbered SET n = LAST_INSERT_ID(71) WHERE id = 1";
+        E::send(&mut session, set).await.unwrap();
+        assert_eq!(E::ask(&mut session, E::LAST_ID).await.unwrap(), 71);
+    } else {
+        E::send(&mut session, &child).await.unwrap_err();
+    }
     E::send(&mut session, insert).await.unwrap();
     assert!(E::ask(&mut session, E::LAST_ID).await.unwrap() > 4);
+}
+
+#[tokio::test]
+async fn a_connection_taken_for_a_lost_one_does_not_tell_of_an_earlier_users_id() {
+    let (simulated, cluster, mut session) = start_session::<MySql>().await;
+    let create = "CREATE TABLE numbered (id bigint AUTO_INCREMENT PRIMARY KEY, n int)";
+    MySql::send(&mut session, create).await.unwrap();
+    let insert = "INSERT INTO numbered (n) VALUES (7)";
+    MySql::send(&mut session, insert).await.unwrap();
+    simulated.crash_writer().unwrap();
+    simulated.failover_finished().await;
+    // All that the pool has then was used by somebody who generated ids.
+    let mut others: Vec<_> = (0..3).map(|_| cluster.routed()).collect();
+    for other in &mut others {
+        MySql::send(other, insert).await.unwrap();
+    }
+    drop(others);
+    let other = "UPDATE numbered SET n = 8 WHERE n = 1000";
+    while MySql::send(&mut session, other).await.is_err() {}
+    let unknown = MySql::ask(&mut session, MySql::LAST_ID).await.unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::ConnectionLost, "{unknown}");
+    // Nor does an id that is given make one that is generated.
+    let given = "INSERT INTO numbered (id, n) VALUES (1000, 7)";
+    MySql::send(&mut session, given).await.unwrap();
+    MySql::ask(&mut session, MySql::LAST_ID).await.unwrap_err();
+    // In a transaction that is a value it is generated unseen.
+    let instance = session.last_instance().cloned();
+    let begun = session.start_transaction(TxOpts::default()).await;
+    let mut transaction = begun.unwrap();
+    transaction.query_drop(insert).await.unwrap();
+    let id = transaction.last_insert_id().expect("it was generated");
+    transaction.commit().await.unwrap();
+    let told = MySql::ask(&mut session, MySql::LAST_ID).await.unwrap();
+    assert_eq!(u64::try_from(told).unwrap(), id);
+    assert_eq!(session.last_instance().cloned(), instance);
 }
 
 async fn connections_are_given_back_as_soon_as_nothing_holds_them<E: Calls>() {

@@ -180,6 +180,11 @@ async fn a_cap_of_nothing_keeps_reads_from_the_writer_and_says_so<E: Database>()
         error.to_string().contains("writer_reads_percent"),
         "{error}"
     );
+    let explained = cluster.explain(Intent::Read);
+    assert!(explained.candidates.is_empty(), "{explained}");
+    assert!(explained.rule.contains("nor the writer"), "{explained}");
+    let left_out = explained.left_out.first().map(|(_, reason)| *reason);
+    assert_eq!(left_out, Some(Reason::Writer), "{explained}");
     cluster.writer().await.expect("writes are not concerned");
 }
 

@@ -43,8 +43,8 @@ const READ_YOUR_WRITES_PERIOD: Duration = Duration::from_secs(1);
 /// | a single query that is surely a pure read | a reader |
 /// | one that locks rows, changes data, or calls a function that is not known to be pure; several at once; one that does not parse | the writer |
 /// | one whose answer is the session's own (`currval`, `LAST_INSERT_ID()`, `@@x`) | the writer, on the connection that the session has written over |
-/// | one that asks for the id that was generated last (`LAST_INSERT_ID()`), when the connection it was generated over is gone | nowhere, until an id was generated over the new one: the server would say 0 |
-/// | any, while a transaction is open | the transaction's instance: a reader where it was begun `READ ONLY`, the writer otherwise |
+/// | one that asks for the id that was generated last (`LAST_INSERT_ID()`), when the connection it may have been generated over is gone | nowhere, until an id was generated over the new one, of which a round trip makes sure: the server would say 0, or an id of somebody else |
+/// | any other, while a transaction is open | the transaction's instance: a reader where it was begun `READ ONLY`, the writer otherwise |
 /// | any, after something was left in the session (`SET`, a temporary table, a lock, a cursor, a user variable), or may have been in a transaction that is a value | that connection, until [`reset`](Self::reset) |
 /// | a read within a second after a write of this session | the writer ([`read_your_writes`](Self::read_your_writes)) |
 /// | a read while no reader may be used | where [`when_none`](crate::Config::when_none) says: by default the writer, over the connection that the session has to it |
@@ -70,7 +70,9 @@ const READ_YOUR_WRITES_PERIOD: Duration = Duration::from_secs(1);
 /// of the lost transaction must not run by itself elsewhere. [`reset`](Self::reset) makes the session
 /// usable again, and after the loss of a transaction alone so does a `ROLLBACK` or `COMMIT`, which is
 /// refused too. A session that holds nothing goes on over another connection. No statement is sent
-/// twice.
+/// twice. A statement that asks for a generated id which may have been lost is refused with
+/// [`ConnectionLost`](ErrorKind::ConnectionLost) too, and with [`Usage`](ErrorKind::Usage) while the
+/// session is held on a reader; others go on.
 ///
 /// # Cancellation
 ///
@@ -228,6 +230,12 @@ impl<E: Engine> Session<E> {
                  savepoint by SQL",
             ));
         }
+        if self.memory.doubts_id(statement)
+            && let Some(home) = &mut self.home
+            && E::knows_id(home).await?
+        {
+            self.memory.finds_id();
+        }
         let decision = self.memory.decide(statement, &self.surroundings());
         tracing::trace!(target = ?decision.target, reason = %decision.reason, "a statement is routed");
         if let Some(refusal) = self.memory.refuses(statement) {
@@ -275,8 +283,12 @@ impl<E: Engine> Session<E> {
         let is_of_use = home.is_some_and(|home| !E::standing(home).is_over && !home.is_outdated());
         if home.is_none() || !is_of_use && self.memory.may_move_home(statement) {
             self.home = None;
-            self.memory.leave_home();
-            self.home = Some(self.cluster.writer().await?);
+            let forgets_id = self.memory.leave_home();
+            let mut home = self.cluster.writer().await?;
+            if forgets_id {
+                E::forget_id(&mut home).await?;
+            }
+            self.home = Some(home);
         }
         Ok(())
     }
@@ -305,7 +317,10 @@ fn refused(refusal: Refusal) -> Error {
             ErrorKind::ConnectionLost,
             "ask right after the insert, in one transaction with it, or reset the session",
         ),
-        Refusal::IdElsewhere => (ErrorKind::Usage, "ask before the transaction or after it"),
+        Refusal::IdElsewhere => (
+            ErrorKind::Usage,
+            "ask before that, or take the id from the answer to the insert",
+        ),
     };
     Error::new(kind, format!("{refusal}, and nothing was sent: {advice}"))
 }

@@ -28,7 +28,8 @@ pub enum Target {
     Reader,
     /// To the writer.
     Writer,
-    /// Nowhere: what the session held was lost with its connection. The call is refused.
+    /// Nowhere: what the session held was lost with its connection, or no connection can answer.
+    /// The call is refused.
     Nowhere,
 }
 
@@ -108,7 +109,7 @@ pub(super) enum Refusal {
     Lost(Lost),
     /// It asks for the id that was generated last, of which only a connection knew that is gone.
     IdLost,
-    /// It asks for it in a transaction on another instance.
+    /// It asks for it while the session is held on another instance.
     IdElsewhere,
 }
 
@@ -117,11 +118,12 @@ impl fmt::Display for Refusal {
         match self {
             Self::Lost(lost) => write!(f, "{} was lost with its connection", lost.name()),
             Self::IdLost => f.write_str(
-                "it asks for the id that was generated last, which was lost with its connection",
+                "it asks for the id that was generated last, which may have been lost with its \
+                 connection",
             ),
             Self::IdElsewhere => f.write_str(
                 "it asks for the id that was generated last, of which only the connection to the \
-                 writer knows, within a transaction that is open on a reader",
+                 writer knows, while a transaction or state holds the session on a reader",
             ),
         }
     }
@@ -144,7 +146,7 @@ pub(super) struct Memory {
     reads_at_home_until: Option<Instant>,
     /// Over the connection to the writer something was run that may have generated an id.
     may_have_generated: bool,
-    /// So it was over an earlier connection to it, and over this one none was generated yet.
+    /// So it was over an earlier connection to it, and over this one none is known to have been.
     id_is_lost: bool,
 }
 
@@ -292,9 +294,22 @@ impl Memory {
         };
     }
 
-    /// The connection to the writer is given up for another.
-    pub(super) fn leave_home(&mut self) {
+    /// The connection to the writer is given up for another; whether that one must forget what it
+    /// knows of ids.
+    pub(super) fn leave_home(&mut self) -> bool {
         self.id_is_lost |= std::mem::take(&mut self.may_have_generated);
+        self.id_is_lost
+    }
+
+    /// Whether the connection to the writer must be asked if it knows of an id, before a statement
+    /// is refused for want of one.
+    pub(super) fn doubts_id(&self, statement: &Statement) -> bool {
+        self.refuses(statement) == Some(Refusal::IdLost)
+    }
+
+    /// The connection to the writer has generated an id since the session has it.
+    pub(super) fn finds_id(&mut self) {
+        self.id_is_lost = false;
     }
 
     /// What was lost, if anything.
@@ -373,7 +388,12 @@ impl Memory {
 
     /// A call begins.
     pub(super) fn begin(&mut self, place: Place, statement: &Statement, is_guard: bool) {
-        self.may_have_generated |= place == Place::Home && (is_guard || statement.kind.may_write());
+        // `SELECT LAST_INSERT_ID(7)` asks nothing, and sets the id.
+        let may_generate = match statement.kind {
+            Kind::Begins { read_only } => is_guard && !read_only,
+            kind => kind.may_write() || kind == Kind::AsksSession,
+        };
+        self.may_have_generated |= place == Place::Home && may_generate;
         self.call = Some(Call {
             place,
             kind: statement.kind,
@@ -403,9 +423,6 @@ impl Memory {
             }
             return;
         };
-        if place == Place::Home && call.kind.may_write() && standing.generated_id {
-            self.id_is_lost = false;
-        }
         match standing.in_transaction {
             Some(true) => self.open = Some(place),
             Some(false) if self.open == Some(place) => self.open = None,

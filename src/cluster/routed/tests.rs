@@ -10,7 +10,6 @@ const IDLE: Standing = Standing {
     is_over: false,
     in_transaction: Some(false),
     may_hold_state: false,
-    generated_id: false,
 };
 const OPEN: Standing = Standing {
     in_transaction: Some(true),
@@ -298,10 +297,6 @@ async fn a_connection_that_held_nothing_is_replaced_but_not_for_what_is_its_own(
 
 #[tokio::test]
 async fn the_id_generated_last_is_not_asked_of_a_connection_that_does_not_know_it() {
-    const GENERATED: Standing = Standing {
-        generated_id: true,
-        ..IDLE
-    };
     let my = |text| classify(EngineKind::MySql, text);
     let asks = [
         "SELECT LAST_INSERT_ID()",
@@ -324,29 +319,28 @@ async fn the_id_generated_last_is_not_asked_of_a_connection_that_does_not_know_i
     };
     let mut session = Rehearsal::begin();
     // A first connection, and one that was lost before anything was generated.
-    session.memory.leave_home();
-    session.run("SELECT lastval()", OVER);
-    session.memory.leave_home();
+    assert!(!session.memory.leave_home());
+    session.set(Place::Home, OVER);
+    assert!(!session.memory.leave_home());
     refusal(&mut session, None);
-    session.run("INSERT INTO t VALUES (1)", GENERATED);
+    session.run("INSERT INTO t VALUES (1)", IDLE);
     refusal(&mut session, None);
     session.set(Place::Home, OVER);
     refusal(&mut session, None);
-    session.memory.leave_home();
+    assert!(session.memory.leave_home());
     refusal(&mut session, Some(Refusal::IdLost));
-    session.run("UPDATE t SET a = 1", IDLE);
+    session.run("INSERT INTO t VALUES (1)", IDLE);
     refusal(&mut session, Some(Refusal::IdLost));
-    // What was answered before the connection became this session's tells nothing.
-    session.run("SELECT lastval()", GENERATED);
-    refusal(&mut session, Some(Refusal::IdLost));
-    session.run("INSERT INTO t VALUES (1)", GENERATED);
+    assert!(session.memory.doubts_id(&my("SELECT LAST_INSERT_ID()")));
+    assert!(!session.memory.doubts_id(&my("SELECT ROW_COUNT()")));
+    session.memory.finds_id();
     refusal(&mut session, None);
     session.pass(PERIOD);
     session.run("BEGIN READ ONLY", OPEN);
     refusal(&mut session, Some(Refusal::IdElsewhere));
     session.run("COMMIT", IDLE);
     refusal(&mut session, None);
-    session.memory.leave_home();
+    assert!(session.memory.leave_home());
     session.memory.forget();
     refusal(&mut session, None);
 }
@@ -358,14 +352,14 @@ async fn what_a_dropped_call_or_a_transaction_that_is_a_value_may_have_generated
     session.call("INSERT INTO t VALUES (1)");
     session.set(Place::Home, OVER);
     session.memory.settle(&session.around);
-    session.memory.leave_home();
+    assert!(session.memory.leave_home());
     assert_eq!(session.memory.refuses(&ask), Some(Refusal::IdLost));
     let mut session = Rehearsal::begin();
     let begin = Statement::begin(false);
     session.memory.begin(Place::Home, &begin, true);
     session.set(Place::Home, IDLE);
     session.memory.settle(&session.around);
-    session.memory.leave_home();
+    assert!(session.memory.leave_home());
     assert_eq!(session.memory.refuses(&ask), Some(Refusal::IdLost));
 }
 

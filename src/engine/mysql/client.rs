@@ -153,7 +153,6 @@ impl Client {
             is_over: self.watch.is_over() || self.native.is_disconnected(),
             in_transaction: self.status().map(in_transaction),
             may_hold_state: self.residue != Residue::Nothing || self.autocommit_differs(),
-            generated_id: self.native.last_insert_id().is_some_and(|id| id != 0),
         }
     }
 

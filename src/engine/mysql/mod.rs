@@ -50,6 +50,14 @@ use crate::observe::site::Site;
 #[derive(Debug, Clone, Copy)]
 pub struct MySql;
 
+/// Sets what `LAST_INSERT_ID()` answers, as if none had been generated (MySQL Reference Manual,
+/// "Information Functions").
+#[cfg(feature = "router")]
+const FORGET_ID: &str = "SELECT LAST_INSERT_ID(0)";
+
+#[cfg(feature = "router")]
+const ASK_ID: &str = "SELECT LAST_INSERT_ID()";
+
 impl Engine for MySql {}
 
 impl Backend for MySql {
@@ -112,6 +120,17 @@ impl Backend for MySql {
     #[cfg(feature = "router")]
     async fn roll_back(client: &mut Client) -> Result<(), Error> {
         client.query_drop("ROLLBACK").await.map_err(Error::from)
+    }
+
+    #[cfg(feature = "router")]
+    async fn forget_id(client: &mut Client) -> Result<(), Error> {
+        client.query_drop(FORGET_ID).await.map_err(Error::from)
+    }
+
+    #[cfg(feature = "router")]
+    async fn knows_id(client: &mut Client) -> Result<bool, Error> {
+        let id: Option<u64> = client.query_first(ASK_ID).await.map_err(Error::from)?;
+        Ok(id.is_some_and(|id| id != 0))
     }
 
     fn belongs_to(client: &Client, instance: &InstanceId, generation: Generation) -> bool {

@@ -81,7 +81,6 @@ impl Client {
             // The last word may be that from before an answer which is on its way.
             in_transaction: (!self.link.awaits_answers()).then(|| self.link.in_transaction()),
             may_hold_state: self.link.is_dirty() || self.link.is_spent(),
-            generated_id: false,
         }
     }
 

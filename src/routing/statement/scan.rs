@@ -365,6 +365,13 @@ impl Scanner<'_> {
         self.at += 1;
     }
 
+    /// Whether something stands in the bracket at hand that is surely no comment.
+    fn has_argument(&self) -> bool {
+        let mut inside = self.text[self.at + 1..].iter();
+        let first = inside.find(|byte| !byte.is_ascii_whitespace());
+        first.is_some_and(|byte| !matches!(byte, b')' | b'/' | b'-' | b'#'))
+    }
+
     fn notice_call(&mut self, last_word: Option<(usize, usize)>) {
         let Some((from, to)) = last_word else {
             return;
@@ -377,8 +384,12 @@ impl Scanner<'_> {
             EngineKind::Postgres => &postgres::OF_EARLIER,
         };
         let name = word.to_ascii_lowercase();
-        self.found.asks_of_earlier |= of_earlier.contain(&name);
-        self.found.asks_for_id |= self.is_mysql() && mysql::OF_GENERATED.contain(&name);
+        let is_of_generated = self.is_mysql() && mysql::OF_GENERATED.contain(&name);
+        // With an argument it sets the id, and asks nothing: `LAST_INSERT_ID(id + 1)`.
+        if of_earlier.contain(&name) && !(is_of_generated && self.has_argument()) {
+            self.found.asks_of_earlier = true;
+            self.found.asks_for_id |= is_of_generated;
+        }
         // MySQL takes a name for a stored function where a space follows that must not be there.
         let has_space = self.is_mysql() && to < self.at;
         if has_space && mysql::SPACED.contain(&word.to_ascii_lowercase()) {
