@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
-use aurora_driver::sim::SimCluster;
-use aurora_driver::{Cluster, ErrorKind, EventKind, InstanceId, Outcome};
+use aurora_driver::sim::{SimCluster, StatementFault};
+use aurora_driver::{Cluster, ErrorKind, EventKind, InstanceId, Outcome, Postgres};
 use tokio::task::JoinSet;
 
 use crate::database::{Database, PATIENCE, eventually, insert, on_both_engines, start};
@@ -264,4 +265,19 @@ async fn a_failover_is_kept_as_one_story<E: Database>() {
     while let Some(event) = events.next().await {
         assert_ne!(event.kind.name(), "writes_resumed");
     }
+}
+
+#[tokio::test]
+async fn readers_are_asked_whether_they_were_promoted_far_more_often_than_for_their_tables() {
+    let (simulated, cluster) = start::<Postgres>().await;
+    let count = |text| {
+        let nothing = StatementFault::delay(Duration::ZERO);
+        simulated.fault(nothing.at_readers().containing(text))
+    };
+    simulated.crash_writer().unwrap();
+    let (own, tables) = (count("pg_is_in_recovery"), count("aurora_replica_status"));
+    cluster.writer().await.unwrap();
+    simulated.failover_finished().await;
+    let (own, tables) = (own.fired(), tables.fired());
+    assert!(own > 20 && tables * 4 < own, "{own}, {tables}");
 }

@@ -20,6 +20,7 @@ use crate::engine::residue;
 use crate::engine::{Condition, Failure};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::observe::span;
+use crate::time::Instant;
 
 /// A `tokio_postgres::Client` whose calls say what their errors mean.
 ///
@@ -36,8 +37,9 @@ use crate::observe::span;
 pub struct Client {
     native: tokio_postgres::Client,
     link: Arc<Link>,
-    /// Whether the instance last said over this connection that it is a reader.
-    pub(super) was_reader: bool,
+    /// Where the instance last said over this connection that it is a reader: from when on its table
+    /// is asked for again.
+    pub(super) readers_table_from: Option<Instant>,
     /// The server has said over this connection that it has none of Aurora's functions.
     pub(super) is_plain: bool,
 }
@@ -47,7 +49,7 @@ impl Client {
         Self {
             native,
             link,
-            was_reader: false,
+            readers_table_from: None,
             is_plain: false,
         }
     }

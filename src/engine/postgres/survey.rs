@@ -1,6 +1,8 @@
 //! The questions about the cluster: asked in one round trip, but of a reader that may have become
 //! the writer. A server without Aurora's functions is asked about itself alone.
 
+use std::time::Duration;
+
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use super::Client;
@@ -8,6 +10,7 @@ use super::explain::failure;
 use crate::engine::{Failure, Survey};
 use crate::error::{Error, ErrorKind, ServerCode};
 use crate::id::InstanceId;
+use crate::time::{self, Instant};
 use crate::topology::observation::{Fault, Row};
 
 /// Who are you, what are you, what time is it; then the table. Everything is schema-qualified,
@@ -21,6 +24,10 @@ const OWN: &str = "\
 const TABLE: &str = "\
     SELECT server_id, session_id, EXTRACT(EPOCH FROM last_update_timestamp), replica_lag_in_msec \
     FROM pg_catalog.aurora_replica_status()";
+
+/// How often a reader's table is asked for at most, while the reader itself is asked every few
+/// milliseconds whether it has been promoted.
+const READERS_TABLE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The same of a server without Aurora's functions.
 const OWN_PLAIN: &str = "\
@@ -43,25 +50,28 @@ pub(super) async fn survey(client: &mut Client) -> Result<Survey, Failure> {
 }
 
 async fn survey_aurora(client: &mut Client) -> Result<Survey, Failure> {
-    let survey = if client.was_reader {
-        let own = ask(client, OWN).await?;
-        // No answer leaves a server before it has the last one, and a promoted one takes its time
-        // for the table. That it is the writer is what is waited for; the table comes with the
-        // next questions, and without one nothing is concluded of the others.
-        if own.is_writer {
-            own
-        } else {
-            let rows = messages(client, TABLE).await?;
-            Survey {
-                rows: rows_of(&rows).filter_map(read_row).collect(),
-                ..own
-            }
-        }
-    } else {
-        ask(client, &format!("{OWN}; {TABLE}")).await?
+    let Some(table_from) = client.readers_table_from else {
+        let survey = ask(client, &format!("{OWN}; {TABLE}")).await?;
+        client.readers_table_from = (!survey.is_writer).then(next_readers_table);
+        return Ok(survey);
     };
-    client.was_reader = !survey.is_writer;
+    // No answer leaves a server before it has the last one, and a promoted one takes its time for
+    // the table. That it is the writer is what is waited for; the table comes with the next
+    // questions, and without one nothing is concluded of the others. A reader's is a hint, and
+    // seldom asked for: the promotion may come just before it is.
+    let mut survey = ask(client, OWN).await?;
+    if survey.is_writer {
+        client.readers_table_from = None;
+    } else if time::now() >= table_from {
+        let rows = messages(client, TABLE).await?;
+        survey.rows = rows_of(&rows).filter_map(read_row).collect();
+        client.readers_table_from = Some(next_readers_table());
+    }
     Ok(survey)
+}
+
+fn next_readers_table() -> Instant {
+    time::now() + READERS_TABLE_INTERVAL
 }
 
 async fn ask(client: &Client, questions: &str) -> Result<Survey, Failure> {
