@@ -150,6 +150,7 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
     let end = CancellationToken::new();
     introduce(address, backend.describe(), migrated);
 
+    let upkeep = tokio::spawn(web::metrics::keep_up(metrics.clone(), end.clone()));
     let live = live::Live::start(&backend, &traffic, end.clone());
     let customers = load::Load::start(
         &backend.shop,
@@ -181,6 +182,7 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
     // Those who still wait for a database that is away are sent home.
     let _ = tokio::time::timeout(GRACE, customers.finish()).await;
     progress.await.ok();
+    upkeep.await.ok();
     if arguments.load > 0 {
         progress::sum_up(&traffic);
     }
