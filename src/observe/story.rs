@@ -1,6 +1,6 @@
 //! Makes one story of a failover's events. Pure: every piece comes with its time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use super::record::{FailoverRecord, Moment};
@@ -18,9 +18,12 @@ const MOMENTS_MAX: usize = 256;
 /// How many targets' probes are counted: all instances of a cluster, and its seeds.
 const TARGETS_MAX: usize = 128;
 
-/// For so long after the confirmation what happens still belongs to the failover, such as the
-/// return of the old writer.
-const EPILOGUE_PERIOD: Duration = Duration::from_secs(60);
+/// For so long after the confirmation what happens still belongs to the failover: other readers
+/// restart within seconds.
+const EPILOGUE_LEAST: Duration = Duration::from_secs(5);
+
+/// And for so long at most while an instance that fell in it, such as the old writer, is not back.
+const EPILOGUE_MOST: Duration = Duration::from_secs(60);
 
 /// The stories told so far.
 #[derive(Debug, Default)]
@@ -38,6 +41,8 @@ struct Open {
     /// The writer was lost, and not only in doubt for a moment.
     lost: bool,
     confirmed_at: Option<Instant>,
+    /// Who fell in it and is not back.
+    away: BTreeSet<InstanceId>,
     record: FailoverRecord,
 }
 
@@ -151,6 +156,7 @@ impl Open {
             began: now,
             lost: false,
             confirmed_at: None,
+            away: BTreeSet::new(),
             record: FailoverRecord {
                 number: 0,
                 began_at: at,
@@ -172,8 +178,12 @@ impl Open {
     }
 
     fn is_epilogue_over(&self, now: Instant) -> bool {
+        let period = match self.away.is_empty() {
+            true => EPILOGUE_LEAST,
+            false => EPILOGUE_MOST,
+        };
         self.confirmed_at
-            .is_some_and(|at| now.saturating_duration_since(at) > EPILOGUE_PERIOD)
+            .is_some_and(|at| now.saturating_duration_since(at) > period)
     }
 
     fn add(&mut self, now: Instant, what: &EventKind) {
@@ -196,11 +206,14 @@ impl Open {
             EventKind::WritesResumed { .. } => {
                 record.resumed_after.get_or_insert(after);
             }
+            EventKind::InstanceDown { instance, .. } => {
+                self.away.insert(instance.clone());
+            }
+            EventKind::InstanceRemoved { instance } | EventKind::InstanceUp { instance } => {
+                self.away.remove(instance);
+            }
             EventKind::GenerationEnded { .. }
             | EventKind::InstanceAdded { .. }
-            | EventKind::InstanceDown { .. }
-            | EventKind::InstanceRemoved { .. }
-            | EventKind::InstanceUp { .. }
             | EventKind::WriterSuspected { .. } => {}
         }
         if record.moments.len() >= MOMENTS_MAX {

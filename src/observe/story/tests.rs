@@ -237,3 +237,23 @@ fn what_happens_long_after_a_failover_is_no_part_of_it() {
     assert_eq!(all.len(), 2);
     assert_eq!(all[0].moments.len(), 7);
 }
+
+#[test]
+fn a_failover_is_told_until_all_who_fell_in_it_are_back() {
+    let mut teller = Teller::new();
+    teller.fail_over(0, "a", "b", 2);
+    teller.tell(2_000, down("c"));
+    teller.tell(20_000, up("c"));
+    teller.tell(30_000, up("a"));
+    teller.tell(31_000, down("c"));
+    let all = teller.stories.all();
+    let last = all[0].moments.last().map(|moment| moment.what.clone());
+    assert_eq!((all[0].moments.len(), last), (8, Some(up("a"))));
+}
+
+#[test]
+fn what_happens_when_all_are_back_is_no_part_of_a_failover() {
+    let mut teller = crash();
+    teller.tell(9_000, down("c"));
+    assert_eq!(teller.stories.all()[0].moments.len(), 7);
+}
