@@ -22,7 +22,7 @@ pub(super) fn open<E: Engine>(
 ) -> Result<BTreeMap<String, Cluster<E>>> {
     let mut opened = BTreeMap::new();
     for (name, workload) in &parent.workloads {
-        let (config, known) = parent.for_workload(workload);
+        let (config, known) = parent.for_workload(name, workload);
         let (endpoints, scope) = match known {
             Some(members) => (Vec::new(), Scope::Members(Arc::new(members))),
             None => {

@@ -269,6 +269,7 @@ impl ConfigBuilder {
             zone: self.zone,
             labels: self.labels,
             workloads: self.workloads,
+            workload: None,
             custom_endpoint: self.custom_endpoint,
             timing: self.timing,
             observe: self.observe,

@@ -120,6 +120,8 @@ pub struct Config {
     /// Kinds of work with pools of their own, by name; see [`Cluster::workload`](crate::Cluster::workload).
     /// Default: none.
     pub workloads: BTreeMap<String, Workload>,
+    /// The workload that this is the configuration of.
+    pub(crate) workload: Option<String>,
     /// The custom endpoint whose members the reads are confined to: its host name, without a
     /// port, or a name of your own for it. Default: the custom endpoints among the seeds, where
     /// there are any, and otherwise no such choice.
@@ -251,6 +253,7 @@ impl Config {
             zone: _,
             labels: _,
             workloads: _,
+            workload: _,
             custom_endpoint: _,
             timing,
             observe: _,
@@ -273,12 +276,17 @@ impl Config {
     }
 
     /// The configuration of one of its workloads, and whom that reads from, where it is known.
-    pub(crate) fn for_workload(&self, workload: &Workload) -> (Self, Option<BTreeSet<InstanceId>>) {
+    pub(crate) fn for_workload(
+        &self,
+        name: &str,
+        workload: &Workload,
+    ) -> (Self, Option<BTreeSet<InstanceId>>) {
         let mut config = Self {
             pool: workload.pool,
             max_reader_lag: workload.max_lag,
             when_none: workload.when_none,
             workloads: BTreeMap::new(),
+            workload: Some(name.to_owned()),
             ..self.clone()
         };
         let members = match &workload.members {
@@ -360,7 +368,7 @@ impl Config {
             workload.validate(name)?;
             if let Members::Tiers(tiers) = &workload.members
                 && self
-                    .for_workload(workload)
+                    .for_workload(name, workload)
                     .1
                     .is_some_and(|members| members.is_empty())
             {

@@ -127,7 +127,7 @@ fn workloads_and_labels_are_the_same_in_a_url_and_built() {
     assert_eq!(format!("{read:?}"), format!("{built:?}"));
     assert_eq!(read.writer_reads_max(), Some(3));
     assert!(read.is_far(&"db-1".into()) && !read.is_far(&"db-2".into()));
-    let (jobs, members) = read.for_workload(&read.workloads["jobs"]);
+    let (jobs, members) = read.for_workload("jobs", &read.workloads["jobs"]);
     assert_eq!(members, Some(["db-1".into()].into()));
     assert_eq!((jobs.pool.max, jobs.workloads.len()), (2, 0));
 }

@@ -163,6 +163,7 @@ fn observer(config: &Config) -> Arc<Observer> {
             config.observe.metrics,
             config.engine,
             &resolve::cluster_name(config),
-        ),
+        )
+        .of_workload(config.workload.as_deref()),
     ))
 }

@@ -22,6 +22,10 @@ impl HandleMeters {
         Self
     }
 
+    pub(crate) fn of_workload(self, _: Option<&str>) -> Self {
+        self
+    }
+
     pub(crate) fn routed(&self, _: Routed) {}
 
     pub(crate) fn timed_out(&self, _: Role) {}

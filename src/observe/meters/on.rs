@@ -23,7 +23,8 @@ const ERRORS_MAX: usize = 64;
 pub(crate) struct HandleMeters {
     is_on: bool,
     labels: Vec<Label>,
-    cluster: String,
+    /// What the names of its pools begin with.
+    pools: String,
     routed: [Counter; Routed::ALL.len()],
     /// By readers, by the writer.
     timeouts: [Counter; 2],
@@ -112,8 +113,16 @@ impl HandleMeters {
             timeouts,
             age: gauge(is_on, names::TOPOLOGY_AGE, labels.clone()),
             labels,
-            cluster: cluster.to_owned(),
+            pools: cluster.to_owned(),
         }
+    }
+
+    /// Those of a workload, whose pools are told apart from those of its parent.
+    pub(crate) fn of_workload(mut self, name: Option<&str>) -> Self {
+        if let Some(name) = name {
+            self.pools = format!("{}/{name}", self.pools);
+        }
+        self
     }
 
     pub(crate) fn routed(&self, routed: Routed) {
@@ -133,7 +142,8 @@ impl HandleMeters {
         let labels = with(&self.labels, [instance_label(id), role_label(role)]);
         let lag = levels.lag.unwrap_or_default().as_secs_f64();
         gauge(self.is_on, names::UP, labels.clone()).set(f64::from(u8::from(levels.is_up)));
-        if role == Role::Reader || levels.lag.is_some() {
+        // One that was no reader yet may have been told to lag, and must not be left so.
+        if role != Role::Writer {
             gauge(self.is_on, names::LAG, labels).set(lag);
         }
     }
@@ -219,7 +229,7 @@ impl SiteMeters {
     }
 
     pub(crate) fn new(handle: &HandleMeters, instance: &InstanceId) -> Self {
-        let pool_name = format!("{}/{instance}", handle.cluster);
+        let pool_name = format!("{}/{instance}", handle.pools);
         Self {
             is_on: handle.is_on,
             labels: with(&handle.labels, [instance_label(instance)]),
@@ -349,5 +359,55 @@ impl HubMeters {
     /// An answer about the topology was not believed.
     pub(crate) fn disbelieved(&self, why: Disbelief) {
         self.stale[why as usize].increment(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    /// What an exporter shows after this.
+    fn exported(tell: impl FnOnce(HandleMeters)) -> String {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            tell(HandleMeters::new(true, EngineKind::Postgres, "shop"));
+        });
+        recorder.handle().render()
+    }
+
+    #[test]
+    fn an_instance_that_becomes_a_reader_leaves_no_lag_behind_as_what_it_was() {
+        let text = exported(|meters| {
+            let id = InstanceId::new("shop-2");
+            let levels = InstanceLevels {
+                is_up: true,
+                lag: Some(Duration::from_secs(20)),
+            };
+            meters.instance(&id, Role::Unknown, levels);
+            meters.instance_left(&id, Role::Unknown);
+            meters.instance(&id, Role::Reader, levels);
+        });
+        let lag = |role: &str| {
+            let line = text
+                .lines()
+                .filter(|line| line.starts_with("aurora_replica_lag{"))
+                .find(|line| line.contains(role));
+            line.and_then(|line| line.rsplit(' ').next())
+        };
+        assert_eq!(lag("unknown"), Some("0"), "{text}");
+        assert_eq!(lag("reader"), Some("20"), "{text}");
+    }
+
+    #[test]
+    fn the_pools_of_a_workload_have_names_of_their_own() {
+        let text = exported(|meters| {
+            let meters = meters.of_workload(Some("reports"));
+            let site = SiteMeters::new(&meters, &InstanceId::new("shop-2"));
+            site.waited(Role::Reader, Duration::ZERO);
+        });
+        let named = "db_client_connection_pool_name=\"shop/reports/shop-2\"";
+        assert!(text.contains(named), "{text}");
     }
 }
