@@ -167,6 +167,13 @@ impl fmt::Display for EventKind {
     }
 }
 
+/// What happened; when, a log says itself.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
 /// A stream of [`Event`]s from the moment it was made.
 #[derive(Debug)]
 pub struct Events {
@@ -257,7 +264,21 @@ impl EventSender {
     }
 
     pub(crate) fn send(&self, kind: EventKind) {
-        tracing::info!(target: "aurora_driver::event", event = kind.name(), "{kind}");
+        let event = kind.name();
+        match kind {
+            EventKind::InstanceDown { .. } | EventKind::WriterLost { .. } => {
+                tracing::warn!(target: "aurora_driver::event", event, "{kind}");
+            }
+            EventKind::GenerationEnded { .. }
+            | EventKind::InstanceAdded { .. }
+            | EventKind::InstanceRemoved { .. }
+            | EventKind::InstanceUp { .. }
+            | EventKind::WriterConfirmed { .. }
+            | EventKind::WriterSuspected { .. }
+            | EventKind::WritesResumed { .. } => {
+                tracing::info!(target: "aurora_driver::event", event, "{kind}");
+            }
+        }
         let event = Event {
             at: crate::time::wall_clock(),
             kind,

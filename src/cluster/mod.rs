@@ -326,6 +326,20 @@ impl<E: Engine> Cluster<E> {
     }
 
     /// What happens to the cluster, from now on.
+    ///
+    /// All of it is logged too, to the target `aurora_driver::event`: the loss of a writer and the
+    /// fall of an instance at WARN, the rest at INFO; and each failover as a whole, when writes are
+    /// back, to `aurora_driver::failover` at INFO.
+    ///
+    /// ```
+    /// # use aurora_driver::{Cluster, Postgres};
+    /// # async fn follow(cluster: Cluster<Postgres>) {
+    /// let mut events = cluster.events();
+    /// while let Some(event) = events.next().await {
+    ///     println!("{event}");
+    /// }
+    /// # }
+    /// ```
     pub fn events(&self) -> Events {
         let inner = &self.inner;
         inner.hub.events.listen(inner.listeners_end.clone())
@@ -363,7 +377,8 @@ impl<E: Engine> Cluster<E> {
     }
 
     /// What this handle's statements are and how long they take, by their digests: on unless
-    /// [`Observe::insights`](crate::config::Observe::insights) says otherwise.
+    /// [`Observe::insights`](crate::config::Observe::insights) says otherwise. Each
+    /// [workload](Self::workload) counts its own.
     pub fn insights(&self) -> Insights {
         self.inner.pools.observer().insights()
     }

@@ -3,7 +3,7 @@
 //! It decides nothing. Whom to ask and when is [`Cadence`]'s, what an answer means is
 //! [`apply`]'s, and how to ask is the [`Prober`]'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -94,6 +94,8 @@ pub(crate) struct Monitor {
     mailbox: mpsc::Receiver<Observation>,
     publisher: watch::Sender<Arc<Topology>>,
     failures: watch::Sender<Failures>,
+    /// Which refusals have been logged of whom, until an answer comes.
+    logged: BTreeSet<(Target, Fault)>,
 }
 
 impl Monitor {
@@ -107,6 +109,7 @@ impl Monitor {
             mailbox,
             publisher,
             failures,
+            logged: BTreeSet::new(),
         };
         let published = Published {
             topology,
@@ -145,6 +148,18 @@ impl Monitor {
         }
     }
 
+    /// What will not heal by itself, somebody must read of: once, however often it is met.
+    fn log_refusal(&mut self, target: &Target, failure: &ProbeFailure) {
+        let needs_somebody = matches!(
+            failure.fault,
+            Fault::Full | Fault::LoginRefused | Fault::Other
+        );
+        if needs_somebody && self.logged.insert((target.clone(), failure.fault)) {
+            let message = &failure.message;
+            tracing::warn!(target: "aurora_driver::event", event = "refused", "{message}");
+        }
+    }
+
     fn take_in_answer<P: Prober>(
         &mut self,
         prober: &P,
@@ -153,6 +168,10 @@ impl Monitor {
         answer: Result<Report, ProbeFailure>,
     ) {
         self.events.probed(&|| name_of(target), said(&answer));
+        match &answer {
+            Ok(_) => self.logged.retain(|(logged, _)| logged != target),
+            Err(failure) => self.log_refusal(target, failure),
+        }
         self.failures.send_modify(|failures| match &answer {
             Ok(_) => failures.answered(target),
             Err(failure) => failures.add(target, failure.clone()),

@@ -10,7 +10,7 @@ use tracing::instrument::WithSubscriber;
 use tracing::subscriber::DefaultGuard;
 
 use crate::listener::{Fields, Listener};
-use crate::start;
+use crate::{PATIENCE, start};
 
 const SPANS: &str = "aurora_driver::statement";
 const SLOW: &str = "aurora_driver::slow";
@@ -200,5 +200,41 @@ async fn a_span_is_the_child_of_the_callers() {
     // not be seen.
     work.with_subscriber(listener.clone()).await;
     find(&listener.spans(), "SELECT t");
+    simulated.stop().await;
+}
+
+#[tokio::test]
+async fn an_outage_and_its_cause_are_logged_as_warnings_once() {
+    let (listener, _guard) = listen("aurora_driver::event");
+    let (simulated, cluster) =
+        start::<Postgres>(EngineKind::Postgres, "pool_max=2", |it| it.readers(0)).await;
+    let refusal = StatementFault::error("28P01", 1045, "password authentication failed");
+    let fault = simulated.fault(refusal.at(FaultPoint::Login));
+    simulated.crash_writer().unwrap();
+    let tried_often = async {
+        while fault.fired() < 5 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, tried_often).await.unwrap();
+    let warnings = |event: &str| -> Vec<Fields> {
+        let lines = listener.lines().into_iter();
+        lines
+            .filter(|line| line["level"] == "WARN" && line["event"] == event)
+            .collect()
+    };
+    assert_eq!(warnings("writer_lost").len(), 1);
+    let refused = warnings("refused");
+    // A seed may be asked as well as the instance.
+    assert!((1..=2).contains(&refused.len()), "{refused:?}");
+    assert!(
+        refused[0]["message"].contains("password authentication failed"),
+        "{refused:?}"
+    );
+    drop(fault);
+    let writer = tokio::time::timeout(PATIENCE, cluster.writer())
+        .await
+        .unwrap();
+    drop(writer.unwrap());
     simulated.stop().await;
 }
