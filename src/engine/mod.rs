@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
-use crate::id::{EngineKind, Generation, InstanceId};
+use crate::id::{EngineKind, InstanceId};
 use crate::observe::site::Site;
 use crate::resolve::{Lookup, Resolver};
 use crate::task::Spawner;
@@ -135,8 +135,8 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
         async { Ok(true) }
     }
 
-    /// Whether the connection was opened for this life of this instance.
-    fn belongs_to(client: &Self::Client, instance: &InstanceId, generation: Generation) -> bool;
+    /// The connection's line to the monitor.
+    fn reporter(client: &Self::Client) -> &Reporter;
 
     /// Closes at once, whatever is under way; nothing lingers.
     fn kill(client: Self::Client);

@@ -1,21 +1,32 @@
 //! A connection's line to the monitor, and the monitor's hand on the connection.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
 use super::pulse::Pulse;
 use crate::id::{Generation, InstanceId};
+use crate::observe::recorder::FirstWrite;
 use crate::topology::monitor::News;
 use crate::topology::observation::{Fault, Observation};
 
 /// What one connection carries: who it belongs to, where its news go, and the switch by which
 /// its whole generation is ended.
 #[derive(Debug, Clone)]
-pub(crate) struct Reporter {
+pub struct Reporter {
     identity: Option<Identity>,
     generation_end: GenerationEnd,
     pulse: Arc<Pulse>,
+    awaited: Arc<AwaitedWrite>,
+}
+
+/// Who waits for a write on the connection, if anybody does.
+#[derive(Debug, Default)]
+struct AwaitedWrite {
+    /// Whether there is somebody: all that is looked at after each statement.
+    is_awaited: AtomicBool,
+    by: Mutex<Option<FirstWrite>>,
 }
 
 #[derive(Debug, Clone)]
@@ -51,6 +62,7 @@ impl Reporter {
             }),
             generation_end,
             pulse,
+            awaited: Arc::default(),
         }
     }
 
@@ -60,6 +72,7 @@ impl Reporter {
             identity: None,
             generation_end: GenerationEnd::default(),
             pulse: Arc::default(),
+            awaited: Arc::default(),
         }
     }
 
@@ -71,6 +84,26 @@ impl Reporter {
                 generation: identity.generation,
                 fault,
             });
+        }
+    }
+
+    /// The next write that lasts is told of there.
+    pub(crate) fn await_write(&self, first_write: FirstWrite) {
+        let by = self.awaited.by.lock();
+        *by.unwrap_or_else(PoisonError::into_inner) = Some(first_write);
+        self.awaited.is_awaited.store(true, Ordering::Release);
+    }
+
+    /// A statement has succeeded whose changes, if it made any, last.
+    pub(crate) fn has_written(&self) {
+        if !self.awaited.is_awaited.load(Ordering::Acquire) {
+            return;
+        }
+        self.awaited.is_awaited.store(false, Ordering::Release);
+        let by = self.awaited.by.lock();
+        let first_write = by.unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(first_write), Some(instance)) = (first_write, self.instance()) {
+            first_write.succeeded(instance);
         }
     }
 

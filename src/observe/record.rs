@@ -31,9 +31,10 @@ pub struct FailoverRecord {
     pub detected_by: &'static str,
     /// When the new writer was confirmed.
     pub confirmed_after: Option<Duration>,
-    /// When the first statement of the application had succeeded there.
+    /// When the first statement of the application had succeeded there, and with it its transaction.
     pub resumed_after: Option<Duration>,
-    /// What happened, in order.
+    /// What happened, in order, until 5 s after the confirmation; where an instance fell in it and was not
+    /// back by then, until it was, for at most 60 s.
     pub moments: Vec<Moment>,
     /// How many further moments there was no room for.
     pub moments_left_out: u64,

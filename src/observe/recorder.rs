@@ -22,8 +22,8 @@ pub(crate) struct Recorder {
     resumption: Mutex<Option<(InstanceId, Instant)>>,
 }
 
-/// Told by the first connection on which a statement succeeded after a failover, when it comes
-/// back. While none is awaited no connection carries one.
+/// Told by the connection on which a statement is the first to succeed after a failover. While none
+/// is awaited no connection is given one.
 #[derive(Debug)]
 pub(crate) struct FirstWrite {
     recorder: Arc<Recorder>,

@@ -191,8 +191,8 @@ impl Backend for Told {
         Ok(())
     }
 
-    fn belongs_to(client: &Client, instance: &InstanceId, generation: Generation) -> bool {
-        client.reporter.belongs_to(instance, generation)
+    fn reporter(client: &Client) -> &Reporter {
+        &client.reporter
     }
 
     fn kill(client: Client) {

@@ -30,8 +30,6 @@ const CLEANING_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Connection<E: Engine> {
     lease: Option<Lease<E>>,
-    /// Waits for a statement to succeed on it.
-    first_write: Option<FirstWrite>,
     /// Since when it is in use, where that is measured.
     taken_at: Option<Instant>,
 }
@@ -51,17 +49,16 @@ impl<E: Engine> Connection<E> {
         }
         Self {
             lease: Some(lease),
-            first_write: None,
             taken_at: measures.then(time::now),
         }
     }
 
     /// Lets it be known when a statement has succeeded on it.
     pub(crate) fn awaited(mut self, first_write: Option<FirstWrite>) -> Self {
-        if first_write.is_some() {
+        if let Some(first_write) = first_write {
             E::begin_record(&mut self);
+            E::reporter(&self).await_write(first_write);
         }
-        self.first_write = first_write;
         self
     }
 
@@ -114,12 +111,6 @@ impl<E: Engine> Drop for Connection<E> {
             let site = lease.member().site();
             let used = time::now().saturating_duration_since(taken_at);
             site.meters().used(site.role(), used);
-        }
-        if let Some(first_write) = self.first_write.take() {
-            let record = E::record(&lease.kept().client);
-            if record.failed.is_none() && record.left_traces {
-                first_write.succeeded(lease.instance());
-            }
         }
         let unclean = E::condition(&lease.kept().client) == Condition::Unclean;
         if unclean && !lease.is_outdated() {
@@ -274,7 +265,7 @@ impl<E: Backend> Drop for Lease<E> {
         let generation = self.member().generation();
         // Two connections' clients can be swapped through their mutable references; a stranger's
         // must not stay in this pool.
-        let own = E::belongs_to(&kept.client, self.member().id(), generation);
+        let own = E::reporter(&kept.client).belongs_to(self.member().id(), generation);
         let clean = E::condition(&kept.client) == Condition::Clean;
         let now = time::now();
         if let Some(taken_at) = self.taken_at {

@@ -15,7 +15,7 @@ use crate::engine::reporter::Reporter;
 use crate::engine::{Backend, Condition, Dial, Failure, Survey};
 use crate::error::{Error, ErrorKind};
 use crate::event::EventSender;
-use crate::id::{EngineKind, Generation, InstanceId};
+use crate::id::{EngineKind, InstanceId};
 use crate::rng::Rng;
 use crate::routing::Scope;
 use crate::task::TaskSet;
@@ -92,8 +92,8 @@ impl Backend for OneServer {
         Ok(())
     }
 
-    fn belongs_to(client: &Client, instance: &InstanceId, generation: Generation) -> bool {
-        client.reporter.belongs_to(instance, generation)
+    fn reporter(client: &Client) -> &Reporter {
+        &client.reporter
     }
 
     fn kill(client: Client) {

@@ -19,6 +19,7 @@ on_both_engines!(
     a_reader_that_crashes_gets_reads_again_when_it_is_back,
     the_story_of_a_failover_is_told_as_events,
     a_failover_is_kept_as_one_story,
+    writes_are_back_with_the_first_answer_though_its_connection_is_kept,
 );
 
 /// Writes numbers from several tasks while `fault` happens, and holds the ledger against what
@@ -212,6 +213,38 @@ async fn the_story_of_a_failover_is_told_as_events<E: Database>() {
     while events.next().await.is_some() {}
     let refused = cluster.writer().await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Closed);
+}
+
+async fn writes_are_back_with_the_first_answer_though_its_connection_is_kept<E: Database>() {
+    let (simulated, cluster) = start::<E>().await;
+    insert(&cluster, 1).await.unwrap();
+    simulated.crash_writer().unwrap();
+    simulated.failover_finished().await;
+    let resumed_after = || Some(cluster.failovers().last()?.resumed_after);
+    let mut kept = loop {
+        let mut writer = cluster.writer().await.unwrap();
+        // On MySQL the first may still lead to the crashed one.
+        if E::run(&mut writer, "BEGIN").await.is_ok() {
+            break writer;
+        }
+    };
+    E::run(&mut kept, "INSERT INTO t (n) VALUES (2)")
+        .await
+        .unwrap();
+    E::run(&mut kept, "INSERT INTO missing (n) VALUES (2)")
+        .await
+        .unwrap_err();
+    E::run(&mut kept, "ROLLBACK").await.unwrap();
+    assert_eq!(resumed_after(), Some(None), "nothing of it lasts");
+    E::run(&mut kept, "INSERT INTO t (n) VALUES (3)")
+        .await
+        .unwrap();
+    // PostgreSQL's answers are read by a task of their own.
+    eventually("the story knows of the first write", || {
+        resumed_after().flatten().is_some()
+    })
+    .await;
+    drop(kept);
 }
 
 async fn a_failover_is_kept_as_one_story<E: Database>() {

@@ -171,7 +171,7 @@ impl Client {
     /// The server's last word on the session's state; `None` when it is not known.
     pub(super) fn status(&self) -> Option<StatusFlags> {
         match self.watch.last_word() {
-            LastWord::Native => self.native.last_ok_packet().map(|ok| ok.status_flags()),
+            LastWord::Native => last_status(&self.native),
             LastWord::Kept(status) => status,
         }
     }
@@ -210,7 +210,7 @@ impl Client {
         let in_transaction = self.in_transaction();
         self.leaves(residue::mysql::of_text(text));
         let trace = phase::trace_of_text(in_transaction, text);
-        self.watch.expect(trace, in_transaction);
+        self.watch.expect(trace, self.status());
         let phase = phase::of_text(in_transaction, text);
         self.parts(phase)
     }
@@ -254,8 +254,7 @@ impl Client {
     /// Prepares for a call that runs no statement.
     pub(super) fn for_session(&mut self) -> Parts<'_> {
         self.is_called_by_transaction = false;
-        let in_transaction = self.in_transaction();
-        self.watch.expect(Trace::Nothing, in_transaction);
+        self.watch.expect(Trace::Nothing, self.status());
         self.parts(Phase::Preparing)
     }
 
@@ -267,8 +266,7 @@ impl Client {
     pub(super) fn for_prepared(&mut self) -> Parts<'_> {
         self.leaves(self.prepared);
         let in_transaction = self.in_transaction();
-        self.watch
-            .expect(Trace::UnlessInTransaction, in_transaction);
+        self.watch.expect(Trace::UnlessInTransaction, self.status());
         let by_transaction = std::mem::take(&mut self.is_called_by_transaction);
         let phase = if in_transaction && by_transaction {
             Phase::InTransaction
@@ -284,6 +282,11 @@ impl Client {
         // waited for is dropped with the future.
         let _ = self.native.disconnect().now_or_never();
     }
+}
+
+/// The status of the session as the server's last OK packet has it.
+pub(super) fn last_status(native: &Conn) -> Option<StatusFlags> {
+    native.last_ok_packet().map(|ok| ok.status_flags())
 }
 
 /// By hand: the native connection's own would print the password.

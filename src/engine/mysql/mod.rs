@@ -41,9 +41,10 @@ use mysql_async::TxOpts;
 use mysql_async::prelude::Queryable;
 
 use super::record::Record;
+use super::reporter::Reporter;
 use super::{Backend, Condition, Dial, Engine, Failure, Survey};
 use crate::error::Error;
-use crate::id::{EngineKind, Generation, InstanceId};
+use crate::id::EngineKind;
 use crate::observe::site::Site;
 
 /// The engine of Aurora MySQL.
@@ -133,8 +134,8 @@ impl Backend for MySql {
         Ok(id.is_some_and(|id| id != 0))
     }
 
-    fn belongs_to(client: &Client, instance: &InstanceId, generation: Generation) -> bool {
-        client.watch.reporter().belongs_to(instance, generation)
+    fn reporter(client: &Client) -> &Reporter {
+        client.watch.reporter()
     }
 
     fn kill(client: Client) {

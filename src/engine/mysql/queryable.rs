@@ -12,7 +12,7 @@ use mysql_async::prelude::{AsQuery, FromRow, Queryable, StatementLike};
 use mysql_async::{BinaryProtocol, Error as Native, Params, QueryResult, Statement, TextProtocol};
 use tracing::Instrument;
 
-use super::client::{Client, Parts};
+use super::client::{Client, Parts, last_status};
 use super::phase::Phase;
 use super::statements::Statements;
 use crate::engine::residue::{Residue, mysql};
@@ -34,6 +34,9 @@ macro_rules! by_text {
             let call = async { $call };
             let answer = watch.call(phase, call).instrument(span).await;
             $statements.end(&answer);
+            if answer.is_ok() {
+                watch.succeeded(last_status($native));
+            }
             answer
         }
         .boxed()
@@ -55,6 +58,9 @@ macro_rules! prepared {
             let call = async { $call };
             let answer = watch.call(phase, call).instrument(span).await;
             $statements.end(&answer);
+            if answer.is_ok() {
+                watch.succeeded(last_status($native));
+            }
             answer
         }
         .boxed()
@@ -255,10 +261,12 @@ impl Queryable for Client {
             statements.add_rows(rows as u64);
             statements.end(&answer);
             match answer {
+                Ok(()) if rows == 0 => {
+                    watch.keep(status);
+                    Ok(())
+                }
                 Ok(()) => {
-                    if rows == 0 {
-                        watch.keep(status);
-                    }
+                    watch.succeeded(last_status(native));
                     Ok(())
                 }
                 // Each row is a statement by itself, and taken up when those before it are done.

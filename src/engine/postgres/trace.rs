@@ -17,6 +17,10 @@ pub(super) struct Trace {
     left: AtomicBool,
     /// A command was completed and is not known to be committed yet.
     uncommitted: AtomicBool,
+    /// Something was committed by the request under way.
+    committed: AtomicBool,
+    /// The request under way met an error.
+    has_erred: AtomicBool,
     /// Commands sent to be run, ever.
     sent: AtomicU64,
     /// A command was sent to be run and not answered yet.
@@ -79,6 +83,7 @@ impl Trace {
             Effect::Nothing => {}
             Effect::Commit => {
                 self.uncommitted.store(false, Ordering::Release);
+                self.committed.store(true, Ordering::Release);
                 self.leave();
             }
             Effect::Rollback if in_transaction => self.uncommitted.store(false, Ordering::Release),
@@ -88,14 +93,24 @@ impl Trace {
         }
     }
 
-    /// The server is ready for the next request; with `all`, everything sent is answered.
-    pub(super) fn ready(&self, in_transaction: bool, all: bool) {
+    /// The request under way met an error.
+    pub(super) fn errs(&self) {
+        self.has_erred.store(true, Ordering::Release);
+    }
+
+    /// The server is ready for the next request; with `all`, everything sent is answered. Whether
+    /// the request succeeded, and may have changed what lasts.
+    pub(super) fn ready(&self, in_transaction: bool, all: bool) -> bool {
+        let mut lasts = self.committed.swap(false, Ordering::AcqRel);
         if !in_transaction && self.uncommitted.swap(false, Ordering::AcqRel) {
             self.leave();
+            lasts = true;
         }
         if all {
             self.unanswered.store(false, Ordering::Release);
         }
+        let has_erred = self.has_erred.swap(false, Ordering::AcqRel);
+        lasts && !has_erred
     }
 
     /// Whether anything may have been left behind.

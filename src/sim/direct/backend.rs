@@ -11,7 +11,7 @@ use crate::engine::record::Record;
 use crate::engine::reporter::Reporter;
 use crate::engine::{Backend, Condition, Dial, Engine, Failure, Purpose, Survey};
 use crate::error::{Error, ErrorKind, Outcome};
-use crate::id::{EngineKind, Generation, InstanceId};
+use crate::id::{EngineKind, InstanceId};
 use crate::resolve::{Lookup, Resolver};
 use crate::sim::fault::{Place, StatementKind};
 use crate::sim::host::{MASTER_SESSION_ID, StatusRow};
@@ -122,8 +122,8 @@ impl Backend for Direct {
         client.call(rollback, |_, _| Ok(())).await
     }
 
-    fn belongs_to(client: &Client, instance: &InstanceId, generation: Generation) -> bool {
-        client.reporter.belongs_to(instance, generation)
+    fn reporter(client: &Client) -> &Reporter {
+        &client.reporter
     }
 
     fn kill(client: Client) {

@@ -205,6 +205,9 @@ impl Client {
                 self.record.failed = None;
                 // What a read finds is forgotten with its answer.
                 self.record.left_traces |= statement.leaves_traces();
+                if statement.leaves_traces() {
+                    self.reporter.has_written();
+                }
                 let instance = &self.session.instance;
                 let what = statement.what;
                 self.shared.note(format_args!("{instance}: {what}: done"));
