@@ -57,7 +57,8 @@ pub enum ErrorKind {
     NotAurora,
     /// Too many callers wait already, or the server takes no more connections.
     Overloaded,
-    /// A write reached an instance that takes none: it has been demoted.
+    /// A write reached an instance that takes none: it has been demoted, or the session is read-only.
+    /// In a transaction that was begun READ ONLY it is an error of kind [`Server`](Self::Server).
     ReadOnly,
     /// A host name could not be resolved.
     Resolve,

@@ -29,7 +29,7 @@ pub(crate) enum Residue {
 }
 
 /// The words of a text, in order.
-fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| !is_in_word(*byte))
         .filter(|word| !word.is_empty())
 }
@@ -38,11 +38,11 @@ fn is_in_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || !byte.is_ascii()
 }
 
-fn is(word: &[u8], other: &str) -> bool {
+pub(crate) fn is(word: &[u8], other: &str) -> bool {
     word.eq_ignore_ascii_case(other.as_bytes())
 }
 
-fn is_one_of(word: &[u8], others: &[&str]) -> bool {
+pub(crate) fn is_one_of(word: &[u8], others: &[&str]) -> bool {
     others.iter().any(|other| is(word, other))
 }
 
@@ -56,7 +56,7 @@ fn contains(word: &[u8], part: &str) -> bool {
 }
 
 /// The text from its first word on: without spaces, brackets and comments before it.
-fn from_first_word(mut text: &[u8]) -> &[u8] {
+pub(crate) fn from_first_word(mut text: &[u8]) -> &[u8] {
     loop {
         text = match text {
             [b'-', b'-', ..] => after(text, b"\n"),

@@ -36,6 +36,13 @@ use crate::time::Instant;
 /// It counts from the loss of the other: while that was there, the claim was known to be false.
 const CLAIM_PATIENCE: Duration = Duration::from_secs(5);
 
+/// For so long a writer that refused a write, and has said since that it is the writer, is asked
+/// about further refusals without being doubted.
+const DOUBT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// It is asked about them so often at most: whoever provokes them may do so by the thousand.
+const ASKING_INTERVAL: Duration = Duration::from_millis(20);
+
 /// A single late answer is a busy machine; two in a row are a silent one.
 const TIMEOUTS_UNTIL_DOWN: u32 = 2;
 
@@ -282,11 +289,7 @@ impl Change {
 
     fn trouble(&mut self, id: &InstanceId, fault: Fault) {
         match fault {
-            Fault::ReadOnly => {
-                if self.next.writer.as_ref() == Some(id) {
-                    self.suspect(id, fault);
-                }
-            }
+            Fault::ReadOnly => self.refuses_write(id),
             Fault::Crashed
             | Fault::Lost
             | Fault::Starting
@@ -296,6 +299,28 @@ impl Change {
             }
             Fault::Refused | Fault::Silent => self.goes_down(id, fault),
             Fault::Full | Fault::LoginRefused | Fault::Other | Fault::Unresolved => {}
+        }
+    }
+
+    /// A writer that refuses a write has been demoted, or the session is read-only of its own will,
+    /// which an application may go on with for ever: it must not keep all others waiting.
+    fn refuses_write(&mut self, id: &InstanceId) {
+        let now = self.now;
+        if self.next.writer.as_ref() != Some(id) {
+            return;
+        }
+        let instance = self.next.entry(id);
+        if instance.health != Health::Up {
+            return;
+        }
+        let is_recent = |then: Option<Instant>, span| {
+            then.is_some_and(|then| now.saturating_duration_since(then) < span)
+        };
+        if !is_recent(instance.write_refused_at, DOUBT_INTERVAL) {
+            instance.write_refused_at = Some(now);
+            self.suspect(id, Fault::ReadOnly);
+        } else if !is_recent(instance.last_asked, ASKING_INTERVAL) {
+            self.effects.push(Effect::Ask(id.clone()));
         }
     }
 

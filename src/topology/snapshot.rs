@@ -56,6 +56,8 @@ pub struct Instance {
     /// It was the writer of an earlier epoch and nothing shows yet that it knows: until then its
     /// claim to be the writer counts for nothing.
     pub(super) unaware_of_demotion: Option<Instant>,
+    /// When it last came into doubt because it refused a write.
+    pub(super) write_refused_at: Option<Instant>,
     /// Probes in a row that ran into their time limit.
     pub(super) timeouts: u32,
 }
@@ -183,6 +185,7 @@ impl Instance {
             void_before: None,
             reader_since_epoch: None,
             unaware_of_demotion: None,
+            write_refused_at: None,
             timeouts: 0,
         }
     }

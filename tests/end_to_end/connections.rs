@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use aurora_driver::{Cluster, ErrorKind, Outcome};
+use aurora_driver::{Cluster, EngineKind, ErrorKind, EventKind, Events, Outcome};
+use futures_util::FutureExt;
 
 use crate::database::{Database, eventually, insert, on_both_engines, start, start_with};
 
 on_both_engines!(
     a_write_on_a_reader_is_refused_with_its_meaning,
-    a_read_only_transaction_of_ones_own_costs_no_checkout_and_no_failover,
+    a_write_in_a_read_only_transaction_is_its_users_own_matter,
+    a_session_that_is_read_only_for_good_does_not_keep_others_waiting,
     an_ordinary_error_leaves_the_connection_usable,
     a_transaction_left_open_is_rolled_back_before_the_connection_is_shared,
     a_cancelled_call_never_answers_the_next_one,
@@ -19,6 +21,8 @@ on_both_engines!(
     a_connection_that_was_used_as_it_should_is_used_again,
     connections_that_were_swapped_do_not_stay_in_each_others_pools,
 );
+
+const INSERT: &str = "INSERT INTO t (n) VALUES (0)";
 
 /// A handle whose pools hold one connection, so that the next checkout must get the same one,
 /// or a new one in its place.
@@ -50,19 +54,58 @@ async fn a_write_on_a_reader_is_refused_with_its_meaning<E: Database>() {
     );
 }
 
-async fn a_read_only_transaction_of_ones_own_costs_no_checkout_and_no_failover<E: Database>() {
+async fn a_write_in_a_read_only_transaction_is_its_users_own_matter<E: Database>() {
+    const ROUNDS: usize = 20;
+    let (simulated, cluster) = start_narrow::<E>().await;
+    let mut events = cluster.events();
+    let writer = simulated.writer().unwrap();
+    let mut connection = cluster.writer().await.unwrap();
+    let logins = simulated.counters(&writer).unwrap().logins;
+    for _ in 0..ROUNDS {
+        let begin = "START TRANSACTION READ ONLY";
+        E::run(&mut connection, begin).await.unwrap();
+        for _ in 0..2 {
+            let refused = E::run(&mut connection, INSERT).await;
+            let error = refused.unwrap_err();
+            assert_eq!(error.outcome(), Outcome::Rejected, "{error}");
+            assert!(!error.to_string().contains("writer()"), "{error}");
+        }
+        E::run(&mut connection, "ROLLBACK").await.unwrap();
+        E::run(&mut connection, INSERT).await.unwrap();
+    }
+    drop(connection);
+    // The pool's one connection is fit for the next.
+    insert(&cluster, 2).await.unwrap();
+    let after = simulated.counters(&writer).unwrap().logins;
+    assert!(after <= logins + 1, "{logins} logins became {after}");
+    assert_eq!(doubts(&mut events), 0);
+}
+
+/// How often the writer has been doubted, by the events told so far.
+fn doubts(events: &mut Events) -> u64 {
+    std::iter::from_fn(|| events.next().now_or_never().flatten())
+        .map(|event| u64::from(matches!(event.kind, EventKind::WriterSuspected { .. })))
+        .sum()
+}
+
+async fn a_session_that_is_read_only_for_good_does_not_keep_others_waiting<E: Database>() {
     const ROUNDS: i64 = 20;
     let (simulated, cluster) = start::<E>().await;
+    let mut events = cluster.events();
+    let began = std::time::Instant::now();
     let writer = simulated.writer().unwrap();
     let epoch = cluster.topology().epoch();
     let asked = simulated.counters(&writer).unwrap().statements;
+    let make_read_only = match <E as Database>::KIND {
+        // Told by no text that is looked at.
+        EngineKind::Postgres => "SELECT set_config('default_transaction_read_only', 'on', false)",
+        EngineKind::MySql => "SET SESSION TRANSACTION READ ONLY",
+    };
     let offender = async {
         for _ in 0..ROUNDS {
             let mut connection = cluster.writer().await.unwrap();
-            let begin = "START TRANSACTION READ ONLY";
-            E::run(&mut connection, begin).await.unwrap();
-            let refused = E::run(&mut connection, "INSERT INTO t (n) VALUES (0)").await;
-            let error = refused.unwrap_err();
+            E::run(&mut connection, make_read_only).await.unwrap();
+            let error = E::run(&mut connection, INSERT).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
             assert_eq!(error.outcome(), Outcome::Rejected, "{error}");
         }
@@ -84,6 +127,12 @@ async fn a_read_only_transaction_of_ones_own_costs_no_checkout_and_no_failover<E
         topology.writer().map(|known| known.id().clone()) == Some(writer.clone())
     })
     .await;
+    let doubts = doubts(&mut events);
+    let seconds = began.elapsed().as_secs();
+    assert!(
+        (1..=seconds + 1).contains(&doubts),
+        "{doubts} doubts in {seconds} s"
+    );
     assert_eq!(cluster.topology().epoch(), epoch);
     assert_eq!(cluster.failovers(), [], "a doubt is no failover");
     // The statements of the two loops, logins' settings, and some questions for each offence.

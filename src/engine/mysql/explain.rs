@@ -131,6 +131,12 @@ pub(super) fn refused(answer: ServerError) -> Error {
     of_server(answer).with_outcome(Outcome::Rejected)
 }
 
+/// A write within a transaction that its user began as READ ONLY.
+pub(super) fn refused_as_asked(answer: ServerError) -> Error {
+    let message = answer.message.clone();
+    answered(ErrorKind::Server, message, answer).with_outcome(Outcome::Rejected)
+}
+
 /// An error as it decides about another attempt.
 pub(super) fn met(error: &Native) -> Met {
     match error {

@@ -2,12 +2,15 @@
 
 use crate::topology::observation::Fault;
 
+/// ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION.
+pub(super) const READ_ONLY_TRANSACTION: u16 = 1792;
+
 /// The meaning of an error number (MySQL 8.0 error reference) and its SQLSTATE.
 pub(crate) fn fault_of_number(number: u16, sqlstate: &str) -> Fault {
     match number {
-        // ER_OPTION_PREVENTS_STATEMENT (--read-only), ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION,
-        // ER_READ_ONLY_MODE (innodb_read_only): what a write on a reader is refused with.
-        1290 | 1792 | 1836 => Fault::ReadOnly,
+        // ER_OPTION_PREVENTS_STATEMENT (--read-only), ER_READ_ONLY_MODE (innodb_read_only): what a
+        // write on a reader is refused with, or where a session takes none.
+        1290 | READ_ONLY_TRANSACTION | 1836 => Fault::ReadOnly,
         // ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS, ER_USER_LIMIT_REACHED.
         1040 | 1203 | 1226 => Fault::Full,
         // ER_NORMAL_SHUTDOWN, ER_SERVER_SHUTDOWN, and the server's own kill of a connection.

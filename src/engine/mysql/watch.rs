@@ -4,6 +4,7 @@ use mysql_async::Error as Native;
 use mysql_async::consts::StatusFlags;
 
 use super::explain;
+use super::faults::READ_ONLY_TRANSACTION;
 use super::phase::{Phase, Trace};
 use crate::engine::faults::condemns;
 use crate::engine::record::Met;
@@ -18,6 +19,8 @@ pub(super) struct Watch {
     in_flight: bool,
     /// It met an error that says it must not be used again.
     condemned: bool,
+    /// Its transaction was READ ONLY by the last status that was known.
+    in_read_only: bool,
     last_word: LastWord,
     /// How the last call failed, if it did.
     failed: Option<Met>,
@@ -46,6 +49,7 @@ impl Watch {
             reporter,
             in_flight: false,
             condemned: false,
+            in_read_only: false,
             last_word: LastWord::Native,
             failed: None,
             last: Trace::Nothing,
@@ -67,19 +71,40 @@ impl Watch {
     /// Whether something may have been left behind, given the server's last word on whether a
     /// transaction is open.
     pub(super) fn left_traces(&self, in_transaction: bool) -> bool {
-        let by_last = match self.last {
+        // What became of a call that was dropped half-way is not known.
+        self.left_traces || self.last_lasts(in_transaction) || self.in_flight
+    }
+
+    /// Whether what the last call did may last.
+    fn last_lasts(&self, in_transaction: bool) -> bool {
+        match self.last {
             Trace::Nothing => false,
             Trace::UnlessInTransaction => !in_transaction,
             Trace::Something => true,
-        };
-        // What became of a call that was dropped half-way is not known.
-        self.left_traces || by_last || self.in_flight
+        }
     }
 
-    /// A call that may leave this behind is to be made.
-    pub(super) fn expect(&mut self, trace: Trace, in_transaction: bool) {
-        self.left_traces = self.left_traces(in_transaction);
+    /// The call just made was answered well, and all of the answer has been read; the session has
+    /// this status now.
+    pub(super) fn succeeded(&self, status: Option<StatusFlags>) {
+        let says = |flag| status.is_some_and(|status: StatusFlags| status.contains(flag));
+        if self.last_lasts(says(StatusFlags::SERVER_STATUS_IN_TRANS)) {
+            self.reporter.has_written();
+        }
+    }
+
+    /// A call that may leave this behind is to be made, in a session of this status if it is known.
+    pub(super) fn expect(&mut self, trace: Trace, status: Option<StatusFlags>) {
+        let says = |flag| status.is_some_and(|status| status.contains(flag));
+        // Of a call whose rows were read one by one nobody has told yet.
+        if !self.in_flight {
+            self.succeeded(status);
+        }
+        self.left_traces = self.left_traces(says(StatusFlags::SERVER_STATUS_IN_TRANS));
         self.last = trace;
+        if status.is_some() {
+            self.in_read_only = says(StatusFlags::SERVER_STATUS_IN_TRANS_READONLY);
+        }
     }
 
     /// Whether no further call would be let through.
@@ -176,6 +201,17 @@ impl Watch {
 
     fn note(&mut self, phase: Phase, error: Native) -> Native {
         self.last_word = LastWord::Kept(None);
+        // What its own user asked to be refused is nobody else's business.
+        let error = match error {
+            Native::Server(answer)
+                if self.in_read_only
+                    && answer.code == READ_ONLY_TRANSACTION
+                    && phase != Phase::Script =>
+            {
+                return self.carried(explain::refused_as_asked(answer));
+            }
+            error => error,
+        };
         let fault = explain::fault(&error);
         let lost = explain::ends_connection(&error);
         if lost || condemns(fault) {

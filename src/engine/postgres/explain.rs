@@ -45,7 +45,7 @@ impl Phase {
 /// Explains an error of a call on a connection.
 pub(super) fn explain(error: tokio_postgres::Error, link: &Link, phase: Phase) -> Error {
     let explained = match error.as_db_error() {
-        Some(answer) => of_server(answer, phase),
+        Some(answer) => of_server(answer, link.fault_of(answer.code().code()), phase),
         None => of_client(&error, link, phase),
     };
     let explained = match link.reporter().instance() {
@@ -96,9 +96,9 @@ pub(super) fn failure(error: tokio_postgres::Error, link: &Link) -> Failure {
     }
 }
 
-fn of_server(answer: &DbError, phase: Phase) -> Error {
+fn of_server(answer: &DbError, fault: Fault, phase: Phase) -> Error {
     let code = answer.code().code();
-    let (kind, advice) = kind_of_answer(fault_of_sqlstate(code));
+    let (kind, advice) = kind_of_answer(fault);
     // FATAL and PANIC end the session; the server does not say at which point of a statement.
     let ends_session = matches!(
         answer.parsed_severity(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::faults::fault_of_sqlstate;
+use super::read_only::Scope;
 use super::trace::Trace;
 use crate::engine::faults::condemns;
 use crate::engine::reporter::Reporter;
@@ -38,6 +39,10 @@ pub(super) struct Link {
     is_dirty: AtomicBool,
     /// Something was left in it that no reset takes away.
     is_spent: AtomicBool,
+    /// Its transaction was asked to be READ ONLY.
+    is_transaction_read_only: AtomicBool,
+    /// The whole session was.
+    is_session_read_only: AtomicBool,
     /// The login is over.
     is_logged_in: AtomicBool,
     /// Nobody uses it any more: its end is no news.
@@ -68,6 +73,8 @@ impl Link {
             condemned: AtomicBool::new(false),
             is_dirty: AtomicBool::new(false),
             is_spent: AtomicBool::new(false),
+            is_transaction_read_only: AtomicBool::new(false),
+            is_session_read_only: AtomicBool::new(false),
             is_logged_in: AtomicBool::new(false),
             released: AtomicBool::new(false),
             abandoned: CancellationToken::new(),
@@ -140,8 +147,37 @@ impl Link {
         self.status.store(status, Ordering::Release);
         self.is_logged_in.store(true, Ordering::Release);
         self.answered();
-        self.trace
-            .ready(self.in_transaction(), !self.awaits_answers());
+        // Another request that is under way may have begun the next transaction.
+        if status == b'I' && !self.awaits_answers() {
+            self.is_transaction_read_only
+                .store(false, Ordering::Release);
+        }
+        let all = !self.awaits_answers();
+        if self.trace.ready(self.in_transaction(), all) {
+            self.reporter.has_written();
+        }
+    }
+
+    /// A statement is on its way that makes the transaction or the session READ ONLY.
+    pub(super) fn becomes_read_only(&self, scope: Scope) {
+        let is_read_only = match scope {
+            Scope::Transaction => &self.is_transaction_read_only,
+            Scope::Session => &self.is_session_read_only,
+        };
+        is_read_only.store(true, Ordering::Release);
+    }
+
+    /// What an error of this SQLSTATE means for the topology on this connection: a write that is
+    /// refused where its user asked for that is nobody else's business.
+    pub(super) fn fault_of(&self, sqlstate: &str) -> Fault {
+        let is_own = || {
+            self.is_transaction_read_only.load(Ordering::Acquire)
+                || self.is_session_read_only.load(Ordering::Acquire)
+        };
+        match fault_of_sqlstate(sqlstate) {
+            Fault::ReadOnly if is_own() => Fault::Other,
+            fault => fault,
+        }
     }
 
     /// A statement is on its way that may leave this in the session.
@@ -172,6 +208,7 @@ impl Link {
     /// The session was reset.
     pub(super) fn washed(&self) {
         self.is_dirty.store(false, Ordering::Release);
+        self.is_session_read_only.store(false, Ordering::Release);
     }
 
     /// A request that the server answers with a `ReadyForQuery` is on its way.
@@ -255,7 +292,8 @@ impl Link {
     /// The server sent an error with this SQLSTATE. Seen for every statement, however it was
     /// sent.
     pub(super) fn met(&self, sqlstate: &str) {
-        let fault = fault_of_sqlstate(sqlstate);
+        self.trace.errs();
+        let fault = self.fault_of(sqlstate);
         if condemns(fault) {
             self.condemn();
             self.reporter.trouble(fault);

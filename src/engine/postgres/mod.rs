@@ -6,6 +6,7 @@
 //! - [`link`]: what is known of one connection's state, shared between those.
 //! - [`tracker`]: reads the server's messages as they pass, for the link.
 //! - [`sent`]: what is told by the messages to the server.
+//! - [`read_only`]: whether a text makes its transaction or its session READ ONLY.
 //! - [`statements`]: which statements are under way, for whoever observes them.
 //! - [`text`]: the texts of statements, where they are known.
 //! - [`trace`]: what its statements may have left behind, by the same messages.
@@ -17,6 +18,7 @@ mod connect;
 mod explain;
 pub(crate) mod faults;
 mod link;
+mod read_only;
 mod sent;
 mod statements;
 mod survey;
@@ -35,9 +37,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::record::Record;
+use super::reporter::Reporter;
 use super::{Backend, Condition, Dial, Engine, Failure, Survey};
 use crate::error::Error;
-use crate::id::{EngineKind, Generation, InstanceId};
+use crate::id::EngineKind;
 use crate::observe::site::Site;
 
 /// The engine of Aurora PostgreSQL.
@@ -109,8 +112,8 @@ impl Backend for Postgres {
         client.batch_execute("ROLLBACK").await
     }
 
-    fn belongs_to(client: &Client, instance: &InstanceId, generation: Generation) -> bool {
-        client.link().reporter().belongs_to(instance, generation)
+    fn reporter(client: &Client) -> &Reporter {
+        client.link().reporter()
     }
 
     fn kill(client: Client) {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::link::Link;
+use super::read_only;
 use super::tracker::Messages;
 use crate::engine::residue::{Residue, TEXT_MAX, postgres};
 
@@ -58,12 +59,19 @@ impl Outgoing {
             Residue::Washable
         };
         self.link.leaves(residue);
+        self.notice_read_only(text);
         if residue == Residue::Nothing {
             self.suspects.remove(name);
         } else if self.suspects.len() < REMEMBERED_MAX {
             self.suspects.insert(name.to_vec(), residue);
         } else {
             self.forgotten = self.forgotten.max(residue);
+        }
+    }
+
+    fn notice_read_only(&self, text: &[u8]) {
+        if let Some(scope) = read_only::asked_by(text) {
+            self.link.becomes_read_only(scope);
         }
     }
 
@@ -97,6 +105,7 @@ impl Messages for Outgoing {
             b'Q' => {
                 let (text, _) = split(body);
                 let residue = postgres::of_text(text);
+                self.notice_read_only(text);
                 self.link.leaves(if is_whole {
                     residue
                 } else {

@@ -372,7 +372,7 @@ fn trouble_that_comes_and_goes_asks_no_more_often_than_trouble_that_stays() {
     let mut rig = Rig::steady();
     let began = rig.now;
     while rig.now < began + SECOND {
-        rig.trouble("i-1", Fault::ReadOnly);
+        rig.trouble("i-1", Fault::Terminated);
         rig.trouble("i-2", Fault::Lost);
         rig.run(TICK, &mut |_, target| Some(well(target)));
     }

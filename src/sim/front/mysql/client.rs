@@ -205,6 +205,10 @@ impl<'a> Client<'a> {
             StatusFlags::SERVER_STATUS_AUTOCOMMIT,
             self.session.autocommit(),
         );
+        status.set(
+            StatusFlags::SERVER_STATUS_IN_TRANS_READONLY,
+            in_transaction && self.session.is_transaction_read_only(),
+        );
         status.set(StatusFlags::SERVER_MORE_RESULTS_EXISTS, more);
         status
     }

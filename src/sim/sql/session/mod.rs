@@ -290,6 +290,11 @@ impl Session {
         self.context.autocommit()
     }
 
+    /// Whether its transactions take no writes, reported in the status flags of MySQL.
+    pub(crate) fn is_transaction_read_only(&self) -> bool {
+        self.context.is_transaction_read_only()
+    }
+
     /// Puts the session back to what it was after login (COM_RESET_CONNECTION): the transaction
     /// is rolled back, variables and temporary objects are gone.
     pub(crate) fn reset(&mut self) {
