@@ -16,12 +16,15 @@
 //! | `web` | HTTP: the shop, the page, health |
 //! | `live` | what the page shows, as messages |
 //! | `progress` | the line that tells how the load goes |
+//! | `testing` | the service on a loopback port, for the tests beside the code |
 
 mod backend;
 mod live;
 mod load;
 mod progress;
 mod shop;
+#[cfg(test)]
+mod testing;
 mod traffic;
 mod web;
 

@@ -13,6 +13,7 @@ pub(crate) mod metrics;
 mod page;
 mod shop;
 mod simulator;
+mod wanted;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use aurora_driver::sim::SimCluster;
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -100,6 +101,7 @@ pub(crate) fn router<E: Store>(state: Arc<State<E>>) -> Router {
         .layer(middleware::from_fn(in_time))
         // The one answer that has no end.
         .route("/api/stream", get(page::stream::<E>))
+        .method_not_allowed_fallback(not_allowed)
         .with_state(state)
 }
 
@@ -115,4 +117,11 @@ async fn unknown(uri: Uri) -> Response {
     let error = format!("there is nothing at {}", uri.path());
     let next = "GET / is the page, GET /products what is for sale";
     Refused::new(StatusCode::NOT_FOUND, error, next).into_response()
+}
+
+/// The header `Allow` is added by the router.
+async fn not_allowed(method: Method, uri: Uri) -> Response {
+    let error = format!("{method} is nothing for {}", uri.path());
+    let next = "use a method of those in the header `Allow`";
+    Refused::new(StatusCode::METHOD_NOT_ALLOWED, error, next).into_response()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::{Path, State as Of};
+use axum::extract::State as Of;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::State;
 use super::answer::Refused;
+use super::wanted::{Body, Place, Sent};
 use crate::shop::{Served, ShopError, Store, Wish};
 use crate::traffic::{Kind, Traffic};
 
@@ -34,6 +35,13 @@ pub(super) struct NewOrder {
     quantity: i64,
 }
 
+const HOW_TO_ORDER: &str =
+    "send {\"key\": \"…\", \"product\": 1, \"quantity\": 1} as `Content-Type: application/json`";
+
+impl Sent for NewOrder {
+    const HOW: &'static str = HOW_TO_ORDER;
+}
+
 pub(super) async fn products<E: Store>(Of(state): Of<Arc<State<E>>>) -> Response {
     let asked = state.shop.products();
     answer(&state.traffic, Kind::Read, asked).await
@@ -41,7 +49,7 @@ pub(super) async fn products<E: Store>(Of(state): Of<Arc<State<E>>>) -> Response
 
 pub(super) async fn product<E: Store>(
     Of(state): Of<Arc<State<E>>>,
-    Path(id): Path<i64>,
+    Place(id): Place<i64>,
 ) -> Response {
     let asked = state.shop.product(id);
     answer(&state.traffic, Kind::Read, asked).await
@@ -49,7 +57,7 @@ pub(super) async fn product<E: Store>(
 
 pub(super) async fn order<E: Store>(
     Of(state): Of<Arc<State<E>>>,
-    Path(key): Path<String>,
+    Place(key): Place<String>,
 ) -> Response {
     if !is_key(&key) {
         return no_key().into_response();
@@ -60,7 +68,7 @@ pub(super) async fn order<E: Store>(
 
 pub(super) async fn take_order<E: Store>(
     Of(state): Of<Arc<State<E>>>,
-    Json(order): Json<NewOrder>,
+    Body(order): Body<NewOrder>,
 ) -> Response {
     let NewOrder {
         key,
@@ -91,7 +99,7 @@ pub(super) async fn take_order<E: Store>(
 
 pub(super) async fn pay<E: Store>(
     Of(state): Of<Arc<State<E>>>,
-    Path(key): Path<String>,
+    Place(key): Place<String>,
 ) -> Response {
     if !is_key(&key) {
         return no_key().into_response();
@@ -140,6 +148,5 @@ fn no_key() -> Refused {
 }
 
 fn refused(error: &'static str) -> Refused {
-    let next = "send {\"key\": \"…\", \"product\": 1, \"quantity\": 1}";
-    Refused::new(StatusCode::UNPROCESSABLE_ENTITY, error, next)
+    Refused::new(StatusCode::UNPROCESSABLE_ENTITY, error, HOW_TO_ORDER)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aurora_driver::InstanceId;
 use aurora_driver::sim::SimCluster;
 use axum::Json;
-use axum::extract::{Path, State as Of};
+use axum::extract::State as Of;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::State;
 use super::answer::Refused;
+use super::wanted::{Body, Place, Sent};
 use crate::shop::Store;
 
 /// Every request carries a JSON body, which no other site's form can send unasked.
@@ -25,10 +26,15 @@ pub(super) struct Wanted {
     ms: u64,
 }
 
+impl Sent for Wanted {
+    const HOW: &'static str =
+        "send {}, or {\"ms\": 500} to lag or slow, as `Content-Type: application/json`";
+}
+
 pub(super) async fn on_cluster<E: Store>(
     Of(state): Of<Arc<State<E>>>,
-    Path(operation): Path<String>,
-    Json(_): Json<Wanted>,
+    Place(operation): Place<String>,
+    Body(_): Body<Wanted>,
 ) -> Response {
     answer(state.simulated.as_deref(), |simulated| {
         Ok(match operation.as_str() {
@@ -51,8 +57,8 @@ pub(super) async fn on_cluster<E: Store>(
 
 pub(super) async fn on_instance<E: Store>(
     Of(state): Of<Arc<State<E>>>,
-    Path((id, operation)): Path<(String, String)>,
-    Json(wanted): Json<Wanted>,
+    Place((id, operation)): Place<(String, String)>,
+    Body(wanted): Body<Wanted>,
 ) -> Response {
     answer(state.simulated.as_deref(), |simulated| {
         let id = InstanceId::new(id);
@@ -77,8 +83,8 @@ pub(super) async fn on_instance<E: Store>(
 
 pub(super) async fn remove<E: Store>(
     Of(state): Of<Arc<State<E>>>,
-    Path(id): Path<String>,
-    Json(_): Json<Wanted>,
+    Place(id): Place<String>,
+    Body(_): Body<Wanted>,
 ) -> Response {
     answer(state.simulated.as_deref(), |simulated| {
         simulated.remove_instance(id.as_str()).map_err(unable)?;
