@@ -10,6 +10,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `backend` | which cluster: a given one, or an embedded simulated one |
+//! | `closing` | how the service ends |
 //! | `shop` | the data layer |
 //! | `traffic` | what was asked of the shop, how long it took, and who answered |
 //! | `load` | customers |
@@ -19,6 +20,7 @@
 //! | `testing` | the service on a loopback port, for the tests beside the code |
 
 mod backend;
+mod closing;
 mod live;
 mod load;
 mod progress;
@@ -37,9 +39,9 @@ use std::time::Duration;
 use anyhow::Context;
 use aurora_driver::{Config, EngineKind, MySql, Postgres};
 use clap::{CommandFactory, Parser, ValueEnum};
-use tokio_util::sync::CancellationToken;
 
 use backend::Backend;
+use closing::Ending;
 use shop::Store;
 use traffic::Traffic;
 
@@ -80,6 +82,10 @@ pub(crate) struct Arguments {
     /// How many customers shop at once, 0 to 10000; a line tells how it goes.
     #[arg(long, default_value_t = 0, value_name = "CUSTOMERS", value_parser = clap::value_parser!(u16).range(0..=10_000))]
     load: u16,
+    /// How long the shop goes on serving after Ctrl-C or SIGTERM while /readyz says 503 already,
+    /// so that a load balancer notices; 0s to 10m. A second one ends it.
+    #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = closing::drain)]
+    drain: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -150,7 +156,8 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
         )?;
     let address = listener.local_addr()?;
     let traffic = Arc::new(Traffic::new());
-    let end = CancellationToken::new();
+    let ending = Ending::default();
+    let end = ending.begun.clone();
     introduce(address, backend.describe(), migrated);
 
     let upkeep = tokio::spawn(web::metrics::keep_up(metrics.clone(), end.clone()));
@@ -166,13 +173,9 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
         arguments.load > 0 && std::io::stderr().is_terminal(),
         end.clone(),
     );
-    let state = web::State::new(&backend, &traffic, live, metrics, end.clone());
-    let stopping = end.clone();
-    let serving = axum::serve(listener, web::router(state)).with_graceful_shutdown(async move {
-        stop_asked().await;
-        eprintln!("\nClosing.");
-        stopping.cancel();
-    });
+    let state = web::State::new(&backend, &traffic, live, metrics, ending.clone());
+    let serving = axum::serve(listener, web::router(state))
+        .with_graceful_shutdown(ending.follow(closing::signals(), arguments.drain));
     // Whoever sends half a request and no more must not keep the shop open.
     let patience = async {
         end.cancelled().await;
@@ -200,21 +203,4 @@ fn introduce(address: SocketAddr, database: &str, migrated: usize) {
     println!("  health          http://{address}/readyz, http://{address}/metrics");
     println!("  database        {database}, {migrated} migrations applied");
     println!("\nCtrl-C closes it.\n");
-}
-
-/// Ctrl-C, or a service manager's SIGTERM.
-async fn stop_asked() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = interrupt.await;
 }

@@ -10,10 +10,11 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use crate::backend::Backend;
+use crate::closing::Ending;
 use crate::live::Live;
 use crate::shop::{Store, schema};
 use crate::traffic::Traffic;
@@ -25,12 +26,15 @@ pub(crate) const JSON: &str = "Content-Type: application/json";
 /// A machine that runs other tests too may need some of it; each wait takes far less.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Longer than any test waits, so that a drain that is not cut short is noticed.
+pub(crate) const DRAIN: Duration = Duration::from_secs(90);
+
 /// A service that serves.
 pub(crate) struct Open<E: Store> {
     pub(crate) backend: Backend<E>,
     pub(crate) traffic: Arc<Traffic>,
     address: SocketAddr,
-    end: CancellationToken,
+    signals: mpsc::Sender<()>,
     serving: JoinHandle<()>,
 }
 
@@ -65,23 +69,25 @@ impl<E: Store> Open<E> {
         let migrated = schema::migrate(backend.shop.cluster()).await;
         migrated.expect("a schema");
         let traffic = Arc::new(Traffic::new());
-        let end = CancellationToken::new();
-        let live = Live::start(&backend, &traffic, end.clone());
+        let ending = Ending::default();
+        let live = Live::start(&backend, &traffic, ending.begun.clone());
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let state = web::State::new(&backend, &traffic, live, metrics, end.clone());
+        let state = web::State::new(&backend, &traffic, live, metrics, ending.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let ended = end.clone().cancelled_owned();
+        let (signals, asked) = mpsc::channel(2);
         let serving = tokio::spawn(async move {
             let serving = axum::serve(listener, web::router(state));
-            let served = serving.with_graceful_shutdown(ended).await;
+            let served = serving
+                .with_graceful_shutdown(ending.follow(asked, DRAIN))
+                .await;
             served.expect("it serves");
         });
         Self {
             backend,
             traffic,
             address,
-            end,
+            signals,
             serving,
         }
     }
@@ -116,8 +122,15 @@ impl<E: Store> Open<E> {
         }
     }
 
+    /// As a first Ctrl-C does.
+    pub(crate) async fn ask_to_close(&self) {
+        self.signals.send(()).await.expect("it listens");
+    }
+
     pub(crate) async fn close(self) {
-        self.end.cancel();
+        // The second one ends the drain, and whether it is the second or the third is the same.
+        let _ = self.signals.send(()).await;
+        let _ = self.signals.send(()).await;
         self.serving.await.expect("it ends");
         self.backend.close(PATIENCE).await;
     }

@@ -24,8 +24,9 @@ pub(super) async fn healthz() -> &'static str {
 pub(super) async fn readyz<E: Store>(Of(state): Of<Arc<State<E>>>) -> Response {
     let topology = state.shop.cluster().topology();
     let is_steady = topology.phase() == Phase::Steady;
-    let is_ready = is_steady && !state.end.is_cancelled();
-    let reason = if state.end.is_cancelled() {
+    let is_closing = state.ending.announced.is_cancelled();
+    let is_ready = is_steady && !is_closing;
+    let reason = if is_closing {
         "it is closing"
     } else if is_steady {
         "a writer is confirmed"

@@ -26,10 +26,10 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio_util::sync::CancellationToken;
 
 use self::answer::Refused;
 use crate::backend::Backend;
+use crate::closing::Ending;
 use crate::live::Live;
 use crate::shop::{Shop, Store};
 use crate::traffic::Traffic;
@@ -44,7 +44,7 @@ pub(crate) struct State<E: Store> {
     live: Arc<Live<E>>,
     simulated: Option<Arc<SimCluster>>,
     metrics: PrometheusHandle,
-    end: CancellationToken,
+    ending: Ending,
 }
 
 impl<E: Store> State<E> {
@@ -53,7 +53,7 @@ impl<E: Store> State<E> {
         traffic: &Arc<Traffic>,
         live: Arc<Live<E>>,
         metrics: PrometheusHandle,
-        end: CancellationToken,
+        ending: Ending,
     ) -> Arc<Self> {
         Arc::new(Self {
             shop: backend.shop.clone(),
@@ -61,7 +61,7 @@ impl<E: Store> State<E> {
             live,
             simulated: backend.simulated.clone(),
             metrics,
-            end,
+            ending,
         })
     }
 }
