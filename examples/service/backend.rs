@@ -26,14 +26,21 @@ pub(crate) struct Backend<E: Store> {
 impl<E: Store> Backend<E> {
     /// The given cluster, or one that is started for it.
     pub(crate) async fn open(arguments: &Arguments, given: Option<Config>) -> anyhow::Result<Self> {
-        let (simulated, mut config) = match given {
-            Some(config) => (None, config),
+        match given {
+            Some(config) => Self::over(config, None).await,
             None => {
                 let simulated = start(arguments).await?;
                 let config = Config::from_url(&simulated.url())?;
-                (Some(Arc::new(simulated)), config)
+                Self::over(config, Some(Arc::new(simulated))).await
             }
-        };
+        }
+    }
+
+    /// That cluster, once it serves.
+    pub(crate) async fn over(
+        mut config: Config,
+        simulated: Option<Arc<SimCluster>>,
+    ) -> anyhow::Result<Self> {
         let hosts: Vec<String> = config.seeds.iter().map(ToString::to_string).collect();
         let place = match &simulated {
             Some(simulated) => format!(

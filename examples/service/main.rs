@@ -13,6 +13,7 @@
 //! | `closing` | how the service ends |
 //! | `shop` | the data layer |
 //! | `traffic` | what was asked of the shop, how long it took, and who answered |
+//! | `failures` | failed requests in the log |
 //! | `load` | customers |
 //! | `web` | HTTP: the shop, the page, health |
 //! | `live` | what the page shows, as messages |
@@ -21,6 +22,7 @@
 
 mod backend;
 mod closing;
+mod failures;
 mod live;
 mod load;
 mod progress;
@@ -161,6 +163,10 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
     introduce(address, backend.describe(), migrated);
 
     let upkeep = tokio::spawn(web::metrics::keep_up(metrics.clone(), end.clone()));
+    let telling = tokio::spawn({
+        let (traffic, end) = (Arc::clone(&traffic), end.clone());
+        async move { traffic.failures().keep_up(end).await }
+    });
     let live = live::Live::start(&backend, &traffic, end.clone());
     let customers = load::Load::start(
         &backend.shop,
@@ -189,6 +195,7 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
     let _ = tokio::time::timeout(GRACE, customers.finish()).await;
     progress.await.ok();
     upkeep.await.ok();
+    telling.await.ok();
     if arguments.load > 0 {
         progress::sum_up(&traffic);
     }

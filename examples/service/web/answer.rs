@@ -51,8 +51,6 @@ impl From<ShopError> for Refused {
                     ErrorKind::Overloaded => StatusCode::TOO_MANY_REQUESTS,
                     _ => StatusCode::SERVICE_UNAVAILABLE,
                 };
-                // The database's own words are for the log, not for customers.
-                tracing::warn!(error = %cause, "a request failed");
                 Self {
                     outcome: Some(cause.outcome()),
                     ..Self::new(

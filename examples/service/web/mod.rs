@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use aurora_driver::sim::SimCluster;
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State as Of};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -98,17 +98,22 @@ pub(crate) fn router<E: Store>(state: Arc<State<E>>) -> Router {
     }
     router
         .fallback(unknown)
-        .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&state),
+            in_time::<E>,
+        ))
         // The one answer that has no end.
         .route("/api/stream", get(page::stream::<E>))
         .method_not_allowed_fallback(not_allowed)
         .with_state(state)
 }
 
-async fn in_time(request: Request, next: Next) -> Response {
+async fn in_time<E: Store>(Of(state): Of<Arc<State<E>>>, request: Request, next: Next) -> Response {
+    let what = format!("{} {}", request.method(), request.uri().path());
     let answer = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
     answer.unwrap_or_else(|_| {
         let error = format!("it took longer than {REQUEST_TIMEOUT:?}");
+        state.traffic.failures().tell(&what, &error);
         Refused::new(StatusCode::GATEWAY_TIMEOUT, error, "ask again").into_response()
     })
 }
