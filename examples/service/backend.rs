@@ -6,13 +6,33 @@ use std::time::Duration;
 use anyhow::Context;
 use aurora_driver::config::Workload;
 use aurora_driver::sim::{SimCluster, Timeline};
-use aurora_driver::{Cluster, Config, EngineKind};
+use aurora_driver::{Cluster, Config, EngineKind, Error};
 
 use crate::shop::{REPORTS, Shop, Store};
 use crate::{Arguments, Pace};
 
 /// Reports may take this many connections of an instance, whatever customers need.
 const REPORT_CONNECTIONS: usize = 2;
+
+/// How long a request waits for a connection. The driver's own 30 s are longer than any request
+/// here may take: a caller would hear nothing of its reasons, and its metrics nothing of the caller.
+pub(crate) const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// No customer is shown what is older, but for the sales, which are of the past anyhow.
+const READER_LAG_MAX: Duration = Duration::from_secs(1);
+
+/// What a URL says, and where it is silent what suits this shop.
+pub(crate) fn configuration(url: &str) -> Result<Config, Error> {
+    let mut config = Config::from_url(url)?;
+    let (_, query) = url.split_once('?').unwrap_or_default();
+    let mut keys = query.split('&').filter_map(|pair| pair.split('=').next());
+    // The configuration does not tell the default from the same value given.
+    if !keys.any(|key| key == "checkout_timeout") {
+        config.timing.checkout_timeout = CHECKOUT_TIMEOUT;
+    }
+    config.max_reader_lag = config.max_reader_lag.or(Some(READER_LAG_MAX));
+    Ok(config)
+}
 
 /// The shop's cluster.
 pub(crate) struct Backend<E: Store> {
@@ -30,7 +50,7 @@ impl<E: Store> Backend<E> {
             Some(config) => Self::over(config, None).await,
             None => {
                 let simulated = start(arguments).await?;
-                let config = Config::from_url(&simulated.url())?;
+                let config = configuration(&simulated.url())?;
                 Self::over(config, Some(Arc::new(simulated))).await
             }
         }
@@ -93,4 +113,21 @@ async fn start(arguments: &Arguments) -> anyhow::Result<SimCluster> {
         .start()
         .await
         .context("the simulated cluster did not start")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_url_says_counts_and_the_shop_has_defaults_for_the_rest() {
+        let silent = configuration("postgres://app@localhost/shop").expect("a URL");
+        assert_eq!(silent.timing.checkout_timeout, CHECKOUT_TIMEOUT);
+        assert_eq!(silent.max_reader_lag, Some(READER_LAG_MAX));
+        let url = "mysql://app@localhost/shop?max_reader_lag=5s&checkout_timeout=30s";
+        let outspoken = configuration(url).expect("a URL");
+        let seconds = Duration::from_secs;
+        assert_eq!(outspoken.timing.checkout_timeout, seconds(30));
+        assert_eq!(outspoken.max_reader_lag, Some(seconds(5)));
+    }
 }

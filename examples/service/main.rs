@@ -112,7 +112,10 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let arguments = Arguments::parse();
-    let given = arguments.database_url.as_deref().map(Config::from_url);
+    let given = arguments
+        .database_url
+        .as_deref()
+        .map(backend::configuration);
     let given = match given.transpose() {
         Ok(given) => given,
         // Not by clap itself: its message would have the value in it, password and all.
