@@ -117,8 +117,8 @@ impl Traffic {
         let served = match answer {
             Ok(served) => served,
             // The shop's own answers: the database did its part.
-            Err(ShopError::Missing(_) | ShopError::SoldOut) => return,
-            Err(error @ (ShopError::Database(_) | ShopError::TooSlow(_))) => {
+            Err(ShopError::Missing(_) | ShopError::SoldOut | ShopError::OtherOrder) => return,
+            Err(error @ (ShopError::Database { .. } | ShopError::TooSlow(_))) => {
                 counts.now.errors += 1;
                 counts.totals.errors += 1;
                 drop(counts);

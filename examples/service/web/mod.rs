@@ -18,6 +18,7 @@ mod wanted;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aurora_driver::Outcome;
 use aurora_driver::sim::SimCluster;
 use axum::Router;
 use axum::extract::{Request, State as Of};
@@ -27,12 +28,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use self::answer::Refused;
+use self::answer::{Refused, SEND_AGAIN};
 use crate::backend::Backend;
 use crate::closing::Ending;
 use crate::live::Live;
 use crate::shop::{Shop, Store};
-use crate::traffic::Traffic;
+use crate::traffic::{Kind, Traffic};
 
 /// No request takes longer, one whose body comes in drops included. The shop's own limit is lower.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -110,11 +111,17 @@ pub(crate) fn router<E: Store>(state: Arc<State<E>>) -> Router {
 
 async fn in_time<E: Store>(Of(state): Of<Arc<State<E>>>, request: Request, next: Next) -> Response {
     let what = format!("{} {}", request.method(), request.uri().path());
+    let (kind, again) = match request.method().is_safe() {
+        true => (Kind::Read, "ask again"),
+        false if request.uri().path().starts_with("/orders") => (Kind::Write, SEND_AGAIN),
+        false => (Kind::Write, "GET /api/state shows whether it was done"),
+    };
     let answer = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
     answer.unwrap_or_else(|_| {
         let error = format!("it took longer than {REQUEST_TIMEOUT:?}");
         state.traffic.failures().tell(&what, &error);
-        Refused::new(StatusCode::GATEWAY_TIMEOUT, error, "ask again").into_response()
+        let refused = Refused::new(StatusCode::GATEWAY_TIMEOUT, error, again);
+        refused.with_outcome(kind, Outcome::Unknown).into_response()
     })
 }
 

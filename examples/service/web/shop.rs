@@ -13,11 +13,15 @@ use serde_json::json;
 use super::State;
 use super::answer::Refused;
 use super::wanted::{Body, Place, Sent};
-use crate::shop::{Served, ShopError, Store, Wish};
+use crate::backend::CHECKOUT_TIMEOUT;
+use crate::shop::{Served, ShopError, Store, Taken, Wish};
 use crate::traffic::{Kind, Traffic};
 
 /// No request takes longer; a failover of the fast kind fits in it several times.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+// The driver knows why there is no connection, and what became of the request; this knows neither.
+const _: () = assert!(CHECKOUT_TIMEOUT.as_millis() < REQUEST_TIMEOUT.as_millis());
 
 /// As much as the databases keep of a key. Letters, digits and marks of ASCII are the same to every
 /// character set; of others, and of spaces, databases have views of their own.
@@ -83,7 +87,8 @@ pub(super) async fn take_order<E: Store>(
     }
     let taking = async {
         // A foreign key would refuse it too, but in the database's words.
-        state.shop.product(product).await?;
+        let known = state.shop.product(product).await;
+        known.map_err(ShopError::before_any_write)?;
         let wish = Wish {
             key,
             product,
@@ -92,8 +97,15 @@ pub(super) async fn take_order<E: Store>(
         state.shop.take_order(wish).await
     };
     match timed(&state.traffic, Kind::Write, taking).await {
-        Ok(_) => (StatusCode::CREATED, Json(json!({ "taken": true }))).into_response(),
-        Err(error) => Refused::from(error).into_response(),
+        Ok(served) => {
+            let (status, is_repeated) = match served.value {
+                Taken::Now => (StatusCode::CREATED, false),
+                Taken::Before => (StatusCode::OK, true),
+            };
+            let body = json!({ "taken": true, "repeated": is_repeated });
+            (status, Json(body)).into_response()
+        }
+        Err(error) => Refused::of(Kind::Write, &error).into_response(),
     }
 }
 
@@ -107,7 +119,7 @@ pub(super) async fn pay<E: Store>(
     let paying = state.shop.pay(key);
     match timed(&state.traffic, Kind::Write, paying).await {
         Ok(_) => Json(json!({ "paid": true })).into_response(),
-        Err(error) => Refused::from(error).into_response(),
+        Err(error) => Refused::of(Kind::Write, &error).into_response(),
     }
 }
 
@@ -123,7 +135,7 @@ async fn answer<T: Serialize>(
 ) -> Response {
     match timed(traffic, kind, asked).await {
         Ok(served) => Json(served.value).into_response(),
-        Err(error) => Refused::from(error).into_response(),
+        Err(error) => Refused::of(kind, &error).into_response(),
     }
 }
 
