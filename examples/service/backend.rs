@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use aurora_driver::config::Workload;
 use aurora_driver::sim::{SimCluster, Timeline};
-use aurora_driver::{Cluster, Config, EngineKind, Error};
+use aurora_driver::{Cluster, Config, EngineKind};
 
 use crate::shop::{REPORTS, Shop, Store};
 use crate::{Arguments, Pace};
@@ -22,8 +22,12 @@ pub(crate) const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(4);
 const READER_LAG_MAX: Duration = Duration::from_secs(1);
 
 /// What a URL says, and where it is silent what suits this shop.
-pub(crate) fn configuration(url: &str) -> Result<Config, Error> {
+pub(crate) fn configuration(url: &str) -> anyhow::Result<Config> {
     let mut config = Config::from_url(url)?;
+    // PostgreSQL takes the one that is named like the user.
+    if config.engine == EngineKind::MySql && config.database.is_none() {
+        anyhow::bail!("it names no database: write it behind the host, mysql://user@host/shop");
+    }
     let (_, query) = url.split_once('?').unwrap_or_default();
     let mut keys = query.split('&').filter_map(|pair| pair.split('=').next());
     // The configuration does not tell the default from the same value given.
@@ -129,5 +133,14 @@ mod tests {
         let seconds = Duration::from_secs;
         assert_eq!(outspoken.timing.checkout_timeout, seconds(30));
         assert_eq!(outspoken.max_reader_lag, Some(seconds(5)));
+    }
+
+    #[test]
+    fn a_url_for_mysql_names_a_database_and_one_for_postgresql_need_not() {
+        for url in ["mysql://app@localhost", "mysql://app@localhost/?zone=a"] {
+            let error = configuration(url).expect_err("no database").to_string();
+            assert!(error.contains("mysql://user@host/shop"), "{error}");
+        }
+        assert!(configuration("postgres://app@localhost").is_ok());
     }
 }

@@ -40,7 +40,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use aurora_driver::{Config, EngineKind, MySql, Postgres};
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::builder::Resettable;
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use backend::Backend;
 use closing::Ending;
@@ -49,6 +50,9 @@ use traffic::Traffic;
 
 /// How long calls under way have to end after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The variable of the database's URL.
+const DATABASE_URL: &str = "SHOP_DATABASE_URL";
 
 /// A small shop over an Aurora cluster, with a page that shows it at work.
 #[derive(Debug, Parser)]
@@ -63,7 +67,7 @@ pub(crate) struct Arguments {
     /// place.
     #[arg(
         long,
-        env = "SHOP_DATABASE_URL",
+        env = DATABASE_URL,
         hide_env_values = true,
         value_name = "URL"
     )]
@@ -103,6 +107,15 @@ fn place(text: &str) -> Result<SocketAddr, String> {
         .ok_or_else(|| "the name leads nowhere".to_owned())
 }
 
+/// What there is to give. An empty variable counts as none, as a shell or a composition of containers
+/// leaves it where nobody has set it.
+fn command(is_variable_empty: bool) -> clap::Command {
+    match is_variable_empty {
+        true => Arguments::command().mut_arg("database_url", |url| url.env(Resettable::Reset)),
+        false => Arguments::command(),
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()
@@ -110,8 +123,13 @@ async fn main() -> ExitCode {
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
         )
         .with_writer(std::io::stderr)
+        // A file is no place for colours.
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
-    let arguments = Arguments::parse();
+    let url = std::env::var_os(DATABASE_URL);
+    let command = command(url.is_some_and(|url| url.is_empty()));
+    let arguments = Arguments::from_arg_matches(&command.get_matches());
+    let arguments = arguments.unwrap_or_else(|error| error.exit());
     let given = arguments
         .database_url
         .as_deref()
@@ -154,11 +172,7 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
         })?;
     let metrics = web::metrics::install()?;
     let backend = Backend::<E>::open(&arguments, given).await?;
-    let migrated = shop::schema::migrate(backend.shop.cluster())
-        .await
-        .context(
-            "the schema cannot be brought up to date: the user must be allowed to create tables",
-        )?;
+    let migrated = shop::schema::migrate(backend.shop.cluster()).await?;
     let address = listener.local_addr()?;
     let traffic = Arc::new(Traffic::new());
     let ending = Ending::default();
@@ -213,4 +227,20 @@ fn introduce(address: SocketAddr, database: &str, migrated: usize) {
     println!("  health          http://{address}/readyz, http://{address}/metrics");
     println!("  database        {database}, {migrated} migrations applied");
     println!("\nCtrl-C closes it.\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_variable_counts_as_none() {
+        let variable = |command: clap::Command| {
+            let mut arguments = command.get_arguments();
+            let url = arguments.find(|argument| argument.get_id() == "database_url");
+            url.and_then(|url| url.get_env().map(ToOwned::to_owned))
+        };
+        assert_eq!(variable(command(false)), Some(DATABASE_URL.into()));
+        assert_eq!(variable(command(true)), None);
+    }
 }
