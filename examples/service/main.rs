@@ -89,7 +89,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 0, value_name = "CUSTOMERS", value_parser = clap::value_parser!(u16).range(0..=10_000))]
     load: u16,
     /// How long the shop goes on serving after Ctrl-C or SIGTERM while /readyz says 503 already,
-    /// so that a load balancer notices; 0s to 10m. A second one ends it.
+    /// so that a load balancer notices; 0s to 10m. A second signal ends that.
     #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = closing::drain)]
     drain: Duration,
 }

@@ -315,7 +315,10 @@ where
     let mut in_doubt = false;
     for _ in 1..ORDER_ATTEMPTS_MAX {
         match attempt().await {
-            Err(ShopError::Database { outcome, .. }) if outcome == Outcome::Unknown => {
+            Err(ShopError::Database {
+                outcome: Outcome::Unknown,
+                ..
+            }) => {
                 in_doubt = true;
                 tokio::time::sleep(ORDER_RETRY_DELAY).await;
             }
