@@ -88,14 +88,22 @@ async function obeys(page) {
     return lag >= least && lag <= most;
   };
   const stateOf = ([id, states]) => states.includes(document.querySelector(`[data-id="${id}"] .state`)?.textContent);
+  const isPressed = ([id, pressed]) => document.querySelector(`[data-id="${id}"] .lag`)?.getAttribute("aria-pressed") === pressed;
   await pressByKeyboard(page, `Lag ${reader} by 500 ms`);
   await isShown(lagOf, [reader, 300, 900]);
+  await page.reload();
+  await isShown(isPressed, [reader, "true"]);
   await pressByKeyboard(page, `Lag ${reader} by 500 ms`);
   await isShown(lagOf, [reader, 0, 100]);
+  await isShown(isPressed, [reader, "false"]);
+  await pressByKeyboard(page, `Lag ${reader} by 500 ms`);
+  await isShown(isPressed, [reader, "true"]);
   await pressByKeyboard(page, `Silence ${reader}`);
   await isShown(stateOf, [reader, ["suspect", "down"]]);
   await pressByKeyboard(page, `Restore ${reader}`);
   await isShown(stateOf, [reader, ["up"]]);
+  await isShown(lagOf, [reader, 0, 100]);
+  await isShown(isPressed, [reader, "false"]);
   await pressByKeyboard(page, `Remove ${reader}`);
   // The driver forgets it only after half a minute, as rows vanish for a while in failovers too.
   await isShown(stateOf, [reader, ["down"]]);

@@ -140,6 +140,7 @@ impl<E: Store> Live<E> {
     fn picture(&self, points: &[Point]) -> Value {
         let topology = self.cluster().topology();
         let pools = self.cluster().pools();
+        let simulated = self.simulated.as_ref().map(|simulated| simulated.state());
         let instances: Vec<Value> = topology
             .instances()
             .map(|instance| {
@@ -155,6 +156,10 @@ impl<E: Store> Live<E> {
                     "role": role(instance.role()),
                     "health": health(instance.health()),
                     "lag_ms": instance.lag().map(millis),
+                    // By a button, whatever is observed of it.
+                    "set_lag_ms": simulated.as_ref()
+                        .and_then(|simulated| simulated.instance(instance.id()))
+                        .map(|instance| millis(instance.lag)),
                     "pool": pool,
                 })
             })

@@ -10,18 +10,25 @@
 //! | file | idea |
 //! |---|---|
 //! | `backend` | which cluster: a given one, or an embedded simulated one |
+//! | `closing` | how the service ends |
 //! | `shop` | the data layer |
 //! | `traffic` | what was asked of the shop, how long it took, and who answered |
+//! | `failures` | failed requests in the log |
 //! | `load` | customers |
 //! | `web` | HTTP: the shop, the page, health |
 //! | `live` | what the page shows, as messages |
 //! | `progress` | the line that tells how the load goes |
+//! | `testing` | the service on a loopback port, for the tests beside the code |
 
 mod backend;
+mod closing;
+mod failures;
 mod live;
 mod load;
 mod progress;
 mod shop;
+#[cfg(test)]
+mod testing;
 mod traffic;
 mod web;
 
@@ -33,15 +40,19 @@ use std::time::Duration;
 
 use anyhow::Context;
 use aurora_driver::{Config, EngineKind, MySql, Postgres};
-use clap::{CommandFactory, Parser, ValueEnum};
-use tokio_util::sync::CancellationToken;
+use clap::builder::Resettable;
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use backend::Backend;
+use closing::Ending;
 use shop::Store;
 use traffic::Traffic;
 
 /// How long calls under way have to end after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The variable of the database's URL.
+const DATABASE_URL: &str = "SHOP_DATABASE_URL";
 
 /// A small shop over an Aurora cluster, with a page that shows it at work.
 #[derive(Debug, Parser)]
@@ -56,7 +67,7 @@ pub(crate) struct Arguments {
     /// place.
     #[arg(
         long,
-        env = "SHOP_DATABASE_URL",
+        env = DATABASE_URL,
         hide_env_values = true,
         value_name = "URL"
     )]
@@ -77,6 +88,10 @@ pub(crate) struct Arguments {
     /// How many customers shop at once, 0 to 10000; a line tells how it goes.
     #[arg(long, default_value_t = 0, value_name = "CUSTOMERS", value_parser = clap::value_parser!(u16).range(0..=10_000))]
     load: u16,
+    /// How long the shop goes on serving after Ctrl-C or SIGTERM while /readyz says 503 already,
+    /// so that a load balancer notices; 0s to 10m. A second signal ends that.
+    #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = closing::drain)]
+    drain: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -92,6 +107,15 @@ fn place(text: &str) -> Result<SocketAddr, String> {
         .ok_or_else(|| "the name leads nowhere".to_owned())
 }
 
+/// What there is to give. An empty variable counts as none, as a shell or a composition of containers
+/// leaves it where nobody has set it.
+fn command(is_variable_empty: bool) -> clap::Command {
+    match is_variable_empty {
+        true => Arguments::command().mut_arg("database_url", |url| url.env(Resettable::Reset)),
+        false => Arguments::command(),
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()
@@ -99,9 +123,17 @@ async fn main() -> ExitCode {
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
         )
         .with_writer(std::io::stderr)
+        // A file is no place for colours.
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
-    let arguments = Arguments::parse();
-    let given = arguments.database_url.as_deref().map(Config::from_url);
+    let url = std::env::var_os(DATABASE_URL);
+    let command = command(url.is_some_and(|url| url.is_empty()));
+    let arguments = Arguments::from_arg_matches(&command.get_matches());
+    let arguments = arguments.unwrap_or_else(|error| error.exit());
+    let given = arguments
+        .database_url
+        .as_deref()
+        .map(backend::configuration);
     let given = match given.transpose() {
         Ok(given) => given,
         // Not by clap itself: its message would have the value in it, password and all.
@@ -140,17 +172,18 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
         })?;
     let metrics = web::metrics::install()?;
     let backend = Backend::<E>::open(&arguments, given).await?;
-    let migrated = shop::schema::migrate(backend.shop.cluster())
-        .await
-        .context(
-            "the schema cannot be brought up to date: the user must be allowed to create tables",
-        )?;
+    let migrated = shop::schema::migrate(backend.shop.cluster()).await?;
     let address = listener.local_addr()?;
     let traffic = Arc::new(Traffic::new());
-    let end = CancellationToken::new();
+    let ending = Ending::default();
+    let end = ending.begun.clone();
     introduce(address, backend.describe(), migrated);
 
     let upkeep = tokio::spawn(web::metrics::keep_up(metrics.clone(), end.clone()));
+    let telling = tokio::spawn({
+        let (traffic, end) = (Arc::clone(&traffic), end.clone());
+        async move { traffic.failures().keep_up(end).await }
+    });
     let live = live::Live::start(&backend, &traffic, end.clone());
     let customers = load::Load::start(
         &backend.shop,
@@ -163,13 +196,9 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
         arguments.load > 0 && std::io::stderr().is_terminal(),
         end.clone(),
     );
-    let state = web::State::new(&backend, &traffic, live, metrics, end.clone());
-    let stopping = end.clone();
-    let serving = axum::serve(listener, web::router(state)).with_graceful_shutdown(async move {
-        stop_asked().await;
-        eprintln!("\nClosing.");
-        stopping.cancel();
-    });
+    let state = web::State::new(&backend, &traffic, live, metrics, ending.clone());
+    let serving = axum::serve(listener, web::router(state))
+        .with_graceful_shutdown(ending.follow(closing::signals(), arguments.drain));
     // Whoever sends half a request and no more must not keep the shop open.
     let patience = async {
         end.cancelled().await;
@@ -183,6 +212,7 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
     let _ = tokio::time::timeout(GRACE, customers.finish()).await;
     progress.await.ok();
     upkeep.await.ok();
+    telling.await.ok();
     if arguments.load > 0 {
         progress::sum_up(&traffic);
     }
@@ -199,19 +229,18 @@ fn introduce(address: SocketAddr, database: &str, migrated: usize) {
     println!("\nCtrl-C closes it.\n");
 }
 
-/// Ctrl-C, or a service manager's SIGTERM.
-async fn stop_asked() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_variable_counts_as_none() {
+        let variable = |command: clap::Command| {
+            let mut arguments = command.get_arguments();
+            let url = arguments.find(|argument| argument.get_id() == "database_url");
+            url.and_then(|url| url.get_env().map(ToOwned::to_owned))
+        };
+        assert_eq!(variable(command(false)), Some(DATABASE_URL.into()));
+        assert_eq!(variable(command(true)), None);
     }
-    let _ = interrupt.await;
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use aurora_driver::InstanceId;
 
+use crate::failures::Failures;
 use crate::shop::{Served, ShopError};
 
 /// What one point of the plots covers.
@@ -22,10 +23,21 @@ pub(crate) enum Kind {
     Report,
 }
 
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Read => "a read",
+            Self::Write => "a write",
+            Self::Report => "a report",
+        }
+    }
+}
+
 /// Counts the requests.
 #[derive(Debug)]
 pub(crate) struct Traffic {
     began_at: Instant,
+    failures: Failures,
     counts: Mutex<Counts>,
 }
 
@@ -78,8 +90,14 @@ impl Traffic {
     pub(crate) fn new() -> Self {
         Self {
             began_at: Instant::now(),
+            failures: Failures::default(),
             counts: Mutex::default(),
         }
+    }
+
+    /// Where failed requests are told of.
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.failures
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -99,10 +117,13 @@ impl Traffic {
         let served = match answer {
             Ok(served) => served,
             // The shop's own answers: the database did its part.
-            Err(ShopError::Missing(_) | ShopError::SoldOut) => return,
-            Err(ShopError::Database(_) | ShopError::TooSlow(_)) => {
+            Err(ShopError::Missing(_) | ShopError::SoldOut | ShopError::OtherOrder) => return,
+            Err(error @ (ShopError::Database { .. } | ShopError::TooSlow(_))) => {
                 counts.now.errors += 1;
                 counts.totals.errors += 1;
+                drop(counts);
+                // The database's own words are for the log, not for customers.
+                self.failures.tell(kind.name(), error);
                 return;
             }
         };

@@ -2,7 +2,7 @@
 //!
 //! | question | goes to |
 //! |---|---|
-//! | what is for sale, what was ordered | a reader |
+//! | what is for sale, what was ordered | a reader; where it knows nothing of it, the writer |
 //! | an order, a payment | the writer, in one transaction |
 //! | what was sold | the workload `reports`, with its own connections |
 //!
@@ -11,6 +11,8 @@
 mod mysql;
 mod postgres;
 pub(crate) mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -40,6 +42,16 @@ pub(crate) struct Wish {
     pub(crate) quantity: i64,
 }
 
+impl Wish {
+    /// What it is to an order that is there under its key.
+    fn beside(&self, product: i64, quantity: i64) -> Result<Taken, ShopError> {
+        match (self.product, self.quantity) == (product, quantity) {
+            true => Ok(Taken::Before),
+            false => Err(ShopError::OtherOrder),
+        }
+    }
+}
+
 /// An order that was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Order {
@@ -64,6 +76,21 @@ pub(crate) struct Served<T> {
     pub(crate) by: InstanceId,
 }
 
+/// What became of an order that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Now,
+    /// The same order under the same key had been taken already.
+    Before,
+}
+
+/// Whom a question goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Reader,
+    Writer,
+}
+
 /// Why the shop cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ShopError {
@@ -71,15 +98,49 @@ pub(crate) enum ShopError {
     Missing(&'static str),
     #[error("there is not enough of it left")]
     SoldOut,
+    #[error("another order was taken under this key")]
+    OtherOrder,
     #[error("it took longer than {0:?}")]
     TooSlow(Duration),
-    #[error(transparent)]
-    Database(#[from] Error),
+    /// The outcome is that of the whole request, of which the error may be only the last part.
+    #[error("{error}")]
+    Database { error: Error, outcome: Outcome },
+}
+
+impl ShopError {
+    /// As of a part of a request before which nothing was written.
+    pub(crate) fn before_any_write(self) -> Self {
+        match self {
+            Self::Database { error, .. } => Self::Database {
+                error,
+                outcome: Outcome::NotSent,
+            },
+            other => other,
+        }
+    }
+
+    /// As of the last of several attempts, the fate of one of which is unknown.
+    fn in_doubt(self) -> Self {
+        match self {
+            Self::Database { error, .. } => Self::Database {
+                error,
+                outcome: Outcome::Unknown,
+            },
+            other => other,
+        }
+    }
+}
+
+impl From<Error> for ShopError {
+    fn from(error: Error) -> Self {
+        let outcome = error.outcome();
+        Self::Database { error, outcome }
+    }
 }
 
 impl From<aurora_driver::mysql::mysql_async::Error> for ShopError {
     fn from(error: aurora_driver::mysql::mysql_async::Error) -> Self {
-        Self::Database(error.into())
+        Error::from(error).into()
     }
 }
 
@@ -107,19 +168,22 @@ pub(crate) trait Store: Engine + Sized {
 
     fn product(
         cluster: &Cluster<Self>,
+        asked: Asked,
         id: i64,
     ) -> impl Future<Output = Result<Served<Option<Product>>, ShopError>> + Send;
 
     fn order(
         cluster: &Cluster<Self>,
+        asked: Asked,
         key: String,
     ) -> impl Future<Output = Result<Served<Option<Order>>, ShopError>> + Send;
 
-    /// Takes an order in one transaction; one that is there already is left as it is.
+    /// Takes an order in one transaction; one that is there already is left as it is, and refuses
+    /// another one under its key.
     fn take_order(
         cluster: &Cluster<Self>,
         wish: Wish,
-    ) -> impl Future<Output = Result<Served<()>, ShopError>> + Send;
+    ) -> impl Future<Output = Result<Served<Taken>, ShopError>> + Send;
 
     /// Marks an order as paid; twice is as good as once.
     fn pay(
@@ -172,57 +236,50 @@ impl<E: Store> Shop<E> {
     }
 
     pub(crate) async fn product(&self, id: i64) -> Result<Served<Product>, ShopError> {
-        let found = E::product(&self.cluster, id).await?;
-        let value = found.value.ok_or(ShopError::Missing("product"))?;
-        Ok(Served {
-            value,
-            by: found.by,
-        })
+        let found = E::product(&self.cluster, Asked::Reader, id).await?;
+        let found = match self.may_be_behind(&found) {
+            true => E::product(&self.cluster, Asked::Writer, id).await?,
+            false => found,
+        };
+        found.or(ShopError::Missing("product"))
     }
 
     pub(crate) async fn order(&self, key: String) -> Result<Served<Order>, ShopError> {
-        let found = E::order(&self.cluster, key).await?;
-        let value = found.value.ok_or(ShopError::Missing("order"))?;
-        Ok(Served {
-            value,
-            by: found.by,
-        })
+        let found = E::order(&self.cluster, Asked::Reader, key.clone()).await?;
+        let found = match self.may_be_behind(&found) {
+            true => E::order(&self.cluster, Asked::Writer, key).await?,
+            false => found,
+        };
+        found.or(ShopError::Missing("order"))
+    }
+
+    /// Whether the answer is "no" and came from a reader: what was written a moment ago may not
+    /// have reached it, so only the writer can say that there is no such thing.
+    fn may_be_behind<T>(&self, found: &Served<Option<T>>) -> bool {
+        let topology = self.cluster.topology();
+        let is_writer = topology
+            .writer()
+            .is_some_and(|writer| *writer.id() == found.by);
+        found.value.is_none() && !is_writer
     }
 
     /// Takes an order once, whatever happens to the writer meanwhile.
-    ///
-    /// The driver sends again by itself what certainly was not applied. Where the answer to a
-    /// COMMIT was lost nobody knows, so the order goes out again under the same key: one that was
-    /// applied is found there and left alone.
-    pub(crate) async fn take_order(&self, wish: Wish) -> Result<Served<()>, ShopError> {
-        let mut attempt = 1;
-        loop {
-            match E::take_order(&self.cluster, wish.clone()).await {
-                Err(ShopError::Database(error))
-                    if error.outcome() == Outcome::Unknown && attempt < ORDER_ATTEMPTS_MAX =>
-                {
-                    attempt += 1;
-                    tokio::time::sleep(ORDER_RETRY_DELAY).await;
-                }
-                answer => return answer,
-            }
+    pub(crate) async fn take_order(&self, wish: Wish) -> Result<Served<Taken>, ShopError> {
+        let attempt = || E::take_order(&self.cluster, wish.clone());
+        let (mut served, in_doubt) = until_certain(attempt).await?;
+        if in_doubt {
+            // What was found there is, as good as certainly, what the attempt in doubt has left.
+            served.value = Taken::Now;
         }
+        Ok(served)
     }
 
     pub(crate) async fn pay(&self, key: String) -> Result<Served<()>, ShopError> {
-        let mut attempt = 1;
-        loop {
-            match E::pay(&self.cluster, key.clone()).await {
-                Ok(Served { value: true, by }) => return Ok(Served { value: (), by }),
-                Ok(_) => return Err(ShopError::Missing("order")),
-                Err(ShopError::Database(error))
-                    if error.outcome() == Outcome::Unknown && attempt < ORDER_ATTEMPTS_MAX =>
-                {
-                    attempt += 1;
-                    tokio::time::sleep(ORDER_RETRY_DELAY).await;
-                }
-                Err(error) => return Err(error),
-            }
+        let attempt = || E::pay(&self.cluster, key.clone());
+        let (Served { value, by }, _) = until_certain(attempt).await?;
+        match value {
+            true => Ok(Served { value: (), by }),
+            false => Err(ShopError::Missing("order")),
         }
     }
 
@@ -237,4 +294,40 @@ impl<E: Store> Shop<E> {
             tracing::warn!(?report, "connections were still in use and have been ended");
         }
     }
+}
+
+impl<T> Served<Option<T>> {
+    fn or(self, error: ShopError) -> Result<Served<T>, ShopError> {
+        let value = self.value.ok_or(error)?;
+        Ok(Served { value, by: self.by })
+    }
+}
+
+/// Does something that counts once until its fate is known; also whether it ever was not.
+///
+/// The driver sends again by itself what certainly was not applied. Where the answer to a COMMIT
+/// was lost nobody knows, so an order goes out again under the same key: one that was applied is
+/// found there and left alone.
+async fn until_certain<T, F>(mut attempt: impl FnMut() -> F) -> Result<(T, bool), ShopError>
+where
+    F: Future<Output = Result<T, ShopError>>,
+{
+    let mut in_doubt = false;
+    for _ in 1..ORDER_ATTEMPTS_MAX {
+        match attempt().await {
+            Err(ShopError::Database {
+                outcome: Outcome::Unknown,
+                ..
+            }) => {
+                in_doubt = true;
+                tokio::time::sleep(ORDER_RETRY_DELAY).await;
+            }
+            Ok(value) => return Ok((value, in_doubt)),
+            // That this attempt was not applied says nothing of the ones before it.
+            Err(error) if in_doubt => return Err(error.in_doubt()),
+            Err(error) => return Err(error),
+        }
+    }
+    let last = attempt().await.map(|value| (value, in_doubt));
+    last.map_err(|error| if in_doubt { error.in_doubt() } else { error })
 }

@@ -1,9 +1,9 @@
 //! The shop's questions to MySQL.
 
 use aurora_driver::mysql::mysql_async::prelude::Queryable;
-use aurora_driver::{Cluster, MySql, ServerCode};
+use aurora_driver::{Cluster, Connection, MySql, ServerCode};
 
-use super::{Order, Product, Sales, Served, ShopError, Store, Wish};
+use super::{Asked, Order, Product, Sales, Served, ShopError, Store, Taken, Wish};
 
 /// Data definition commits by itself, so each statement may be run twice. Keys of orders are compared
 /// byte by byte: by the usual collations `A` would be the order `a`.
@@ -59,7 +59,7 @@ impl Store for MySql {
             })
             .await;
         match asked {
-            Err(ShopError::Database(error)) if error.code() == Some(NO_SUCH_TABLE) => Ok(0),
+            Err(ShopError::Database { error, .. }) if error.code() == Some(NO_SUCH_TABLE) => Ok(0),
             answer => answer,
         }
     }
@@ -79,44 +79,39 @@ impl Store for MySql {
 
     async fn product(
         cluster: &Cluster<Self>,
+        asked: Asked,
         id: i64,
     ) -> Result<Served<Option<Product>>, ShopError> {
-        cluster
-            .read(async move |reader| {
-                let question = "SELECT id, name, price_cents, stock FROM products WHERE id = ?";
-                let row: Option<ProductRow> = reader.exec_first(question, (id,)).await?;
-                Ok(Served {
-                    value: row.map(product),
-                    by: reader.instance().clone(),
-                })
-            })
-            .await
+        match asked {
+            Asked::Reader => {
+                let find = async move |reader: &mut _| find_product(reader, id).await;
+                cluster.read(find).await
+            }
+            Asked::Writer => {
+                let find = async move |writer: &mut _| find_product(writer, id).await;
+                cluster.write(find).await
+            }
+        }
     }
 
     async fn order(
         cluster: &Cluster<Self>,
+        asked: Asked,
         key: String,
     ) -> Result<Served<Option<Order>>, ShopError> {
-        cluster
-            .read(async move |reader| {
-                let question =
-                    "SELECT request, product, quantity, paid FROM orders WHERE request = ?";
-                let row: Option<(String, i64, i64, bool)> =
-                    reader.exec_first(question, (&key,)).await?;
-                Ok(Served {
-                    value: row.map(|(key, product, quantity, paid)| Order {
-                        key,
-                        product,
-                        quantity,
-                        paid,
-                    }),
-                    by: reader.instance().clone(),
-                })
-            })
-            .await
+        match asked {
+            Asked::Reader => {
+                let find = async move |reader: &mut _| find_order(reader, &key).await;
+                cluster.read(find).await
+            }
+            Asked::Writer => {
+                let find = async move |writer: &mut _| find_order(writer, &key).await;
+                cluster.write(find).await
+            }
+        }
     }
 
-    async fn take_order(cluster: &Cluster<Self>, wish: Wish) -> Result<Served<()>, ShopError> {
+    async fn take_order(cluster: &Cluster<Self>, wish: Wish) -> Result<Served<Taken>, ShopError> {
         cluster
             .transaction(async move |mut transaction| {
                 let by = transaction.instance().clone();
@@ -127,15 +122,23 @@ impl Store for MySql {
                 transaction
                     .exec_drop(insert, (&wish.key, wish.product, wish.quantity))
                     .await?;
-                if transaction.affected_rows() == 1 {
-                    let take = "UPDATE products SET stock = stock - ? WHERE id = ? AND stock >= ?";
-                    let amounts = (wish.quantity, wish.product, wish.quantity);
-                    transaction.exec_drop(take, amounts).await?;
-                    if transaction.affected_rows() == 0 {
-                        return Err(ShopError::SoldOut);
-                    }
+                if transaction.affected_rows() != 1 {
+                    let question =
+                        "SELECT product, quantity FROM orders WHERE request = ? FOR UPDATE";
+                    let before: Option<(i64, i64)> =
+                        transaction.exec_first(question, (&wish.key,)).await?;
+                    let (product, quantity) = before.ok_or(ShopError::Missing("order"))?;
+                    let value = wish.beside(product, quantity)?;
+                    return Ok(Served { value, by });
                 }
-                Ok(Served { value: (), by })
+                let take = "UPDATE products SET stock = stock - ? WHERE id = ? AND stock >= ?";
+                let amounts = (wish.quantity, wish.product, wish.quantity);
+                transaction.exec_drop(take, amounts).await?;
+                if transaction.affected_rows() == 0 {
+                    return Err(ShopError::SoldOut);
+                }
+                let value = Taken::Now;
+                Ok(Served { value, by })
             })
             .await
     }
@@ -180,6 +183,35 @@ impl Store for MySql {
             })
             .await
     }
+}
+
+async fn find_product(
+    connection: &mut Connection<MySql>,
+    id: i64,
+) -> Result<Served<Option<Product>>, ShopError> {
+    let question = "SELECT id, name, price_cents, stock FROM products WHERE id = ?";
+    let row: Option<ProductRow> = connection.exec_first(question, (id,)).await?;
+    Ok(Served {
+        value: row.map(product),
+        by: connection.instance().clone(),
+    })
+}
+
+async fn find_order(
+    connection: &mut Connection<MySql>,
+    key: &str,
+) -> Result<Served<Option<Order>>, ShopError> {
+    let question = "SELECT request, product, quantity, paid FROM orders WHERE request = ?";
+    let row: Option<(String, i64, i64, bool)> = connection.exec_first(question, (key,)).await?;
+    Ok(Served {
+        value: row.map(|(key, product, quantity, paid)| Order {
+            key,
+            product,
+            quantity,
+            paid,
+        }),
+        by: connection.instance().clone(),
+    })
 }
 
 fn product((id, name, price_cents, stock): ProductRow) -> Product {

@@ -1,9 +1,9 @@
 //! The shop's questions to PostgreSQL.
 
 use aurora_driver::postgres::tokio_postgres::Row;
-use aurora_driver::{Cluster, Error, Postgres, ServerCode};
+use aurora_driver::{Cluster, Connection, Error, Postgres, ServerCode};
 
-use super::{Order, Product, Sales, Served, ShopError, Store, Wish};
+use super::{Asked, Order, Product, Sales, Served, ShopError, Store, Taken, Wish};
 
 const MIGRATIONS: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS schema_versions (version bigint PRIMARY KEY);
@@ -82,43 +82,39 @@ impl Store for Postgres {
 
     async fn product(
         cluster: &Cluster<Self>,
+        asked: Asked,
         id: i64,
     ) -> Result<Served<Option<Product>>, ShopError> {
-        cluster
-            .read(async move |reader| {
-                let question = "SELECT id, name, price_cents, stock FROM products WHERE id = $1";
-                let row = reader.query_opt(question, &[&id]).await?;
-                Ok(Served {
-                    value: row.as_ref().map(product),
-                    by: reader.instance().clone(),
-                })
-            })
-            .await
+        match asked {
+            Asked::Reader => {
+                let find = async move |reader: &mut _| find_product(reader, id).await;
+                cluster.read(find).await
+            }
+            Asked::Writer => {
+                let find = async move |writer: &mut _| find_product(writer, id).await;
+                cluster.write(find).await
+            }
+        }
     }
 
     async fn order(
         cluster: &Cluster<Self>,
+        asked: Asked,
         key: String,
     ) -> Result<Served<Option<Order>>, ShopError> {
-        cluster
-            .read(async move |reader| {
-                let question =
-                    "SELECT request, product, quantity, paid FROM orders WHERE request = $1";
-                let row = reader.query_opt(question, &[&key]).await?;
-                Ok(Served {
-                    value: row.map(|row| Order {
-                        key: row.get(0),
-                        product: row.get(1),
-                        quantity: row.get(2),
-                        paid: row.get(3),
-                    }),
-                    by: reader.instance().clone(),
-                })
-            })
-            .await
+        match asked {
+            Asked::Reader => {
+                let find = async move |reader: &mut _| find_order(reader, &key).await;
+                cluster.read(find).await
+            }
+            Asked::Writer => {
+                let find = async move |writer: &mut _| find_order(writer, &key).await;
+                cluster.write(find).await
+            }
+        }
     }
 
-    async fn take_order(cluster: &Cluster<Self>, wish: Wish) -> Result<Served<()>, ShopError> {
+    async fn take_order(cluster: &Cluster<Self>, wish: Wish) -> Result<Served<Taken>, ShopError> {
         cluster
             .transaction(async move |transaction| {
                 let by = transaction.instance().clone();
@@ -127,17 +123,21 @@ impl Store for Postgres {
                 let inserted = transaction
                     .execute(insert, &[&wish.key, &wish.product, &wish.quantity])
                     .await?;
-                if inserted == 1 {
-                    let take = "UPDATE products SET stock = stock - $1 \
-                                WHERE id = $2 AND stock >= $1";
-                    let taken = transaction
-                        .execute(take, &[&wish.quantity, &wish.product])
-                        .await?;
-                    if taken == 0 {
-                        return Err(ShopError::SoldOut);
-                    }
+                if inserted == 0 {
+                    let question = "SELECT product, quantity FROM orders WHERE request = $1";
+                    let row = transaction.query_one(question, &[&wish.key]).await?;
+                    let value = wish.beside(row.get(0), row.get(1))?;
+                    return Ok(Served { value, by });
                 }
-                Ok(Served { value: (), by })
+                let take = "UPDATE products SET stock = stock - $1 WHERE id = $2 AND stock >= $1";
+                let taken = transaction
+                    .execute(take, &[&wish.quantity, &wish.product])
+                    .await?;
+                if taken == 0 {
+                    return Err(ShopError::SoldOut);
+                }
+                let value = Taken::Now;
+                Ok(Served { value, by })
             })
             .await
     }
@@ -176,6 +176,35 @@ impl Store for Postgres {
             })
             .await
     }
+}
+
+async fn find_product(
+    connection: &mut Connection<Postgres>,
+    id: i64,
+) -> Result<Served<Option<Product>>, ShopError> {
+    let question = "SELECT id, name, price_cents, stock FROM products WHERE id = $1";
+    let row = connection.query_opt(question, &[&id]).await?;
+    Ok(Served {
+        value: row.as_ref().map(product),
+        by: connection.instance().clone(),
+    })
+}
+
+async fn find_order(
+    connection: &mut Connection<Postgres>,
+    key: &str,
+) -> Result<Served<Option<Order>>, ShopError> {
+    let question = "SELECT request, product, quantity, paid FROM orders WHERE request = $1";
+    let row = connection.query_opt(question, &[&key]).await?;
+    Ok(Served {
+        value: row.map(|row| Order {
+            key: row.get(0),
+            product: row.get(1),
+            quantity: row.get(2),
+            paid: row.get(3),
+        }),
+        by: connection.instance().clone(),
+    })
 }
 
 fn product(row: &Row) -> Product {

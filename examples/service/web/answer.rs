@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::shop::ShopError;
+use crate::traffic::Kind;
 
 /// An answer that is no success.
 #[derive(Debug)]
@@ -28,9 +29,26 @@ impl Refused {
     }
 }
 
-impl From<ShopError> for Refused {
-    fn from(error: ShopError) -> Self {
-        match &error {
+/// What to do after a read of unknown fate.
+const ASK_AGAIN: &str = "ask again";
+
+/// What to do after an order or a payment of unknown fate.
+pub(super) const SEND_AGAIN: &str = "send it again: an order under its key, and the payment of one, count once \
+                                     however often they are sent";
+
+impl Refused {
+    /// What the shop could not do.
+    pub(super) fn of(kind: Kind, error: &ShopError) -> Self {
+        let next = match kind {
+            Kind::Read | Kind::Report => ASK_AGAIN,
+            Kind::Write => SEND_AGAIN,
+        };
+        match error {
+            ShopError::Missing("order") => Self::new(
+                StatusCode::NOT_FOUND,
+                error.to_string(),
+                "look at the key: it is the one that came with POST /orders",
+            ),
             ShopError::Missing(_) => Self::new(
                 StatusCode::NOT_FOUND,
                 error.to_string(),
@@ -41,28 +59,34 @@ impl From<ShopError> for Refused {
                 error.to_string(),
                 "order less, or something else",
             ),
-            ShopError::TooSlow(_) => Self::new(
-                StatusCode::GATEWAY_TIMEOUT,
+            ShopError::OtherOrder => Self::new(
+                StatusCode::CONFLICT,
                 error.to_string(),
-                "ask again; an order may be sent again under its key",
+                "send another order under a key of its own; GET /orders/{key} shows the one that was taken",
             ),
-            ShopError::Database(cause) => {
-                let status = match cause.kind() {
+            ShopError::TooSlow(_) => {
+                Self::new(StatusCode::GATEWAY_TIMEOUT, error.to_string(), next)
+                    .with_outcome(kind, Outcome::Unknown)
+            }
+            ShopError::Database { error, outcome } => {
+                let status = match error.kind() {
                     ErrorKind::Overloaded => StatusCode::TOO_MANY_REQUESTS,
                     _ => StatusCode::SERVICE_UNAVAILABLE,
                 };
-                // The database's own words are for the log, not for customers.
-                tracing::warn!(error = %cause, "a request failed");
-                Self {
-                    outcome: Some(cause.outcome()),
-                    ..Self::new(
-                        status,
-                        "the database cannot do it now",
-                        "ask again; an order may be sent again under its key",
-                    )
-                }
+                // Its own words are in the log.
+                Self::new(status, "the database cannot do it now", next)
+                    .with_outcome(kind, *outcome)
             }
         }
+    }
+
+    /// Of a read nobody asks whether it was applied.
+    pub(super) fn with_outcome(mut self, kind: Kind, outcome: Outcome) -> Self {
+        self.outcome = match kind {
+            Kind::Read | Kind::Report => None,
+            Kind::Write => Some(outcome),
+        };
+        self
     }
 }
 
@@ -71,9 +95,29 @@ impl IntoResponse for Refused {
         let outcome = self.outcome.map(|outcome| match outcome {
             Outcome::NotSent => "not applied: it was not sent",
             Outcome::Rejected => "not applied: the database refused it",
-            _ => "unknown: it may have been applied",
+            Outcome::Applied => "applied",
+            Outcome::Unknown => "unknown: it may have been applied",
         });
         let body = json!({ "error": self.error, "next": self.next, "outcome": outcome });
         (self.status, Json(body)).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_write_that_took_too_long_is_of_unknown_outcome_and_a_read_has_none() {
+        let slow = ShopError::TooSlow(Duration::from_secs(5));
+        let write = Refused::of(Kind::Write, &slow);
+        assert_eq!(write.outcome, Some(Outcome::Unknown));
+        assert!(write.next.contains("again") && write.next.contains("key"));
+        for kind in [Kind::Read, Kind::Report] {
+            let read = Refused::of(kind, &slow);
+            assert_eq!((read.outcome, read.next), (None, ASK_AGAIN));
+        }
     }
 }

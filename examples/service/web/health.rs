@@ -1,6 +1,7 @@
 //! Whether the service lives, and whether it may be given requests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aurora_driver::Phase;
 use axum::Json;
@@ -24,8 +25,9 @@ pub(super) async fn healthz() -> &'static str {
 pub(super) async fn readyz<E: Store>(Of(state): Of<Arc<State<E>>>) -> Response {
     let topology = state.shop.cluster().topology();
     let is_steady = topology.phase() == Phase::Steady;
-    let is_ready = is_steady && !state.end.is_cancelled();
-    let reason = if state.end.is_cancelled() {
+    let is_closing = state.ending.announced.is_cancelled();
+    let is_ready = is_steady && !is_closing;
+    let reason = if is_closing {
         "it is closing"
     } else if is_steady {
         "a writer is confirmed"
@@ -35,6 +37,7 @@ pub(super) async fn readyz<E: Store>(Of(state): Of<Arc<State<E>>>) -> Response {
     let body = json!({
         "ready": is_ready,
         "reason": reason,
+        "obstacle": if is_steady { None } else { obstacle(&state).await },
         "writer": topology.writer().map(|writer| writer.id().as_str()),
         "readers": topology.readers().count(),
     });
@@ -43,4 +46,60 @@ pub(super) async fn readyz<E: Store>(Of(state): Of<Arc<State<E>>>) -> Response {
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, Json(body)).into_response()
+}
+
+/// Why no writer is found, as far as the driver has met a reason: no password is in its words.
+async fn obstacle<E: Store>(state: &State<E>) -> Option<String> {
+    // It answers at once: with what it met last, and not with what it would meet.
+    let error = state.shop.cluster().ready(Duration::ZERO).await.err()?;
+    let text = error.to_string();
+    let last = text.split_once("the last obstacle was: ");
+    Some(match last {
+        Some((_, obstacle)) => obstacle.to_owned(),
+        None => text,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use aurora_driver::config::Credentials;
+    use aurora_driver::sim::SimCluster;
+    use aurora_driver::{Config, EngineKind, Postgres};
+
+    use crate::backend::Backend;
+    use crate::testing::Open;
+
+    #[tokio::test]
+    async fn readiness_that_is_lost_comes_with_the_last_obstacle() {
+        let builder = SimCluster::builder(EngineKind::Postgres).readers(0);
+        let simulated = Arc::new(builder.start().await.expect("a cluster"));
+        let mut config = Config::from_url(&simulated.url()).expect("a URL");
+        let is_changed = Arc::new(AtomicBool::new(false));
+        let (right, changed) = (simulated.password().to_owned(), Arc::clone(&is_changed));
+        let user = simulated.user().to_owned();
+        config.credentials = Credentials::with_provider(user, move |_| {
+            let password = match changed.load(Ordering::Relaxed) {
+                true => "open-sesame".to_owned(),
+                false => right.clone(),
+            };
+            async move { Ok::<_, std::convert::Infallible>(password) }
+        });
+        let backend = Backend::<Postgres>::over(config, Some(Arc::clone(&simulated))).await;
+        let open = Open::over(backend.expect("a cluster")).await;
+        let ready = open.get_until("/readyz", |answer| answer.status == 200);
+        assert!(ready.await.json()["obstacle"].is_null());
+
+        is_changed.store(true, Ordering::Relaxed);
+        simulated.crash_writer().expect("there is one");
+        let names_it = |body: &str| body.contains("password") && !body.contains("open-sesame");
+        let unready = open.get_until("/readyz", |answer| {
+            answer.status == 503 && names_it(&answer.body)
+        });
+        let told = unready.await.json();
+        assert_eq!(told["reason"], "no writer is confirmed");
+        open.close().await;
+    }
 }

@@ -13,25 +13,27 @@ pub(crate) mod metrics;
 mod page;
 mod shop;
 mod simulator;
+mod wanted;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use aurora_driver::Outcome;
 use aurora_driver::sim::SimCluster;
 use axum::Router;
-use axum::extract::Request;
-use axum::http::{StatusCode, Uri};
+use axum::extract::{Request, State as Of};
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio_util::sync::CancellationToken;
 
-use self::answer::Refused;
+use self::answer::{Refused, SEND_AGAIN};
 use crate::backend::Backend;
+use crate::closing::Ending;
 use crate::live::Live;
 use crate::shop::{Shop, Store};
-use crate::traffic::Traffic;
+use crate::traffic::{Kind, Traffic};
 
 /// No request takes longer, one whose body comes in drops included. The shop's own limit is lower.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,7 +45,7 @@ pub(crate) struct State<E: Store> {
     live: Arc<Live<E>>,
     simulated: Option<Arc<SimCluster>>,
     metrics: PrometheusHandle,
-    end: CancellationToken,
+    ending: Ending,
 }
 
 impl<E: Store> State<E> {
@@ -52,7 +54,7 @@ impl<E: Store> State<E> {
         traffic: &Arc<Traffic>,
         live: Arc<Live<E>>,
         metrics: PrometheusHandle,
-        end: CancellationToken,
+        ending: Ending,
     ) -> Arc<Self> {
         Arc::new(Self {
             shop: backend.shop.clone(),
@@ -60,7 +62,7 @@ impl<E: Store> State<E> {
             live,
             simulated: backend.simulated.clone(),
             metrics,
-            end,
+            ending,
         })
     }
 }
@@ -97,17 +99,29 @@ pub(crate) fn router<E: Store>(state: Arc<State<E>>) -> Router {
     }
     router
         .fallback(unknown)
-        .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&state),
+            in_time::<E>,
+        ))
         // The one answer that has no end.
         .route("/api/stream", get(page::stream::<E>))
+        .method_not_allowed_fallback(not_allowed)
         .with_state(state)
 }
 
-async fn in_time(request: Request, next: Next) -> Response {
+async fn in_time<E: Store>(Of(state): Of<Arc<State<E>>>, request: Request, next: Next) -> Response {
+    let what = format!("{} {}", request.method(), request.uri().path());
+    let (kind, again) = match request.method().is_safe() {
+        true => (Kind::Read, "ask again"),
+        false if request.uri().path().starts_with("/orders") => (Kind::Write, SEND_AGAIN),
+        false => (Kind::Write, "GET /api/state shows whether it was done"),
+    };
     let answer = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
     answer.unwrap_or_else(|_| {
         let error = format!("it took longer than {REQUEST_TIMEOUT:?}");
-        Refused::new(StatusCode::GATEWAY_TIMEOUT, error, "ask again").into_response()
+        state.traffic.failures().tell(&what, &error);
+        let refused = Refused::new(StatusCode::GATEWAY_TIMEOUT, error, again);
+        refused.with_outcome(kind, Outcome::Unknown).into_response()
     })
 }
 
@@ -115,4 +129,11 @@ async fn unknown(uri: Uri) -> Response {
     let error = format!("there is nothing at {}", uri.path());
     let next = "GET / is the page, GET /products what is for sale";
     Refused::new(StatusCode::NOT_FOUND, error, next).into_response()
+}
+
+/// The header `Allow` is added by the router.
+async fn not_allowed(method: Method, uri: Uri) -> Response {
+    let error = format!("{method} is nothing for {}", uri.path());
+    let next = "use a method of those in the header `Allow`";
+    Refused::new(StatusCode::METHOD_NOT_ALLOWED, error, next).into_response()
 }

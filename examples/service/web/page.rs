@@ -31,7 +31,7 @@ pub(super) async fn stream<E: Store>(
     Of(state): Of<Arc<State<E>>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let messages = state.live.listen();
-    let ending = state.end.clone().cancelled_owned();
+    let ending = state.ending.begun.clone().cancelled_owned();
     let first = Some(state.live.everything().to_string());
     let told = stream::unfold(
         (state, messages, first),

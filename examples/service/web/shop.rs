@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::{Path, State as Of};
+use axum::extract::State as Of;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -12,11 +12,16 @@ use serde_json::json;
 
 use super::State;
 use super::answer::Refused;
-use crate::shop::{Served, ShopError, Store, Wish};
+use super::wanted::{Body, Place, Sent};
+use crate::backend::CHECKOUT_TIMEOUT;
+use crate::shop::{Served, ShopError, Store, Taken, Wish};
 use crate::traffic::{Kind, Traffic};
 
 /// No request takes longer; a failover of the fast kind fits in it several times.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+// The driver knows why there is no connection, and what became of the request; this knows neither.
+const _: () = assert!(CHECKOUT_TIMEOUT.as_millis() < REQUEST_TIMEOUT.as_millis());
 
 /// As much as the databases keep of a key. Letters, digits and marks of ASCII are the same to every
 /// character set; of others, and of spaces, databases have views of their own.
@@ -34,6 +39,13 @@ pub(super) struct NewOrder {
     quantity: i64,
 }
 
+const HOW_TO_ORDER: &str =
+    "send {\"key\": \"…\", \"product\": 1, \"quantity\": 1} as `Content-Type: application/json`";
+
+impl Sent for NewOrder {
+    const HOW: &'static str = HOW_TO_ORDER;
+}
+
 pub(super) async fn products<E: Store>(Of(state): Of<Arc<State<E>>>) -> Response {
     let asked = state.shop.products();
     answer(&state.traffic, Kind::Read, asked).await
@@ -41,7 +53,7 @@ pub(super) async fn products<E: Store>(Of(state): Of<Arc<State<E>>>) -> Response
 
 pub(super) async fn product<E: Store>(
     Of(state): Of<Arc<State<E>>>,
-    Path(id): Path<i64>,
+    Place(id): Place<i64>,
 ) -> Response {
     let asked = state.shop.product(id);
     answer(&state.traffic, Kind::Read, asked).await
@@ -49,7 +61,7 @@ pub(super) async fn product<E: Store>(
 
 pub(super) async fn order<E: Store>(
     Of(state): Of<Arc<State<E>>>,
-    Path(key): Path<String>,
+    Place(key): Place<String>,
 ) -> Response {
     if !is_key(&key) {
         return no_key().into_response();
@@ -60,7 +72,7 @@ pub(super) async fn order<E: Store>(
 
 pub(super) async fn take_order<E: Store>(
     Of(state): Of<Arc<State<E>>>,
-    Json(order): Json<NewOrder>,
+    Body(order): Body<NewOrder>,
 ) -> Response {
     let NewOrder {
         key,
@@ -75,7 +87,8 @@ pub(super) async fn take_order<E: Store>(
     }
     let taking = async {
         // A foreign key would refuse it too, but in the database's words.
-        state.shop.product(product).await?;
+        let known = state.shop.product(product).await;
+        known.map_err(ShopError::before_any_write)?;
         let wish = Wish {
             key,
             product,
@@ -84,14 +97,21 @@ pub(super) async fn take_order<E: Store>(
         state.shop.take_order(wish).await
     };
     match timed(&state.traffic, Kind::Write, taking).await {
-        Ok(_) => (StatusCode::CREATED, Json(json!({ "taken": true }))).into_response(),
-        Err(error) => Refused::from(error).into_response(),
+        Ok(served) => {
+            let (status, is_repeated) = match served.value {
+                Taken::Now => (StatusCode::CREATED, false),
+                Taken::Before => (StatusCode::OK, true),
+            };
+            let body = json!({ "taken": true, "repeated": is_repeated });
+            (status, Json(body)).into_response()
+        }
+        Err(error) => Refused::of(Kind::Write, &error).into_response(),
     }
 }
 
 pub(super) async fn pay<E: Store>(
     Of(state): Of<Arc<State<E>>>,
-    Path(key): Path<String>,
+    Place(key): Place<String>,
 ) -> Response {
     if !is_key(&key) {
         return no_key().into_response();
@@ -99,7 +119,7 @@ pub(super) async fn pay<E: Store>(
     let paying = state.shop.pay(key);
     match timed(&state.traffic, Kind::Write, paying).await {
         Ok(_) => Json(json!({ "paid": true })).into_response(),
-        Err(error) => Refused::from(error).into_response(),
+        Err(error) => Refused::of(Kind::Write, &error).into_response(),
     }
 }
 
@@ -115,7 +135,7 @@ async fn answer<T: Serialize>(
 ) -> Response {
     match timed(traffic, kind, asked).await {
         Ok(served) => Json(served.value).into_response(),
-        Err(error) => Refused::from(error).into_response(),
+        Err(error) => Refused::of(kind, &error).into_response(),
     }
 }
 
@@ -140,6 +160,5 @@ fn no_key() -> Refused {
 }
 
 fn refused(error: &'static str) -> Refused {
-    let next = "send {\"key\": \"…\", \"product\": 1, \"quantity\": 1}";
-    Refused::new(StatusCode::UNPROCESSABLE_ENTITY, error, next)
+    Refused::new(StatusCode::UNPROCESSABLE_ENTITY, error, HOW_TO_ORDER)
 }

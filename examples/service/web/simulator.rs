@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aurora_driver::InstanceId;
-use aurora_driver::sim::SimCluster;
+use aurora_driver::sim::{InstanceStatus, Role, SimCluster, SimError};
 use axum::Json;
-use axum::extract::{Path, State as Of};
+use axum::extract::State as Of;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -14,7 +13,11 @@ use serde_json::json;
 
 use super::State;
 use super::answer::Refused;
+use super::wanted::{Body, Place, Sent};
 use crate::shop::Store;
+
+/// More than any client waits for, and as far as a reader of Aurora may be behind before it restarts.
+const MS_MAX: u64 = 60_000;
 
 /// Every request carries a JSON body, which no other site's form can send unasked.
 #[derive(Debug, Deserialize)]
@@ -25,10 +28,15 @@ pub(super) struct Wanted {
     ms: u64,
 }
 
+impl Sent for Wanted {
+    const HOW: &'static str =
+        "send {}, or {\"ms\": 500} to lag or slow, as `Content-Type: application/json`";
+}
+
 pub(super) async fn on_cluster<E: Store>(
     Of(state): Of<Arc<State<E>>>,
-    Path(operation): Path<String>,
-    Json(_): Json<Wanted>,
+    Place(operation): Place<String>,
+    Body(_): Body<Wanted>,
 ) -> Response {
     answer(state.simulated.as_deref(), |simulated| {
         Ok(match operation.as_str() {
@@ -51,37 +59,62 @@ pub(super) async fn on_cluster<E: Store>(
 
 pub(super) async fn on_instance<E: Store>(
     Of(state): Of<Arc<State<E>>>,
-    Path((id, operation)): Path<(String, String)>,
-    Json(wanted): Json<Wanted>,
+    Place((id, operation)): Place<(String, String)>,
+    Body(wanted): Body<Wanted>,
 ) -> Response {
     answer(state.simulated.as_deref(), |simulated| {
-        let id = InstanceId::new(id);
-        let span = Duration::from_millis(wanted.ms);
-        let ms = wanted.ms;
+        let instance = known(simulated, id)?;
+        let (id, ms) = (&instance.id, wanted.ms);
+        if ms > MS_MAX {
+            let error = format!("{ms} ms are too many: 0 to {MS_MAX}");
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return Err(Refused::new(status, error, Wanted::HOW));
+        }
+        let span = Duration::from_millis(ms);
         let (done, told) = match operation.as_str() {
-            "crash" => (simulated.crash(&id), "crashes".to_owned()),
-            "failover" => (
-                simulated.failover(Some(&id)),
-                "is being promoted".to_owned(),
-            ),
-            "silence" => (simulated.silence(&id), "falls silent".to_owned()),
-            "restore" => (simulated.restore(&id), "serves as before".to_owned()),
-            "lag" => (simulated.set_lag(&id, span), format!("is {ms} ms behind")),
-            "slow" => (simulated.slow(&id, span), format!("answers {ms} ms later")),
+            "crash" => (simulated.crash(id), "crashes".to_owned()),
+            "failover" => (simulated.failover(Some(id)), "is being promoted".to_owned()),
+            "silence" => (simulated.silence(id), "falls silent".to_owned()),
+            "restore" => (restore(simulated, &instance), "serves as before".to_owned()),
+            "lag" => (simulated.set_lag(id, span), format!("is {ms} ms behind")),
+            "slow" => (simulated.slow(id, span), format!("answers {ms} ms later")),
             _ => return Err(unknown(&operation)),
         };
-        done.map_err(unable)?;
+        done.map_err(|error| match instance.role {
+            // It neither lags nor is it promoted once more, however long one waits.
+            Role::Writer if matches!(operation.as_str(), "lag" | "failover") => {
+                Refused::new(StatusCode::CONFLICT, error.to_string(), "choose a reader")
+            }
+            _ => unable(error),
+        })?;
         Ok(format!("{id} {told}."))
     })
 }
 
+/// As before each of the faults that there are buttons for, the lag included.
+fn restore(simulated: &SimCluster, instance: &InstanceStatus) -> Result<(), SimError> {
+    if instance.lag > Duration::ZERO {
+        simulated.set_lag(&instance.id, Duration::ZERO)?;
+    }
+    simulated.restore(&instance.id)
+}
+
 pub(super) async fn remove<E: Store>(
     Of(state): Of<Arc<State<E>>>,
-    Path(id): Path<String>,
-    Json(_): Json<Wanted>,
+    Place(id): Place<String>,
+    Body(_): Body<Wanted>,
 ) -> Response {
     answer(state.simulated.as_deref(), |simulated| {
-        simulated.remove_instance(id.as_str()).map_err(unable)?;
+        let id = known(simulated, id)?.id;
+        if simulated.instances().len() == 1 {
+            let error = format!("{id} is the only one of the cluster");
+            return Err(Refused::new(
+                StatusCode::CONFLICT,
+                error,
+                "add a reader first",
+            ));
+        }
+        simulated.remove_instance(&id).map_err(unable)?;
         Ok(format!(
             "{id} is being removed; the driver forgets it after half a minute."
         ))
@@ -103,6 +136,15 @@ fn answer(
     }
 }
 
+fn known(simulated: &SimCluster, id: String) -> Result<InstanceStatus, Refused> {
+    let state = simulated.state();
+    state.instance(id.as_str()).cloned().ok_or_else(|| {
+        let error = format!("there is no instance {id}");
+        let next = "GET /api/state lists those that there are";
+        Refused::new(StatusCode::NOT_FOUND, error, next)
+    })
+}
+
 fn unable(error: impl ToString) -> Refused {
     let next = "wait until the cluster is whole again, or choose another instance";
     Refused::new(StatusCode::CONFLICT, error.to_string(), next)
@@ -114,4 +156,77 @@ fn unknown(operation: &str) -> Refused {
         format!("there is no operation `{operation}`"),
         "crash, failover, add; for an instance crash, failover, silence, restore, lag, slow",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use aurora_driver::Postgres;
+    use serde_json::json;
+
+    use crate::testing::{JSON, Open};
+
+    #[tokio::test]
+    async fn a_restored_reader_lags_no_more_and_the_page_is_told_what_was_set() {
+        let open = Open::<Postgres>::start(&["--readers", "1"]).await;
+        let reader = open.simulated().readers().remove(0);
+        let set = async || {
+            let state = open.get("/api/state").await.json();
+            let instances = state["cluster"]["instances"].as_array().cloned();
+            let mut instances = instances.unwrap_or_default().into_iter();
+            let of_reader = instances.find(|one| one["id"] == reader.as_str());
+            of_reader.unwrap_or_default()["set_lag_ms"].clone()
+        };
+        let place = format!("/api/simulator/instances/{reader}");
+        let lag = format!("{place}/lag");
+        let lagging = open.post(&lag, &json!({ "ms": 500 })).await;
+        assert_eq!(lagging.status, 200, "{}", lagging.body);
+        assert_eq!(set().await, 500.0);
+        let restored = open.post(&format!("{place}/restore"), &json!({})).await;
+        assert_eq!(restored.status, 200, "{}", restored.body);
+        assert_eq!(set().await, 0.0);
+        open.close().await;
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_done_to_an_instance_is_refused_with_what_can() {
+        let open = Open::<Postgres>::start(&["--readers", "1"]).await;
+        let writer = open.simulated().writer().expect("there is one");
+        let reader = open.simulated().readers().remove(0);
+        let absurd = json!({ "ms": u64::MAX });
+        for (instance, operation, body, status, next) in [
+            (
+                writer.as_str(),
+                "lag",
+                &json!({ "ms": 500 }),
+                409,
+                "choose a reader",
+            ),
+            (
+                writer.as_str(),
+                "failover",
+                &json!({}),
+                409,
+                "choose a reader",
+            ),
+            (reader.as_str(), "lag", &absurd, 422, "\"ms\": 500"),
+            (reader.as_str(), "slow", &absurd, 422, "\"ms\": 500"),
+            ("nobody", "crash", &json!({}), 404, "/api/state"),
+            (
+                reader.as_str(),
+                "praise",
+                &json!({}),
+                404,
+                "crash, failover",
+            ),
+        ] {
+            let path = format!("/api/simulator/instances/{instance}/{operation}");
+            let refused = open.post(&path, body).await;
+            assert_eq!(refused.status, status, "{path}: {}", refused.body);
+            let told = refused.json()["next"].to_string().replace("\\\"", "\"");
+            assert!(told.contains(next), "{path}: {told}");
+        }
+        let removal = "DELETE /api/simulator/instances/nobody";
+        assert_eq!(open.send(removal, JSON, "{}").await.status, 404);
+        open.close().await;
+    }
 }
