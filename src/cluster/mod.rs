@@ -325,6 +325,17 @@ impl<E: Engine> Cluster<E> {
         Arc::clone(&self.inner.published.topology.borrow())
     }
 
+    /// Why the last question to an instance had no answer, for people: a refused login, a name
+    /// without an address, a port that nothing listens on. `None` once that instance has answered.
+    ///
+    /// For a health check that must say why the cluster is away; errors of calls that waited for a
+    /// writer in vain hold it already.
+    pub fn last_obstacle(&self) -> Option<String> {
+        let failures = self.inner.published.failures.borrow();
+        let last = failures.last.as_ref();
+        last.map(|(_, failure)| failure.message.clone())
+    }
+
     /// What happens to the cluster, from now on.
     ///
     /// All of it is logged too, to the target `aurora_driver::event`: the loss of a writer and the
@@ -442,8 +453,8 @@ impl<E: Engine> Cluster<E> {
 
     fn explain_absence(&self, what: &str, waited: Duration) -> String {
         let topology = self.topology();
-        let obstacle = match &self.inner.published.failures.borrow().last {
-            Some((_, failure)) => format!("; the last obstacle was: {}", failure.message),
+        let obstacle = match self.last_obstacle() {
+            Some(message) => format!("; the last obstacle was: {message}"),
             None => String::new(),
         };
         format!("{what} within {waited:?} ({topology}){obstacle}")

@@ -1,7 +1,6 @@
 //! Whether the service lives, and whether it may be given requests.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aurora_driver::Phase;
 use axum::Json;
@@ -37,7 +36,7 @@ pub(super) async fn readyz<E: Store>(Of(state): Of<Arc<State<E>>>) -> Response {
     let body = json!({
         "ready": is_ready,
         "reason": reason,
-        "obstacle": if is_steady { None } else { obstacle(&state).await },
+        "obstacle": if is_steady { None } else { state.shop.cluster().last_obstacle() },
         "writer": topology.writer().map(|writer| writer.id().as_str()),
         "readers": topology.readers().count(),
     });
@@ -46,18 +45,6 @@ pub(super) async fn readyz<E: Store>(Of(state): Of<Arc<State<E>>>) -> Response {
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, Json(body)).into_response()
-}
-
-/// Why no writer is found, as far as the driver has met a reason: no password is in its words.
-async fn obstacle<E: Store>(state: &State<E>) -> Option<String> {
-    // It answers at once: with what it met last, and not with what it would meet.
-    let error = state.shop.cluster().ready(Duration::ZERO).await.err()?;
-    let text = error.to_string();
-    let last = text.split_once("the last obstacle was: ");
-    Some(match last {
-        Some((_, obstacle)) => obstacle.to_owned(),
-        None => text,
-    })
 }
 
 #[cfg(test)]

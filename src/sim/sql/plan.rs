@@ -129,6 +129,8 @@ pub(super) struct Change {
     pub(super) count_rows: Option<String>,
     /// Rows changed in place count twice (`ON DUPLICATE KEY UPDATE`).
     pub(super) counts_updates: bool,
+    /// Rows that are found though they may stay as they are; those of an `INSERT ... SELECT` are not counted.
+    pub(super) proposed: u64,
     /// Further statements, such as those that empty more tables.
     pub(super) more: Vec<String>,
     /// Tables whose counters start again.

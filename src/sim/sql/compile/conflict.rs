@@ -1,6 +1,8 @@
 //! What an `INSERT` does with rows that are there already: `ON CONFLICT`, `ON DUPLICATE KEY`.
 
-use sqlparser::ast::{self, Assignment, ConflictTarget, Expr, Insert, OnConflictAction, OnInsert};
+use sqlparser::ast::{
+    self, Assignment, ConflictTarget, Expr, Insert, OnConflictAction, OnInsert, SetExpr,
+};
 
 use super::super::SqlError;
 use super::super::catalog::{self, Table};
@@ -9,6 +11,15 @@ use super::Compiler;
 use super::from::relation_of;
 use super::scope::{Relation, Scope};
 use super::typed::quote_name;
+
+/// How many rows a list of values has.
+fn proposed_rows(insert: &Insert) -> u64 {
+    let body = insert.source.as_ref().map(|source| &*source.body);
+    match body {
+        Some(SetExpr::Values(values)) => values.rows.len() as u64,
+        Some(_) | None => 0,
+    }
+}
 
 impl Compiler<'_> {
     pub(super) fn on_insert(
@@ -22,6 +33,7 @@ impl Compiler<'_> {
         let (target, assignments, condition) = match on {
             OnInsert::DuplicateKeyUpdate(assignments) => {
                 change.counts_updates = true;
+                change.proposed = proposed_rows(insert);
                 (String::new(), assignments, None)
             }
             OnInsert::OnConflict(conflict) => {
@@ -67,6 +79,7 @@ impl Compiler<'_> {
         row_alias: Option<&str>,
     ) -> Result<(String, String), SqlError> {
         let mut parts = Vec::new();
+        let mut changes = Vec::new();
         for assignment in assignments {
             let name = self.assigned_column(assignment)?;
             let column = self.column_of(table, &name)?.clone();
@@ -77,7 +90,9 @@ impl Compiler<'_> {
             };
             name_columns(&mut value, table, &new, self.is_postgres());
             let value = self.assigned(&value, table, &column)?;
-            parts.push(format!("{} = {value}", quote_name(&column.name)));
+            let name = quote_name(&column.name);
+            changes.push(format!("{name} IS NOT {value}"));
+            parts.push(format!("{name} = {value}"));
         }
         let condition = match condition {
             Some(condition) => {
@@ -85,6 +100,8 @@ impl Compiler<'_> {
                 name_columns(&mut condition, table, "excluded", self.is_postgres());
                 format!(" WHERE {}", self.condition(&condition, "WHERE")?)
             }
+            // MySQL counts no row that is set to what it holds already.
+            None if !self.is_postgres() => format!(" WHERE {}", changes.join(" OR ")),
             None => String::new(),
         };
         Ok((parts.join(", "), condition))

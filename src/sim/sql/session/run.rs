@@ -173,11 +173,11 @@ impl Session {
         let matched = match plan.verb {
             // Neither server says how many rows there were.
             "TRUNCATE TABLE" => 0,
-            _ => inserted_or_updated + removed,
+            _ => change.proposed.max(inserted_or_updated + removed),
         };
         let affected = match (changed, watched) {
             (Some(changed), _) => changed,
-            (None, Some(())) => matched + self.context.state().updated_rows,
+            (None, Some(())) => inserted_or_updated + self.context.state().updated_rows,
             (None, None) => matched,
         };
         let generated = self.context.state().generated;

@@ -104,6 +104,13 @@ async fn affected_rows_are_those_changed_or_those_found_as_the_client_asked() {
     assert_eq!(changed.affected_rows(), 1);
     run(&mut found, "UPDATE t SET n = 6 WHERE id <= 2").await;
     assert_eq!(found.affected_rows(), 2);
+    let upsert = "INSERT INTO t VALUES (1, 8) ON DUPLICATE KEY UPDATE n = 8";
+    for (as_found, as_changed) in [(2, 0), (1, 0)] {
+        run(&mut found, upsert).await;
+        assert_eq!(found.affected_rows(), as_found);
+        run(&mut changed, upsert).await;
+        assert_eq!(changed.affected_rows(), as_changed);
+    }
     run(&mut found, "DELETE FROM t").await;
     assert_eq!(found.affected_rows(), 3);
 }
