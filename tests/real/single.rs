@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use aurora_driver::{Cluster, ErrorKind, MySql, Postgres};
-
 use aurora_driver::mysql::mysql_async::prelude::Queryable;
-use aurora_driver::mysql::mysql_async::{Conn, Opts, OptsBuilder};
+use aurora_driver::mysql::mysql_async::{Conn, Opts, OptsBuilder, TxOpts};
 use aurora_driver::postgres::tokio_postgres::Client;
+use aurora_driver::{Cluster, ErrorKind, EventKind, Events, MySql, Postgres};
+use futures_util::FutureExt;
 
 use crate::cluster::{
     INSTANCES, PASSWORD, PATIENCE, PORT, RealCluster, SUPERUSER, View, address, ask, initialize,
@@ -251,6 +251,82 @@ fn a_single_mariadb_server_is_a_cluster_of_one() {
             })
             .await;
         assert_eq!(counted.expect("an answer"), Some(1));
+        assert!(cluster.close(READY_WITHIN).await.is_clean());
+        single.0.end("TERM").await;
+    });
+}
+
+/// How often the writer has been doubted, by the events told so far.
+fn doubts(events: &mut Events) -> usize {
+    std::iter::from_fn(|| events.next().now_or_never().flatten())
+        .filter(|event| matches!(event.kind, EventKind::WriterSuspected { .. }))
+        .count()
+}
+
+#[test]
+fn a_write_in_a_read_only_transaction_is_its_users_own_matter_on_postgresql() {
+    stand_on(&[Need::Postgres], async |ground| {
+        let mut single = SinglePostgres::start(&ground).await;
+        let cluster = Cluster::<Postgres>::connect(&single_url("postgres"))
+            .await
+            .expect("it serves");
+        let mut events = cluster.events();
+        let writer = cluster.writer().await.expect("a connection");
+        let create = "CREATE TABLE notes (id BIGSERIAL PRIMARY KEY)";
+        let insert = "INSERT INTO notes DEFAULT VALUES";
+        writer.batch_execute(create).await.expect("it may");
+        for _ in 0..5 {
+            writer
+                .batch_execute("BEGIN READ ONLY")
+                .await
+                .expect("it begins");
+            let error = writer.execute(insert, &[]).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Server, "{error}");
+            writer.batch_execute("ROLLBACK").await.expect("it goes on");
+        }
+        let session = "SET default_transaction_read_only = on";
+        writer.batch_execute(session).await.expect("it may");
+        let error = writer.execute(insert, &[]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Server, "{error}");
+        drop(writer);
+        assert_eq!(written(&cluster).await, 1);
+        assert_eq!(doubts(&mut events), 0);
+        assert!(cluster.close(READY_WITHIN).await.is_clean());
+        drop(single.client);
+        single.server.end("INT").await;
+    });
+}
+
+#[test]
+fn a_write_in_a_read_only_transaction_is_its_users_own_matter_on_mariadb() {
+    stand_on(&[Need::MariaDb], async |ground| {
+        let mut single = MariaDb::start(&ground).await;
+        let cluster = Cluster::<MySql>::connect(&mariadb_url())
+            .await
+            .expect("it serves");
+        let mut events = cluster.events();
+        let mut writer = cluster.writer().await.expect("a connection");
+        let create = "CREATE TABLE notes (id BIGINT AUTO_INCREMENT PRIMARY KEY)";
+        let insert = "INSERT INTO notes VALUES (NULL)";
+        writer.query_drop(create).await.expect("it may");
+        for _ in 0..5 {
+            let mut options = TxOpts::new();
+            options.with_readonly(true);
+            let transaction = writer.start_transaction(options).await;
+            let mut transaction = transaction.expect("it begins");
+            for _ in 0..2 {
+                let error = transaction.exec_drop(insert, ()).await.unwrap_err();
+                let error = aurora_driver::Error::from(error);
+                assert_eq!(error.kind(), ErrorKind::Server, "{error}");
+            }
+            transaction.rollback().await.expect("it goes on");
+        }
+        writer
+            .query_drop(insert)
+            .await
+            .expect("the writer takes it");
+        assert_eq!(doubts(&mut events), 0);
+        drop(writer);
         assert!(cluster.close(READY_WITHIN).await.is_clean());
         single.0.end("TERM").await;
     });
