@@ -57,8 +57,10 @@ pub enum ErrorKind {
     NotAurora,
     /// Too many callers wait already, or the server takes no more connections.
     Overloaded,
-    /// A write reached an instance that takes none: it has been demoted, or the session is read-only.
-    /// In a transaction that was begun READ ONLY it is an error of kind [`Server`](Self::Server).
+    /// A write reached an instance that takes none: it has been demoted, or something else than its
+    /// user made the session read-only, such as a role's default. In a transaction that its user
+    /// began READ ONLY, or a PostgreSQL session that it set so, a lone write is an error of kind
+    /// [`Server`](Self::Server).
     ReadOnly,
     /// A host name could not be resolved.
     Resolve,

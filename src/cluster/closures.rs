@@ -14,6 +14,7 @@ use crate::id::{Generation, InstanceId};
 use crate::pool::lease::Connection;
 use crate::rng::Rng;
 use crate::time::{self, Instant};
+use crate::topology::Instance;
 
 /// So that callers which met in one conflict do not meet in the next.
 const JITTER_PERCENT: u32 = 50;
@@ -273,8 +274,8 @@ struct Attempts<'a, E: Engine> {
     deadline: Instant,
     /// Where it failed, as far as another instance is to be preferred.
     avoided: Vec<InstanceId>,
-    /// The last that refused a write.
-    refused_by: Option<(InstanceId, Generation)>,
+    /// The last that refused a write, and when it first did.
+    refused_by: Option<(InstanceId, Generation, Instant)>,
 }
 
 impl<'a, E: Engine> Attempts<'a, E> {
@@ -290,17 +291,29 @@ impl<'a, E: Engine> Attempts<'a, E> {
         }
     }
 
+    /// Takes note of a write that was refused, and says whether the same life of the instance had
+    /// refused one before it was asked whether it is the writer, and has said so.
+    fn was_refused_by(&mut self, instance: &InstanceId, generation: Generation) -> bool {
+        let before = self.refused_by.take();
+        let first_at = before
+            .filter(|(refuser, life, _)| (refuser, *life) == (instance, generation))
+            .map(|(_, _, at)| at);
+        let since = first_at.unwrap_or_else(time::now);
+        self.refused_by = Some((instance.clone(), generation, since));
+        let topology = self.cluster.topology();
+        let asked = topology.instance(instance).and_then(Instance::last_asked);
+        first_at.is_some() && asked > first_at
+    }
+
     /// After a run that failed: gives the connection back, waits as long as is due, and says
     /// whether to run it again.
     async fn go_on(&mut self, record: Record, mut connection: Connection<E>) -> bool {
         self.made += 1;
         let instance = connection.instance().clone();
-        let life = (instance.clone(), connection.generation());
         let read_only = record
             .failed
             .is_some_and(|met| met.kind == ErrorKind::ReadOnly);
-        let refused_before = read_only && self.refused_by.as_ref() == Some(&life);
-        self.refused_by = read_only.then_some(life);
+        let refused_before = read_only && self.was_refused_by(&instance, connection.generation());
         let verdict = retry::judge(&Attempt {
             intent: self.intent,
             number: self.made,

@@ -38,6 +38,7 @@ use crate::rng::Rng;
 use crate::routing::Scope;
 use crate::task::TaskSet;
 use crate::time;
+use crate::topology::cadence::Target;
 use crate::topology::monitor::{Failures, ProbeFailure, Published};
 use crate::topology::{Health, Phase, Topology};
 use budget::Budget;
@@ -326,14 +327,19 @@ impl<E: Engine> Cluster<E> {
     }
 
     /// Why the last question to an instance had no answer, for people: a refused login, a name
-    /// without an address, a port that nothing listens on. `None` once that instance has answered.
+    /// without an address, a port that nothing listens on. `None` once that instance, or in place of a
+    /// seed any, has answered.
     ///
     /// For a health check that must say why the cluster is away; errors of calls that waited for a
     /// writer in vain hold it already.
     pub fn last_obstacle(&self) -> Option<String> {
         let failures = self.inner.published.failures.borrow();
-        let last = failures.last.as_ref();
-        last.map(|(_, failure)| failure.message.clone())
+        let topology = self.topology();
+        let is_gone = |id| topology.instance(id).is_none();
+        match failures.last.as_ref()? {
+            (Target::Instance(id), _) if is_gone(id) => None,
+            (_, failure) => Some(failure.message.clone()),
+        }
     }
 
     /// What happens to the cluster, from now on.

@@ -37,7 +37,7 @@ pub(super) struct Attempt {
     pub(super) number: u32,
     pub(super) record: Record,
     /// An earlier attempt was refused as a write by the same instance, which has been asked since
-    /// and says that it is the writer.
+    /// and says that it is the writer; until then it may have been demoted.
     pub(super) refused_before: bool,
 }
 

@@ -24,7 +24,7 @@ pub(super) fn kind_of_answer(fault: Fault) -> (ErrorKind, &'static str) {
     match fault {
         Fault::ReadOnly => (
             ErrorKind::ReadOnly,
-            ": the instance or the session takes no writes; take a new connection from `writer()`",
+            ": the instance takes no writes, or a default of the role forbids them; take a new connection from `writer()`",
         ),
         Fault::Terminated | Fault::Crashed | Fault::Starting | Fault::Lost => (
             ErrorKind::ConnectionLost,

@@ -94,6 +94,14 @@ impl Reporter {
         self.awaited.is_awaited.store(true, Ordering::Release);
     }
 
+    /// Nobody is told of a write any more: whoever waited for one has given the connection back.
+    pub(crate) fn forget_write(&self) {
+        if self.awaited.is_awaited.swap(false, Ordering::AcqRel) {
+            let by = self.awaited.by.lock();
+            *by.unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
     /// A statement has succeeded whose changes, if it made any, last.
     pub(crate) fn has_written(&self) {
         if !self.awaited.is_awaited.load(Ordering::Acquire) {

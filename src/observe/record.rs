@@ -31,7 +31,8 @@ pub struct FailoverRecord {
     pub detected_by: &'static str,
     /// When the new writer was confirmed.
     pub confirmed_after: Option<Duration>,
-    /// When the first statement of the application had succeeded there, and with it its transaction.
+    /// When the first statement of the application had succeeded there, and with it its transaction. On
+    /// MySQL one whose rows are read one by one (`query_iter`, `exec_iter`) does not count.
     pub resumed_after: Option<Duration>,
     /// What happened, in order, until 5 s after the confirmation; where an instance fell in it and was not
     /// back by then, until it was, for at most 60 s.

@@ -112,6 +112,8 @@ impl<E: Engine> Drop for Connection<E> {
             let used = time::now().saturating_duration_since(taken_at);
             site.meters().used(site.role(), used);
         }
+        // What cleans it is no write of the application's.
+        E::reporter(&lease.kept().client).forget_write();
         let unclean = E::condition(&lease.kept().client) == Condition::Unclean;
         if unclean && !lease.is_outdated() {
             let spawner = lease.member().dialer().spawner().clone();

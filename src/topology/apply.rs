@@ -232,6 +232,7 @@ impl Change {
         instance.lag = None;
         instance.listing = Listing::Listed;
         instance.unaware_of_demotion = None;
+        instance.write_refused_at = None;
         self.tell_confirmed(id);
     }
 

@@ -3,9 +3,11 @@
 //! It decides nothing. Whom to ask and when is [`Cadence`]'s, what an answer means is
 //! [`apply`]'s, and how to ask is the [`Prober`]'s.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, watch};
@@ -20,6 +22,9 @@ use crate::time::{self, Instant};
 
 /// News beyond this are dropped: by then the monitor has long been alarmed.
 const MAILBOX_CAPACITY: usize = 1_024;
+
+/// The same refusal by the same target is logged so often at most.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What the monitor needs of the layers to its right.
 pub(crate) trait Prober: Send + Sync + 'static {
@@ -82,7 +87,9 @@ impl Failures {
 
     fn answered(&mut self, target: &Target) {
         self.seeds.clear();
-        self.last.take_if(|(failed, _)| failed == target);
+        // Seeds are asked no more once an instance answers.
+        let is_over = |failed: &Target| failed == target || matches!(failed, Target::Seed(_));
+        self.last.take_if(|(failed, _)| is_over(failed));
     }
 }
 
@@ -94,8 +101,8 @@ pub(crate) struct Monitor {
     mailbox: mpsc::Receiver<Observation>,
     publisher: watch::Sender<Arc<Topology>>,
     failures: watch::Sender<Failures>,
-    /// Which refusals have been logged of whom, until an answer comes.
-    logged: BTreeSet<(Target, Fault)>,
+    /// Which refusals of whom have been logged lately.
+    logged: BTreeMap<(Target, Fault), Instant>,
 }
 
 impl Monitor {
@@ -109,7 +116,7 @@ impl Monitor {
             mailbox,
             publisher,
             failures,
-            logged: BTreeSet::new(),
+            logged: BTreeMap::new(),
         };
         let published = Published {
             topology,
@@ -148,13 +155,20 @@ impl Monitor {
         }
     }
 
-    /// What will not heal by itself, somebody must read of: once, however often it is met.
+    /// What will not heal by itself, somebody must read of; how often it is met must not matter.
     fn log_refusal(&mut self, target: &Target, failure: &ProbeFailure) {
         let needs_somebody = matches!(
             failure.fault,
             Fault::Full | Fault::LoginRefused | Fault::Other
         );
-        if needs_somebody && self.logged.insert((target.clone(), failure.fault)) {
+        if !needs_somebody {
+            return;
+        }
+        let now = time::now();
+        self.logged
+            .retain(|_, at| now.saturating_duration_since(*at) < LOG_INTERVAL);
+        if let Entry::Vacant(entry) = self.logged.entry((target.clone(), failure.fault)) {
+            entry.insert(now);
             let message = &failure.message;
             tracing::warn!(target: "aurora_driver::event", event = "refused", "{message}");
         }
@@ -168,9 +182,8 @@ impl Monitor {
         answer: Result<Report, ProbeFailure>,
     ) {
         self.events.probed(&|| name_of(target), said(&answer));
-        match &answer {
-            Ok(_) => self.logged.retain(|(logged, _)| logged != target),
-            Err(failure) => self.log_refusal(target, failure),
+        if let Err(failure) = &answer {
+            self.log_refusal(target, failure);
         }
         self.failures.send_modify(|failures| match &answer {
             Ok(_) => failures.answered(target),

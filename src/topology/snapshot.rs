@@ -216,6 +216,11 @@ impl Instance {
         self.generation
     }
 
+    /// When the latest question was sent whose answer, or silence, has been taken in.
+    pub(crate) fn last_asked(&self) -> Option<Instant> {
+        self.last_asked
+    }
+
     /// Whether an answer to a question sent then still counts.
     pub(super) fn believes_report(&self, asked_at: Instant) -> bool {
         Some(asked_at) >= self.last_asked.max(self.void_before)

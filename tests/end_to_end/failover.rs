@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use aurora_driver::sim::{SimCluster, StatementFault};
-use aurora_driver::{Cluster, ErrorKind, EventKind, InstanceId, Outcome, Postgres};
+use aurora_driver::{Cluster, EngineKind, ErrorKind, EventKind, InstanceId, Outcome, Postgres};
 use tokio::task::JoinSet;
 
 use crate::database::{Database, PATIENCE, eventually, insert, on_both_engines, start};
@@ -236,6 +236,23 @@ async fn writes_are_back_with_the_first_answer_though_its_connection_is_kept<E: 
         .unwrap_err();
     E::run(&mut kept, "ROLLBACK").await.unwrap();
     assert_eq!(resumed_after(), Some(None), "nothing of it lasts");
+    let mut dirty = cluster.writer().await.unwrap();
+    let set = match <E as Database>::KIND {
+        EngineKind::Postgres => "SET application_name = 'dirty'",
+        EngineKind::MySql => "SET @x = 1",
+    };
+    E::run(&mut dirty, set).await.unwrap();
+    drop(dirty);
+    eventually("it is cleaned and back", || {
+        cluster
+            .pools()
+            .iter()
+            .map(|pool| pool.in_use)
+            .sum::<usize>()
+            == 1
+    })
+    .await;
+    assert_eq!(resumed_after(), Some(None), "that was the driver's own");
     E::run(&mut kept, "INSERT INTO t (n) VALUES (3)")
         .await
         .unwrap();

@@ -96,10 +96,6 @@ impl Watch {
     /// A call that may leave this behind is to be made, in a session of this status if it is known.
     pub(super) fn expect(&mut self, trace: Trace, status: Option<StatusFlags>) {
         let says = |flag| status.is_some_and(|status| status.contains(flag));
-        // Of a call whose rows were read one by one nobody has told yet.
-        if !self.in_flight {
-            self.succeeded(status);
-        }
         self.left_traces = self.left_traces(says(StatusFlags::SERVER_STATUS_IN_TRANS));
         self.last = trace;
         if status.is_some() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::faults::fault_of_sqlstate;
-use super::read_only::Scope;
+use super::read_only::Access;
 use super::trace::Trace;
 use crate::engine::faults::condemns;
 use crate::engine::reporter::Reporter;
@@ -39,10 +39,12 @@ pub(super) struct Link {
     is_dirty: AtomicBool,
     /// Something was left in it that no reset takes away.
     is_spent: AtomicBool,
-    /// Its transaction was asked to be READ ONLY.
-    is_transaction_read_only: AtomicBool,
-    /// The whole session was.
+    /// The [`Access`] that its user asked for in the transaction that is open.
+    access: AtomicU8,
+    /// Since the login the session has become READ ONLY where a transaction says nothing else.
     is_session_read_only: AtomicBool,
+    /// The last write that was refused as read-only was refused for one of these reasons.
+    is_own_refusal: AtomicBool,
     /// The login is over.
     is_logged_in: AtomicBool,
     /// Nobody uses it any more: its end is no news.
@@ -73,8 +75,9 @@ impl Link {
             condemned: AtomicBool::new(false),
             is_dirty: AtomicBool::new(false),
             is_spent: AtomicBool::new(false),
-            is_transaction_read_only: AtomicBool::new(false),
+            access: AtomicU8::new(Access::Default as u8),
             is_session_read_only: AtomicBool::new(false),
+            is_own_refusal: AtomicBool::new(false),
             is_logged_in: AtomicBool::new(false),
             released: AtomicBool::new(false),
             abandoned: CancellationToken::new(),
@@ -149,8 +152,7 @@ impl Link {
         self.answered();
         // Another request that is under way may have begun the next transaction.
         if status == b'I' && !self.awaits_answers() {
-            self.is_transaction_read_only
-                .store(false, Ordering::Release);
+            self.transaction_is(Access::Default);
         }
         let all = !self.awaits_answers();
         if self.trace.ready(self.in_transaction(), all) {
@@ -158,24 +160,23 @@ impl Link {
         }
     }
 
-    /// A statement is on its way that makes the transaction or the session READ ONLY.
-    pub(super) fn becomes_read_only(&self, scope: Scope) {
-        let is_read_only = match scope {
-            Scope::Transaction => &self.is_transaction_read_only,
-            Scope::Session => &self.is_session_read_only,
-        };
-        is_read_only.store(true, Ordering::Release);
+    /// A statement is on its way that says what its transaction may do.
+    pub(super) fn transaction_is(&self, access: Access) {
+        self.access.store(access as u8, Ordering::Release);
     }
 
-    /// What an error of this SQLSTATE means for the topology on this connection: a write that is
+    /// Whether the user of the connection asked that writes be refused.
+    fn is_read_only(&self) -> bool {
+        let access = self.access.load(Ordering::Acquire);
+        access == Access::ReadOnly as u8
+            || access == Access::Default as u8 && self.is_session_read_only.load(Ordering::Acquire)
+    }
+
+    /// What an error of this SQLSTATE, which has been met, means on this connection: a write that is
     /// refused where its user asked for that is nobody else's business.
     pub(super) fn fault_of(&self, sqlstate: &str) -> Fault {
-        let is_own = || {
-            self.is_transaction_read_only.load(Ordering::Acquire)
-                || self.is_session_read_only.load(Ordering::Acquire)
-        };
         match fault_of_sqlstate(sqlstate) {
-            Fault::ReadOnly if is_own() => Fault::Other,
+            Fault::ReadOnly if self.is_own_refusal.load(Ordering::Acquire) => Fault::Other,
             fault => fault,
         }
     }
@@ -189,10 +190,17 @@ impl Link {
         }
     }
 
-    /// The server says that a setting has changed: by a function, if no statement told of it.
-    pub(super) fn setting_changed(&self, name: &[u8]) {
+    /// The server says what a setting is: at the login, and when it has changed; by a function, if
+    /// no statement told of it.
+    pub(super) fn setting_is(&self, name: &[u8], value: &[u8]) {
+        // What holds from the login on may be how the instance is.
+        let is_logged_in = self.is_logged_in.load(Ordering::Acquire);
+        if is_logged_in && name == b"default_transaction_read_only" {
+            self.is_session_read_only
+                .store(value == b"on", Ordering::Release);
+        }
         // This one changes by itself, when a reader is promoted.
-        if self.is_logged_in.load(Ordering::Acquire) && name != b"in_hot_standby" {
+        if is_logged_in && name != b"in_hot_standby" {
             self.leaves(Residue::Washable);
         }
     }
@@ -208,7 +216,6 @@ impl Link {
     /// The session was reset.
     pub(super) fn washed(&self) {
         self.is_dirty.store(false, Ordering::Release);
-        self.is_session_read_only.store(false, Ordering::Release);
     }
 
     /// A request that the server answers with a `ReadyForQuery` is on its way.
@@ -293,6 +300,9 @@ impl Link {
     /// sent.
     pub(super) fn met(&self, sqlstate: &str) {
         self.trace.errs();
+        // As it is now: the transaction may be over before the error is explained.
+        self.is_own_refusal
+            .store(self.is_read_only(), Ordering::Release);
         let fault = self.fault_of(sqlstate);
         if condemns(fault) {
             self.condemn();

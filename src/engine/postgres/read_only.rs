@@ -1,63 +1,74 @@
-//! Whether a text makes its own transaction or session READ ONLY, so that a write which is refused
-//! there says nothing of the instance. Pure; it reads what applications write, not all of SQL: what
-//! it does not understand counts as news of the instance, which is then asked.
+//! Whether a text makes its own transaction READ ONLY, so that a write which is refused there says
+//! nothing of the instance. Pure; it reads what applications write, not all of SQL: what it does not
+//! understand counts as news of the instance, which is then asked.
+//!
+//! Of the session's default the server tells itself, from PostgreSQL 14 on.
 
 use crate::engine::residue::{TEXT_MAX, from_first_word, is, is_one_of, words};
 
-/// How long it lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Scope {
-    Transaction,
-    /// Until the session is reset.
-    Session,
+/// How a transaction may change data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Access {
+    /// As the session's default has it.
+    Default,
+    ReadOnly,
+    ReadWrite,
 }
 
-/// The widest scope for which one of the statements in the text asks for it (PostgreSQL manual,
-/// "SET TRANSACTION" and "default_transaction_read_only").
-pub(super) fn asked_by(text: &[u8]) -> Option<Scope> {
+/// What the transaction is after these statements; `None` where none of them says so (PostgreSQL
+/// manual, "BEGIN" and "SET TRANSACTION").
+pub(super) fn asked_by(text: &[u8]) -> Option<Access> {
     if text.len() > TEXT_MAX {
         return None;
     }
-    text.split(|byte| *byte == b';')
-        .filter_map(asked_by_statement)
-        .max()
+    let parts = text.split(|byte| *byte == b';');
+    parts.filter_map(asked_by_statement).next_back()
 }
 
-fn asked_by_statement(text: &[u8]) -> Option<Scope> {
-    let text = from_first_word(text);
+fn asked_by_statement(text: &[u8]) -> Option<Access> {
+    // What stands behind a comment is not looked at, as it may stand within it.
+    let text = before_comment(from_first_word(text));
     let mut all = words(text);
     let first = all.next()?;
     if is_one_of(first, &["begin", "start"]) {
-        return says_read_only(text).then_some(Scope::Transaction);
-    }
-    if !is(first, "set") {
-        return None;
-    }
-    let of_transaction = [
-        "local",
-        "transaction",
-        "transaction_isolation",
-        "transaction_read_only",
-    ];
-    let scope = if is_one_of(all.next()?, &of_transaction) {
-        Scope::Transaction
+        Some(mode(text).unwrap_or(Access::Default))
+    } else if is(first, "set") && all.next().is_some_and(is_of_transaction) {
+        mode(text)
     } else {
-        Scope::Session
-    };
-    (says_read_only(text) || turns_on(text)).then_some(scope)
+        None
+    }
 }
 
-fn says_read_only(text: &[u8]) -> bool {
-    let after = words(text).skip(1);
-    words(text)
-        .zip(after)
-        .any(|(one, next)| is(one, "read") && is(next, "only"))
+fn is_of_transaction(word: &[u8]) -> bool {
+    is_one_of(word, &["local", "transaction", "transaction_read_only"])
 }
 
-fn turns_on(text: &[u8]) -> bool {
-    let settings = ["default_transaction_read_only", "transaction_read_only"];
-    let mut after = words(text).skip_while(|word| !is_one_of(word, &settings));
-    after.next().is_some() && after.any(|word| is_one_of(word, &["on", "true", "yes", "1"]))
+fn before_comment(text: &[u8]) -> &[u8] {
+    let found = text.windows(2).position(|two| matches!(two, b"--" | b"/*"));
+    found.map_or(text, |found| &text[..found])
+}
+
+/// The access mode that is named last.
+fn mode(text: &[u8]) -> Option<Access> {
+    let pairs = words(text).zip(words(text).skip(1));
+    let named = pairs.filter_map(|(one, next)| match one {
+        _ if is(one, "read") && is(next, "only") => Some(Access::ReadOnly),
+        _ if is(one, "read") && is(next, "write") => Some(Access::ReadWrite),
+        _ => None,
+    });
+    named.last().or_else(|| setting(text))
+}
+
+fn setting(text: &[u8]) -> Option<Access> {
+    let mut after = words(text).skip_while(|word| !is(word, "transaction_read_only"));
+    after.next()?;
+    Some(
+        match after.any(|word| is_one_of(word, &["on", "true", "yes", "1"])) {
+            true => Access::ReadOnly,
+            false => Access::ReadWrite,
+        },
+    )
 }
 
 #[cfg(test)]
@@ -65,24 +76,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_tells_whether_it_makes_its_transaction_or_its_session_read_only() {
-        let cases: [(Option<Scope>, &[&str]); 3] = [
+    fn a_text_tells_whether_it_makes_its_transaction_read_only() {
+        let cases: [(Option<Access>, &[&str]); 4] = [
             (
                 None,
                 &[
                     "",
-                    "BEGIN",
-                    "START TRANSACTION READ WRITE",
                     "SELECT 'BEGIN READ ONLY'",
                     "INSERT INTO t (a) VALUES ('set transaction read only')",
-                    "SET default_transaction_read_only = off",
-                    "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+                    "SET default_transaction_read_only = on",
+                    "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+                    "set transaction isolation level serializable",
                     "set work_mem = '1MB'",
                     "set",
                 ],
             ),
             (
-                Some(Scope::Transaction),
+                Some(Access::Default),
+                &[
+                    "BEGIN",
+                    "BEGIN /*action='read only'*/",
+                    "begin -- read only",
+                    "BEGIN READ ONLY; COMMIT; BEGIN",
+                ],
+            ),
+            (
+                Some(Access::ReadWrite),
+                &[
+                    "START TRANSACTION READ WRITE",
+                    "BEGIN READ ONLY; SET TRANSACTION READ WRITE",
+                    "SET LOCAL transaction_read_only = off",
+                ],
+            ),
+            (
+                Some(Access::ReadOnly),
                 &[
                     "BEGIN READ ONLY",
                     "begin transaction isolation level repeatable read, read only",
@@ -92,18 +119,10 @@ mod tests {
                     "set transaction_read_only = 'true'",
                 ],
             ),
-            (
-                Some(Scope::Session),
-                &[
-                    "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
-                    "SET default_transaction_read_only = on",
-                    "BEGIN READ ONLY; SET SESSION default_transaction_read_only TO 'on'",
-                ],
-            ),
         ];
-        for (scope, texts) in cases {
+        for (access, texts) in cases {
             for text in texts {
-                assert_eq!(asked_by(text.as_bytes()), scope, "{text}");
+                assert_eq!(asked_by(text.as_bytes()), access, "{text}");
             }
         }
         let long = format!("BEGIN READ ONLY{}", " ".repeat(TEXT_MAX));

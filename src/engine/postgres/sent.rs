@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::link::Link;
-use super::read_only;
+use super::read_only::{self, Access};
 use super::tracker::Messages;
 use crate::engine::residue::{Residue, TEXT_MAX, postgres};
 
@@ -23,11 +23,19 @@ const REMEMBERED_MAX: usize = 64;
 pub(super) struct Outgoing {
     link: Arc<Link>,
     /// Prepared statements that leave something, by their names.
-    suspects: BTreeMap<Vec<u8>, Residue>,
+    suspects: BTreeMap<Vec<u8>, Suspect>,
     /// What those left that there was no room to remember.
     forgotten: Residue,
     /// What there was since the last `Sync`.
     batch: Batch,
+}
+
+/// What the run of a prepared statement does to the session.
+#[derive(Debug, Clone, Copy, Default)]
+struct Suspect {
+    leaves: Residue,
+    /// It makes its transaction READ ONLY.
+    read_only: bool,
 }
 
 /// What is asked with one `Sync`.
@@ -59,19 +67,15 @@ impl Outgoing {
             Residue::Washable
         };
         self.link.leaves(residue);
-        self.notice_read_only(text);
-        if residue == Residue::Nothing {
+        let read_only = read_only::asked_by(text) == Some(Access::ReadOnly);
+        if residue == Residue::Nothing && !read_only {
             self.suspects.remove(name);
         } else if self.suspects.len() < REMEMBERED_MAX {
-            self.suspects.insert(name.to_vec(), residue);
+            let leaves = residue;
+            let suspect = Suspect { leaves, read_only };
+            self.suspects.insert(name.to_vec(), suspect);
         } else {
             self.forgotten = self.forgotten.max(residue);
-        }
-    }
-
-    fn notice_read_only(&self, text: &[u8]) {
-        if let Some(scope) = read_only::asked_by(text) {
-            self.link.becomes_read_only(scope);
         }
     }
 
@@ -82,8 +86,11 @@ impl Outgoing {
         }
         let (_, rest) = split(body);
         let (name, _) = split(rest);
-        let residue = self.suspects.get(name).copied().unwrap_or_default();
-        self.link.leaves(residue.max(self.forgotten));
+        let suspect = self.suspects.get(name).copied().unwrap_or_default();
+        self.link.leaves(suspect.leaves.max(self.forgotten));
+        if suspect.read_only {
+            self.link.transaction_is(Access::ReadOnly);
+        }
     }
 }
 
@@ -105,7 +112,9 @@ impl Messages for Outgoing {
             b'Q' => {
                 let (text, _) = split(body);
                 let residue = postgres::of_text(text);
-                self.notice_read_only(text);
+                if let Some(access) = read_only::asked_by(text) {
+                    self.link.transaction_is(access);
+                }
                 self.link.leaves(if is_whole {
                     residue
                 } else {
@@ -191,5 +200,54 @@ mod tests {
         assert!(!link.is_dirty());
         outgoing.passed(b'Q', b"SELECT 1", false);
         assert!(link.is_dirty());
+    }
+
+    /// Whether a write that is refused as read-only after this is news of the instance.
+    fn is_news(tell: impl FnOnce(&mut Outgoing, &Link)) -> bool {
+        let (mut outgoing, link) = outgoing();
+        link.setting_is(b"default_transaction_read_only", b"off");
+        link.ready(b'I');
+        tell(&mut outgoing, &link);
+        link.met("25006");
+        link.is_condemned()
+    }
+
+    #[test]
+    fn a_refused_write_is_news_unless_its_user_asked_for_read_only() {
+        const DEFAULT: &[u8] = b"default_transaction_read_only";
+        assert!(is_news(|_, _| {}));
+        let query = |text: &'static [u8]| is_news(|sent, _| sent.passed(b'Q', text, true));
+        assert!(query(b"BEGIN\0"));
+        assert!(!query(b"BEGIN READ ONLY\0"));
+        assert!(is_news(|sent, link| {
+            sent.passed(b'Q', b"BEGIN READ ONLY\0", true);
+            link.ready(b'T');
+            sent.passed(b'Q', b"ROLLBACK\0", true);
+            link.ready(b'I');
+        }));
+        let begin = b"s1\0BEGIN READ ONLY\0\0\0";
+        assert!(is_news(|sent, _| sent.passed(b'P', begin, true)));
+        assert!(!is_news(|sent, _| {
+            sent.passed(b'P', begin, true);
+            sent.passed(b'B', b"\0s1\0", true);
+        }));
+        assert!(!is_news(|_, link| link.setting_is(DEFAULT, b"on")));
+        assert!(is_news(|_, link| {
+            link.setting_is(DEFAULT, b"on");
+            link.setting_is(DEFAULT, b"off");
+        }));
+        assert!(is_news(|sent, link| {
+            link.setting_is(DEFAULT, b"on");
+            sent.passed(b'Q', b"BEGIN READ WRITE\0", true);
+        }));
+    }
+
+    #[test]
+    fn a_refused_write_is_news_where_the_login_made_the_session_read_only() {
+        let (_, link) = outgoing();
+        link.setting_is(b"default_transaction_read_only", b"on");
+        link.ready(b'I');
+        link.met("25006");
+        assert!(link.is_condemned());
     }
 }

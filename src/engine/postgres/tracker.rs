@@ -22,8 +22,8 @@ const ERROR_PREFIX_MAX: usize = 256;
 /// How much of a command tag is kept: enough for its words and its count of rows.
 const TAG_PREFIX_MAX: usize = 48;
 
-/// How much of a changed setting is kept: its name is what counts.
-const SETTING_PREFIX_MAX: usize = 32;
+/// How much of a setting is kept: its name, and of one that is on or off the value.
+const SETTING_PREFIX_MAX: usize = 48;
 
 /// The length field.
 const LENGTH_LEN: usize = 4;
@@ -170,9 +170,12 @@ impl Messages for Incoming {
                 }
             }
             b'G' => self.0.copy_begins(),
-            b'S' => self
-                .0
-                .setting_changed(body.split(|byte| *byte == 0).next().unwrap_or(body)),
+            b'S' => {
+                let mut parts = body.split(|byte| *byte == 0);
+                let (name, value) = (parts.next(), parts.next());
+                self.0
+                    .setting_is(name.unwrap_or(body), value.unwrap_or_default());
+            }
             _ => {}
         }
     }

@@ -123,7 +123,10 @@ impl Compiler<'_> {
             }
             let quoted = quote_name(&column.name);
             parts.push(format!("{quoted} = {value}"));
-            differs.push(format!("{}.{quoted} IS NOT {value}", quote_name(shown)));
+            differs.push(format!(
+                "{}.{quoted} COLLATE BINARY IS NOT {value}",
+                quote_name(shown)
+            ));
             named.push(column.name);
         }
         for column in &table.columns {

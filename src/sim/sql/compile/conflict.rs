@@ -91,7 +91,7 @@ impl Compiler<'_> {
             name_columns(&mut value, table, &new, self.is_postgres());
             let value = self.assigned(&value, table, &column)?;
             let name = quote_name(&column.name);
-            changes.push(format!("{name} IS NOT {value}"));
+            changes.push(format!("{name} COLLATE BINARY IS NOT {value}"));
             parts.push(format!("{name} = {value}"));
         }
         let condition = match condition {
