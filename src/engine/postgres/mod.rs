@@ -6,7 +6,7 @@
 //! - [`link`]: what is known of one connection's state, shared between those.
 //! - [`tracker`]: reads the server's messages as they pass, for the link.
 //! - [`sent`]: what is told by the messages to the server.
-//! - [`read_only`]: whether a text makes its transaction or its session READ ONLY.
+//! - [`read_only`]: whether a text makes its transaction READ ONLY.
 //! - [`statements`]: which statements are under way, for whoever observes them.
 //! - [`text`]: the texts of statements, where they are known.
 //! - [`trace`]: what its statements may have left behind, by the same messages.
