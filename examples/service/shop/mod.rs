@@ -19,11 +19,12 @@ use std::time::Duration;
 use aurora_driver::{Cluster, Engine, Error, InstanceId, Outcome};
 use serde::Serialize;
 
-/// How often an order of unknown fate is sent again; its key decides whether it counts.
-const ORDER_ATTEMPTS_MAX: u32 = 5;
+/// How often an order of unknown fate is sent, whose key decides whether it counts, and how often a
+/// read is asked whose answer is lost.
+const ATTEMPTS_MAX: u32 = 5;
 
 /// Between two of them, so that a struggling database is not asked at once again.
-const ORDER_RETRY_DELAY: Duration = Duration::from_millis(20);
+const RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// Something for sale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -238,7 +239,10 @@ impl<E: Store> Shop<E> {
     pub(crate) async fn product(&self, id: i64) -> Result<Served<Product>, ShopError> {
         let found = E::product(&self.cluster, Asked::Reader, id).await?;
         let found = match self.may_be_behind(&found) {
-            true => E::product(&self.cluster, Asked::Writer, id).await?,
+            true => {
+                let attempt = || E::product(&self.cluster, Asked::Writer, id);
+                until_certain(attempt).await?.0
+            }
             false => found,
         };
         found.or(ShopError::Missing("product"))
@@ -247,7 +251,10 @@ impl<E: Store> Shop<E> {
     pub(crate) async fn order(&self, key: String) -> Result<Served<Order>, ShopError> {
         let found = E::order(&self.cluster, Asked::Reader, key.clone()).await?;
         let found = match self.may_be_behind(&found) {
-            true => E::order(&self.cluster, Asked::Writer, key).await?,
+            true => {
+                let attempt = || E::order(&self.cluster, Asked::Writer, key.clone());
+                until_certain(attempt).await?.0
+            }
             false => found,
         };
         found.or(ShopError::Missing("order"))
@@ -307,20 +314,21 @@ impl<T> Served<Option<T>> {
 ///
 /// The driver sends again by itself what certainly was not applied. Where the answer to a COMMIT
 /// was lost nobody knows, so an order goes out again under the same key: one that was applied is
-/// found there and left alone.
+/// found there and left alone. To the driver all that goes to the writer is a write; a question
+/// whose answer was lost has left nothing there, and is asked again here.
 async fn until_certain<T, F>(mut attempt: impl FnMut() -> F) -> Result<(T, bool), ShopError>
 where
     F: Future<Output = Result<T, ShopError>>,
 {
     let mut in_doubt = false;
-    for _ in 1..ORDER_ATTEMPTS_MAX {
+    for _ in 1..ATTEMPTS_MAX {
         match attempt().await {
             Err(ShopError::Database {
                 outcome: Outcome::Unknown,
                 ..
             }) => {
                 in_doubt = true;
-                tokio::time::sleep(ORDER_RETRY_DELAY).await;
+                tokio::time::sleep(RETRY_DELAY).await;
             }
             Ok(value) => return Ok((value, in_doubt)),
             // That this attempt was not applied says nothing of the ones before it.

@@ -1,14 +1,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use aurora_driver::sim::{FaultPoint, SimCluster, StatementFault, StatementKind};
+use aurora_driver::sim::{
+    FaultGuard, FaultPoint, SimCluster, StatementFault, StatementKind, Timeline,
+};
 use aurora_driver::{EngineKind, MySql, Postgres};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::backend::{Backend, configuration};
-use crate::testing::Open;
+use crate::testing::{Open, PATIENCE};
 
 fn order(key: &str, quantity: i64) -> Value {
     json!({ "key": key, "product": 2, "quantity": quantity })
@@ -39,6 +41,11 @@ async fn a_key_is_of_one_order<E: Store>() {
     assert!(other.body.contains("another order"), "{}", other.body);
     assert_eq!(open.get("/orders/k").await.json()["quantity"], 3);
     assert_eq!(stock(&open).await, before - 3);
+    let questions = questions(&open);
+    assert_eq!(open.get("/orders/nobody's").await.status, 404);
+    let asked = questions.each_ref().map(FaultGuard::fired);
+    assert_eq!(asked, [0, 1], "the writer's word is enough");
+    drop(questions);
     open.close().await;
 }
 
@@ -52,23 +59,46 @@ async fn a_key_is_of_one_order_over_mysql() {
     a_key_is_of_one_order::<MySql>().await;
 }
 
-async fn an_order_is_found_at_once<E: Store>() {
-    let open = Open::<E>::start(&["--readers", "1"]).await;
+/// A service whose one reader hears nothing new from the writer, and is asked all the same.
+async fn with_a_reader_that_hears_nothing<E: Store>() -> Open<E> {
+    let mut timeline = Timeline::fast();
+    // It neither restarts nor is it left alone before the test is over.
+    timeline.lag_limit = PATIENCE * 10;
+    let simulated = SimCluster::builder(E::KIND).readers(1).timeline(timeline);
+    let simulated = Arc::new(simulated.start().await.expect("a cluster"));
+    let mut config = configuration(&simulated.url()).expect("a URL");
+    config.max_reader_lag = Some(PATIENCE * 10);
+    let backend = Backend::<E>::over(config, Some(simulated)).await;
+    let open = Open::over(backend.expect("a cluster")).await;
     let reader = open.simulated().readers().remove(0);
-    // Less than what keeps reads away from it.
-    let lag = Duration::from_millis(900);
-    open.simulated().set_lag(&reader, lag).expect("it can");
-    let asked = || {
-        open.simulated()
-            .counters(&reader)
-            .map(|counters| counters.reads)
+    let is_asked = || {
+        let counters = open.simulated().counters(&reader);
+        counters.is_some_and(|counters| counters.reads > 0)
     };
-    let before = asked();
+    open.get_until("/products", |answer| answer.status == 200 && is_asked())
+        .await;
+    let paused = open.simulated().pause_replication(&reader);
+    paused.expect("it can");
+    open
+}
+
+/// Counts the questions for an order, at the readers and at the writer.
+fn questions<E: Store>(open: &Open<E>) -> [FaultGuard; 2] {
+    let asked = || StatementFault::delay(Duration::ZERO).containing("from orders where request");
+    [asked().at_readers(), asked().at_the_writer()].map(|fault| open.simulated().fault(fault))
+}
+
+async fn an_order_is_found_at_once<E: Store>() {
+    let open = with_a_reader_that_hears_nothing::<E>().await;
     assert_eq!(open.post("/orders", &order("k", 1)).await.status, 201);
+    let questions = questions(&open);
+    let asked = || questions.each_ref().map(FaultGuard::fired);
     let found = open.get("/orders/k").await;
     assert_eq!(found.status, 200, "{}", found.body);
-    assert!(asked() > before, "no reader was asked");
+    assert_eq!(asked(), [1, 1], "first the reader, and then the writer");
     assert_eq!(open.get("/orders/nobody's").await.status, 404);
+    assert_eq!(asked(), [2, 2]);
+    drop(questions);
     open.close().await;
 }
 
@@ -80,6 +110,34 @@ async fn an_order_is_found_at_once_over_postgresql_though_the_reader_lags() {
 #[tokio::test]
 async fn an_order_is_found_at_once_over_mysql_though_the_reader_lags() {
     an_order_is_found_at_once::<MySql>().await;
+}
+
+async fn the_writer_is_asked_again_when_its_connection_breaks<E: Store>() {
+    let open = with_a_reader_that_hears_nothing::<E>().await;
+    assert_eq!(open.post("/orders", &order("k", 1)).await.status, 201);
+    let add = "INSERT INTO products VALUES (77, 'Sieve', 650, 10)";
+    open.simulated().run_sql(add).await.expect("a table");
+    for (path, question) in [
+        ("/orders/k", "from orders where request"),
+        ("/products/77", "from products where id"),
+    ] {
+        let lost = StatementFault::reset().at(FaultPoint::Answer).first(2);
+        let lost = lost.at_the_writer().containing(question);
+        let fault = open.simulated().fault(lost);
+        let found = open.get(path).await;
+        assert_eq!((found.status, fault.fired()), (200, 2), "{}", found.body);
+    }
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_read_at_the_writer_is_asked_again_over_postgresql_when_its_connection_breaks() {
+    the_writer_is_asked_again_when_its_connection_breaks::<Postgres>().await;
+}
+
+#[tokio::test]
+async fn a_read_at_the_writer_is_asked_again_over_mysql_when_its_connection_breaks() {
+    the_writer_is_asked_again_when_its_connection_breaks::<MySql>().await;
 }
 
 #[tokio::test]
