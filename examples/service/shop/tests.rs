@@ -153,6 +153,123 @@ async fn an_order_whose_commit_was_not_answered_is_taken_once() {
     open.close().await;
 }
 
+async fn an_order_of_yesterday_is_a_repeated_one<E: Store>() {
+    let open = Open::<E>::start(&["--readers", "0"]).await;
+    let before = stock(&open).await;
+    let lose = |count| {
+        let lost = StatementFault::reset().at(FaultPoint::Answer).first(count);
+        open.simulated().fault(lost.kind(StatementKind::Commit))
+    };
+    // The second attempt is in doubt as well, but has found what the first one has left.
+    let fault = lose(2);
+    let taken = open.post("/orders", &order("k", 3)).await;
+    assert_eq!((taken.status, fault.fired()), (201, 2), "{}", taken.body);
+    drop(fault);
+    // This one has changed nothing, whatever became of its COMMIT.
+    let fault = lose(1);
+    let again = open.post("/orders", &order("k", 3)).await;
+    assert_eq!((again.status, fault.fired()), (200, 1), "{}", again.body);
+    assert_eq!(again.json()["repeated"], true);
+    assert_eq!(stock(&open).await, before - 3);
+    drop(fault);
+    open.close().await;
+}
+
+#[tokio::test]
+async fn an_order_of_yesterday_is_a_repeated_one_over_postgresql_though_its_commit_is_lost() {
+    an_order_of_yesterday_is_a_repeated_one::<Postgres>().await;
+}
+
+#[tokio::test]
+async fn an_order_of_yesterday_is_a_repeated_one_over_mysql_though_its_commit_is_lost() {
+    an_order_of_yesterday_is_a_repeated_one::<MySql>().await;
+}
+
+/// Polls until the fault has struck.
+async fn struck(fault: &FaultGuard) {
+    let began = Instant::now();
+    while fault.fired() == 0 {
+        assert!(began.elapsed() < PATIENCE, "nothing has met the fault");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn a_write_that_is_given_up<E: Store>() {
+    let open = Open::<E>::start(&["--readers", "0"]).await;
+    let before = stock(&open).await;
+    let wish = Wish {
+        key: "k".into(),
+        product: 2,
+        quantity: 3,
+    };
+    let block = StatementFault::block;
+    for (fault, outcome) in [
+        (block().containing("insert into orders"), Outcome::NotSent),
+        (block().containing("update products"), Outcome::NotSent),
+        (block().kind(StatementKind::Commit), Outcome::Unknown),
+    ] {
+        let (mark, fault) = (Mark::default(), open.simulated().fault(fault));
+        tokio::select! {
+            taken = open.backend.shop.take_order(wish.clone(), &mark) => panic!("{taken:?}"),
+            () = struck(&fault) => assert_eq!(mark.outcome(), outcome),
+        }
+        drop(fault);
+        if outcome == Outcome::NotSent {
+            assert_eq!(open.get("/orders/k").await.status, 404);
+            assert_eq!(stock(&open).await, before);
+        }
+    }
+    let mark = Mark::default();
+    let pay = StatementFault::block().containing("update orders");
+    let pay = open.simulated().fault(pay);
+    let taken = open.backend.shop.take_order(wish, &Mark::default()).await;
+    taken.expect("it is taken");
+    tokio::select! {
+        paid = open.backend.shop.pay("k".into(), &mark) => panic!("{paid:?}"),
+        () = struck(&pay) => {}
+    }
+    // PostgreSQL's commits by itself.
+    let is_alone = E::KIND == EngineKind::Postgres;
+    assert_eq!(mark.outcome() == Outcome::Unknown, is_alone);
+    drop(pay);
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_write_given_up_before_its_commit_is_certainly_not_applied_over_postgresql() {
+    a_write_that_is_given_up::<Postgres>().await;
+}
+
+#[tokio::test]
+async fn a_write_given_up_before_its_commit_is_certainly_not_applied_over_mysql() {
+    a_write_that_is_given_up::<MySql>().await;
+}
+
+#[tokio::test]
+async fn an_order_that_took_too_long_says_whether_anything_of_it_can_have_stayed() {
+    let open = Open::<Postgres>::start(&["--readers", "0"]).await;
+    let block = StatementFault::block;
+    let check = block().containing("from products where id").first(1);
+    let check = open.simulated().fault(check);
+    let commit = open.simulated().fault(block().kind(StatementKind::Commit));
+    let checked = order("checked", 1);
+    let committed = async {
+        struck(&check).await;
+        open.post("/orders", &order("committed", 1)).await
+    };
+    let (checked, committed) = tokio::join!(open.post("/orders", &checked), committed);
+    for (answer, outcome) in [
+        (checked, "not applied: it was not sent"),
+        (committed, "unknown: it may have been applied"),
+    ] {
+        assert_eq!(answer.status, 504, "{}", answer.body);
+        assert_eq!(answer.json()["outcome"], outcome);
+    }
+    assert_eq!(commit.fired(), 1);
+    drop((check, commit));
+    open.close().await;
+}
+
 #[tokio::test]
 async fn a_later_refusal_does_not_make_the_first_attempts_unknown_outcome_certain() {
     let open = Open::<Postgres>::start(&["--readers", "0"]).await;
