@@ -14,8 +14,9 @@ use crate::{Arguments, Pace};
 /// Reports may take this many connections of an instance, whatever customers need.
 const REPORT_CONNECTIONS: usize = 2;
 
-/// How long a request waits for a connection. The driver's own 30 s are longer than any request
-/// here may take: a caller would hear nothing of its reasons, and its metrics nothing of the caller.
+/// How long a request waits for a connection, each time that it asks for one: an order does up to
+/// three times. The driver's own 30 s are longer than any request here may take: a caller would never
+/// hear of its reasons, nor its metrics of the caller.
 pub(crate) const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// No customer is shown what is older, but for the sales, which are of the past anyhow.

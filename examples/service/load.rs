@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aurora_driver::Outcome;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::shop::{Shop, ShopError, Store, Wish};
+use crate::shop::{Mark, Shop, ShopError, Store, Wish};
 use crate::traffic::{Kind, Traffic};
 
 /// How long a customer thinks between two requests.
@@ -105,11 +106,11 @@ impl<E: Store> Customer<E> {
                 quantity: 1,
             };
             let began_at = Instant::now();
-            let taken = patiently(self.shop.take_order(wish)).await;
+            let taken = patiently(self.shop.take_order(wish, &Mark::default())).await;
             self.traffic.count(Kind::Write, began_at, &taken);
             if taken.is_ok() {
                 let began_at = Instant::now();
-                let paid = patiently(self.shop.pay(key)).await;
+                let paid = patiently(self.shop.pay(key, &Mark::default())).await;
                 self.traffic.count(Kind::Write, began_at, &paid);
             }
             if waited(&end, THOUGHT).await {
@@ -121,7 +122,10 @@ impl<E: Store> Customer<E> {
 
 async fn patiently<T>(request: impl Future<Output = Result<T, ShopError>>) -> Result<T, ShopError> {
     let answer = tokio::time::timeout(PATIENCE, request).await;
-    answer.unwrap_or(Err(ShopError::TooSlow(PATIENCE)))
+    // What became of it no customer asks.
+    let outcome = Outcome::Unknown;
+    let limit = PATIENCE;
+    answer.unwrap_or(Err(ShopError::TooSlow { limit, outcome }))
 }
 
 /// Waits that long; whether the end came meanwhile.

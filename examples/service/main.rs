@@ -42,6 +42,7 @@ use anyhow::Context;
 use aurora_driver::{Config, EngineKind, MySql, Postgres};
 use clap::builder::Resettable;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
+use tokio_util::sync::CancellationToken;
 
 use backend::Backend;
 use closing::Ending;
@@ -180,9 +181,11 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
     introduce(address, backend.describe(), migrated);
 
     let upkeep = tokio::spawn(web::metrics::keep_up(metrics.clone(), end.clone()));
+    // Not at the service's end, but when nobody is left who could fail: most do while it closes.
+    let all_left = CancellationToken::new();
     let telling = tokio::spawn({
-        let (traffic, end) = (Arc::clone(&traffic), end.clone());
-        async move { traffic.failures().keep_up(end).await }
+        let (traffic, all_left) = (Arc::clone(&traffic), all_left.clone());
+        async move { traffic.failures().keep_up(all_left).await }
     });
     let live = live::Live::start(&backend, &traffic, end.clone());
     let customers = load::Load::start(
@@ -212,11 +215,12 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
     let _ = tokio::time::timeout(GRACE, customers.finish()).await;
     progress.await.ok();
     upkeep.await.ok();
-    telling.await.ok();
     if arguments.load > 0 {
         progress::sum_up(&traffic);
     }
     backend.close(GRACE).await;
+    all_left.cancel();
+    telling.await.ok();
     Ok(())
 }
 

@@ -118,7 +118,7 @@ impl Traffic {
             Ok(served) => served,
             // The shop's own answers: the database did its part.
             Err(ShopError::Missing(_) | ShopError::SoldOut | ShopError::OtherOrder) => return,
-            Err(error @ (ShopError::Database { .. } | ShopError::TooSlow(_))) => {
+            Err(error @ (ShopError::Database { .. } | ShopError::TooSlow { .. })) => {
                 counts.now.errors += 1;
                 counts.totals.errors += 1;
                 drop(counts);
@@ -211,6 +211,8 @@ fn quantile(sorted: &[Duration], share: f64) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use aurora_driver::Outcome;
+
     use super::*;
 
     #[test]
@@ -228,7 +230,10 @@ mod tests {
         let refused: Result<Served<()>, ShopError> = Err(ShopError::SoldOut);
         traffic.count(Kind::Write, Instant::now(), &refused);
         assert_eq!(traffic.totals(), Totals::default());
-        let slow: Result<Served<()>, ShopError> = Err(ShopError::TooSlow(POINT));
+        let slow: Result<Served<()>, ShopError> = Err(ShopError::TooSlow {
+            limit: POINT,
+            outcome: Outcome::Unknown,
+        });
         traffic.count(Kind::Write, Instant::now(), &slow);
         assert_eq!(traffic.totals().errors, 1);
     }

@@ -375,6 +375,42 @@ fn refuses_what_cannot_be(running: &Service, url: &str) {
     }
 }
 
+/// How many failed requests the log tells of, as the last of a line or as left out before it.
+fn failures_told(said: &str) -> u64 {
+    let lines = said.lines().filter_map(|line| {
+        let (_, told) = line.split_once("service::failures: ")?;
+        let others = told
+            .split_once(" more failed since")
+            .map_or("0", |(others, _)| {
+                others.rsplit(' ').next().unwrap_or_default()
+            });
+        Some(1 + others.parse::<u64>().expect("a number"))
+    });
+    lines.sum()
+}
+
+#[test]
+fn the_example_service_tells_of_every_request_that_fails_while_it_closes() {
+    stand_on(&[], async |ground| {
+        let mut service = Service::start(&ground, |command| {
+            command.args(["--readers", "0", "--load", "30", "--drain", "0s"]);
+        })
+        .await;
+        // Its customers wait for it then, and fail one and all some seconds after the end began.
+        let silence = "POST /api/simulator/instances/shop-instance-1/silence";
+        let silent = service.send(silence, Some(json!({}))).await;
+        assert_eq!(silent.status, 200, "{}", silent.body);
+        service.is_ready_as(503).await;
+        let status = service.process.end("TERM").await;
+        let said = service.said();
+        assert_eq!(status.code(), Some(0), "{said}");
+        let (sum, _) = said.rsplit_once(" errors.").expect("the sum of it all");
+        let errors = sum.rsplit(' ').next().and_then(|count| count.parse().ok());
+        assert!(errors >= Some(30), "{said}");
+        assert_eq!(Some(failures_told(&said)), errors, "{said}");
+    });
+}
+
 #[test]
 fn the_example_service_runs_over_a_single_postgresql_server() {
     stand_on(&[Need::Postgres], async |ground| {

@@ -14,16 +14,19 @@ pub(crate) mod schema;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aurora_driver::{Cluster, Engine, Error, InstanceId, Outcome};
 use serde::Serialize;
 
-/// How often an order of unknown fate is sent again; its key decides whether it counts.
-const ORDER_ATTEMPTS_MAX: u32 = 5;
+/// How often an order of unknown fate is sent, whose key decides whether it counts, and how often a
+/// read is asked whose answer is lost.
+const ATTEMPTS_MAX: u32 = 5;
 
 /// Between two of them, so that a struggling database is not asked at once again.
-const ORDER_RETRY_DELAY: Duration = Duration::from_millis(20);
+const RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// Something for sale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -100,8 +103,9 @@ pub(crate) enum ShopError {
     SoldOut,
     #[error("another order was taken under this key")]
     OtherOrder,
-    #[error("it took longer than {0:?}")]
-    TooSlow(Duration),
+    /// Whoever asked waits no longer; the outcome is what is known of it by then.
+    #[error("it took longer than {limit:?}")]
+    TooSlow { limit: Duration, outcome: Outcome },
     /// The outcome is that of the whole request, of which the error may be only the last part.
     #[error("{error}")]
     Database { error: Error, outcome: Outcome },
@@ -144,6 +148,48 @@ impl From<aurora_driver::mysql::mysql_async::Error> for ShopError {
     }
 }
 
+/// How far a write has come, for whoever gets no answer to it or waits for none any longer.
+///
+/// Clones are the same mark, as each attempt owns what it needs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mark(Arc<Passed>);
+
+#[derive(Debug, Default)]
+struct Passed {
+    anything: AtomicBool,
+    new_order: AtomicBool,
+}
+
+impl Mark {
+    /// What is sent next may stay: a COMMIT, or a statement that commits by itself.
+    fn pass(&self) {
+        self.0.anything.store(true, Ordering::Relaxed);
+    }
+
+    /// As [`pass`](Self::pass), before the COMMIT of an order.
+    fn pass_with(&self, taken: Taken) {
+        self.pass();
+        if taken == Taken::Now {
+            self.0.new_order.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// What becomes of a write that is given up now: a transaction that has not come to its COMMIT
+    /// is rolled back.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self.0.anything.load(Ordering::Relaxed) {
+            true => Outcome::Unknown,
+            false => Outcome::NotSent,
+        }
+    }
+
+    /// Whether any attempt that may have stayed had an order of its own to commit, and not one that
+    /// it had found there.
+    fn is_of_new_order(&self) -> bool {
+        self.0.new_order.load(Ordering::Relaxed)
+    }
+}
+
 /// What differs between the engines: the SQL, and how it is sent.
 ///
 /// Each call owns what it needs, as its future moves between threads.
@@ -179,16 +225,19 @@ pub(crate) trait Store: Engine + Sized {
     ) -> impl Future<Output = Result<Served<Option<Order>>, ShopError>> + Send;
 
     /// Takes an order in one transaction; one that is there already is left as it is, and refuses
-    /// another one under its key.
+    /// another one under its key. Passes the mark right before the COMMIT.
     fn take_order(
         cluster: &Cluster<Self>,
         wish: Wish,
+        mark: Mark,
     ) -> impl Future<Output = Result<Served<Taken>, ShopError>> + Send;
 
-    /// Marks an order as paid; twice is as good as once.
+    /// Notes that an order is paid; twice is as good as once. Passes the mark as
+    /// [`take_order`](Self::take_order) does.
     fn pay(
         cluster: &Cluster<Self>,
         key: String,
+        mark: Mark,
     ) -> impl Future<Output = Result<Served<bool>, ShopError>> + Send;
 
     fn sales(
@@ -238,7 +287,10 @@ impl<E: Store> Shop<E> {
     pub(crate) async fn product(&self, id: i64) -> Result<Served<Product>, ShopError> {
         let found = E::product(&self.cluster, Asked::Reader, id).await?;
         let found = match self.may_be_behind(&found) {
-            true => E::product(&self.cluster, Asked::Writer, id).await?,
+            true => {
+                let attempt = || E::product(&self.cluster, Asked::Writer, id);
+                until_certain(attempt).await?.0
+            }
             false => found,
         };
         found.or(ShopError::Missing("product"))
@@ -247,7 +299,10 @@ impl<E: Store> Shop<E> {
     pub(crate) async fn order(&self, key: String) -> Result<Served<Order>, ShopError> {
         let found = E::order(&self.cluster, Asked::Reader, key.clone()).await?;
         let found = match self.may_be_behind(&found) {
-            true => E::order(&self.cluster, Asked::Writer, key).await?,
+            true => {
+                let attempt = || E::order(&self.cluster, Asked::Writer, key.clone());
+                until_certain(attempt).await?.0
+            }
             false => found,
         };
         found.or(ShopError::Missing("order"))
@@ -264,18 +319,23 @@ impl<E: Store> Shop<E> {
     }
 
     /// Takes an order once, whatever happens to the writer meanwhile.
-    pub(crate) async fn take_order(&self, wish: Wish) -> Result<Served<Taken>, ShopError> {
-        let attempt = || E::take_order(&self.cluster, wish.clone());
+    pub(crate) async fn take_order(
+        &self,
+        wish: Wish,
+        mark: &Mark,
+    ) -> Result<Served<Taken>, ShopError> {
+        let attempt = || E::take_order(&self.cluster, wish.clone(), mark.clone());
         let (mut served, in_doubt) = until_certain(attempt).await?;
-        if in_doubt {
-            // What was found there is, as good as certainly, what the attempt in doubt has left.
+        if in_doubt && mark.is_of_new_order() {
+            // What was found there is, as good as certainly, what the attempt in doubt has left. One
+            // that had found it itself has left nothing.
             served.value = Taken::Now;
         }
         Ok(served)
     }
 
-    pub(crate) async fn pay(&self, key: String) -> Result<Served<()>, ShopError> {
-        let attempt = || E::pay(&self.cluster, key.clone());
+    pub(crate) async fn pay(&self, key: String, mark: &Mark) -> Result<Served<()>, ShopError> {
+        let attempt = || E::pay(&self.cluster, key.clone(), mark.clone());
         let (Served { value, by }, _) = until_certain(attempt).await?;
         match value {
             true => Ok(Served { value: (), by }),
@@ -307,20 +367,21 @@ impl<T> Served<Option<T>> {
 ///
 /// The driver sends again by itself what certainly was not applied. Where the answer to a COMMIT
 /// was lost nobody knows, so an order goes out again under the same key: one that was applied is
-/// found there and left alone.
+/// found there and left alone. To the driver all that goes to the writer is a write; a question
+/// whose answer was lost has left nothing there, and is asked again here.
 async fn until_certain<T, F>(mut attempt: impl FnMut() -> F) -> Result<(T, bool), ShopError>
 where
     F: Future<Output = Result<T, ShopError>>,
 {
     let mut in_doubt = false;
-    for _ in 1..ORDER_ATTEMPTS_MAX {
+    for _ in 1..ATTEMPTS_MAX {
         match attempt().await {
             Err(ShopError::Database {
                 outcome: Outcome::Unknown,
                 ..
             }) => {
                 in_doubt = true;
-                tokio::time::sleep(ORDER_RETRY_DELAY).await;
+                tokio::time::sleep(RETRY_DELAY).await;
             }
             Ok(value) => return Ok((value, in_doubt)),
             // That this attempt was not applied says nothing of the ones before it.

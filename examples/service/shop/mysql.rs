@@ -3,7 +3,7 @@
 use aurora_driver::mysql::mysql_async::prelude::Queryable;
 use aurora_driver::{Cluster, Connection, MySql, ServerCode};
 
-use super::{Asked, Order, Product, Sales, Served, ShopError, Store, Taken, Wish};
+use super::{Asked, Mark, Order, Product, Sales, Served, ShopError, Store, Taken, Wish};
 
 /// Data definition commits by itself, so each statement may be run twice. Keys of orders are compared
 /// byte by byte: by the usual collations `A` would be the order `a`.
@@ -111,7 +111,11 @@ impl Store for MySql {
         }
     }
 
-    async fn take_order(cluster: &Cluster<Self>, wish: Wish) -> Result<Served<Taken>, ShopError> {
+    async fn take_order(
+        cluster: &Cluster<Self>,
+        wish: Wish,
+        mark: Mark,
+    ) -> Result<Served<Taken>, ShopError> {
         cluster
             .transaction(async move |mut transaction| {
                 let by = transaction.instance().clone();
@@ -129,6 +133,7 @@ impl Store for MySql {
                         transaction.exec_first(question, (&wish.key,)).await?;
                     let (product, quantity) = before.ok_or(ShopError::Missing("order"))?;
                     let value = wish.beside(product, quantity)?;
+                    mark.pass_with(value);
                     return Ok(Served { value, by });
                 }
                 let take = "UPDATE products SET stock = stock - ? WHERE id = ? AND stock >= ?";
@@ -138,12 +143,17 @@ impl Store for MySql {
                     return Err(ShopError::SoldOut);
                 }
                 let value = Taken::Now;
+                mark.pass_with(value);
                 Ok(Served { value, by })
             })
             .await
     }
 
-    async fn pay(cluster: &Cluster<Self>, key: String) -> Result<Served<bool>, ShopError> {
+    async fn pay(
+        cluster: &Cluster<Self>,
+        key: String,
+        mark: Mark,
+    ) -> Result<Served<bool>, ShopError> {
         cluster
             .transaction(async move |mut transaction| {
                 let by = transaction.instance().clone();
@@ -153,6 +163,7 @@ impl Store for MySql {
                     let pay = "UPDATE orders SET paid = true WHERE request = ?";
                     transaction.exec_drop(pay, (&key,)).await?;
                 }
+                mark.pass();
                 Ok(Served {
                     value: found.is_some(),
                     by,

@@ -3,7 +3,7 @@
 use aurora_driver::postgres::tokio_postgres::Row;
 use aurora_driver::{Cluster, Connection, Error, Postgres, ServerCode};
 
-use super::{Asked, Order, Product, Sales, Served, ShopError, Store, Taken, Wish};
+use super::{Asked, Mark, Order, Product, Sales, Served, ShopError, Store, Taken, Wish};
 
 const MIGRATIONS: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS schema_versions (version bigint PRIMARY KEY);
@@ -114,7 +114,11 @@ impl Store for Postgres {
         }
     }
 
-    async fn take_order(cluster: &Cluster<Self>, wish: Wish) -> Result<Served<Taken>, ShopError> {
+    async fn take_order(
+        cluster: &Cluster<Self>,
+        wish: Wish,
+        mark: Mark,
+    ) -> Result<Served<Taken>, ShopError> {
         cluster
             .transaction(async move |transaction| {
                 let by = transaction.instance().clone();
@@ -127,6 +131,7 @@ impl Store for Postgres {
                     let question = "SELECT product, quantity FROM orders WHERE request = $1";
                     let row = transaction.query_one(question, &[&wish.key]).await?;
                     let value = wish.beside(row.get(0), row.get(1))?;
+                    mark.pass_with(value);
                     return Ok(Served { value, by });
                 }
                 let take = "UPDATE products SET stock = stock - $1 WHERE id = $2 AND stock >= $1";
@@ -137,15 +142,21 @@ impl Store for Postgres {
                     return Err(ShopError::SoldOut);
                 }
                 let value = Taken::Now;
+                mark.pass_with(value);
                 Ok(Served { value, by })
             })
             .await
     }
 
-    async fn pay(cluster: &Cluster<Self>, key: String) -> Result<Served<bool>, ShopError> {
+    async fn pay(
+        cluster: &Cluster<Self>,
+        key: String,
+        mark: Mark,
+    ) -> Result<Served<bool>, ShopError> {
         cluster
             .write(async move |writer| {
                 let pay = "UPDATE orders SET paid = true WHERE request = $1";
+                mark.pass();
                 let paid = writer.execute(pay, &[&key]).await?;
                 Ok(Served {
                     value: paid == 1,

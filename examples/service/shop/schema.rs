@@ -49,7 +49,7 @@ fn is_denied(error: &ShopError) -> bool {
         ShopError::Missing(_)
         | ShopError::OtherOrder
         | ShopError::SoldOut
-        | ShopError::TooSlow(_) => false,
+        | ShopError::TooSlow { .. } => false,
     }
 }
 

@@ -64,9 +64,9 @@ impl Refused {
                 error.to_string(),
                 "send another order under a key of its own; GET /orders/{key} shows the one that was taken",
             ),
-            ShopError::TooSlow(_) => {
+            ShopError::TooSlow { outcome, .. } => {
                 Self::new(StatusCode::GATEWAY_TIMEOUT, error.to_string(), next)
-                    .with_outcome(kind, Outcome::Unknown)
+                    .with_outcome(kind, *outcome)
             }
             ShopError::Database { error, outcome } => {
                 let status = match error.kind() {
@@ -110,14 +110,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_that_took_too_long_is_of_unknown_outcome_and_a_read_has_none() {
-        let slow = ShopError::TooSlow(Duration::from_secs(5));
-        let write = Refused::of(Kind::Write, &slow);
-        assert_eq!(write.outcome, Some(Outcome::Unknown));
-        assert!(write.next.contains("again") && write.next.contains("key"));
-        for kind in [Kind::Read, Kind::Report] {
-            let read = Refused::of(kind, &slow);
-            assert_eq!((read.outcome, read.next), (None, ASK_AGAIN));
+    fn of_a_write_that_took_too_long_the_outcome_is_told_and_a_read_has_none() {
+        for outcome in [Outcome::NotSent, Outcome::Unknown] {
+            let limit = Duration::from_secs(5);
+            let slow = ShopError::TooSlow { limit, outcome };
+            let write = Refused::of(Kind::Write, &slow);
+            assert_eq!(write.outcome, Some(outcome));
+            assert!(write.next.contains("again") && write.next.contains("key"));
+            for kind in [Kind::Read, Kind::Report] {
+                let read = Refused::of(kind, &slow);
+                assert_eq!((read.outcome, read.next), (None, ASK_AGAIN));
+            }
         }
     }
 }

@@ -35,8 +35,14 @@ use crate::live::Live;
 use crate::shop::{Shop, Store};
 use crate::traffic::{Kind, Traffic};
 
-/// No request takes longer, one whose body comes in drops included. The shop's own limit is lower.
+/// No request takes longer, whatever it waits for.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+// The limits of its parts come first: each knows what became of the request, and this does not.
+const _: () = assert!(
+    wanted::BODY_TIMEOUT.as_millis() + shop::REQUEST_TIMEOUT.as_millis()
+        < REQUEST_TIMEOUT.as_millis()
+);
 
 /// What every handler may need.
 pub(crate) struct State<E: Store> {

@@ -14,13 +14,14 @@ use super::State;
 use super::answer::Refused;
 use super::wanted::{Body, Place, Sent};
 use crate::backend::CHECKOUT_TIMEOUT;
-use crate::shop::{Served, ShopError, Store, Taken, Wish};
+use crate::shop::{Mark, Served, ShopError, Store, Taken, Wish};
 use crate::traffic::{Kind, Traffic};
 
-/// No request takes longer; a failover of the fast kind fits in it several times.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// No request takes longer at the database; a failover of the fast kind fits in it several times.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-// The driver knows why there is no connection, and what became of the request; this knows neither.
+// The driver knows why there is no connection, and this does not. A request that asks several times,
+// as an order does, waits as long each time; there this may come first.
 const _: () = assert!(CHECKOUT_TIMEOUT.as_millis() < REQUEST_TIMEOUT.as_millis());
 
 /// As much as the databases keep of a key. Letters, digits and marks of ASCII are the same to every
@@ -85,6 +86,7 @@ pub(super) async fn take_order<E: Store>(
     if !(1..=QUANTITY_MAX).contains(&quantity) {
         return refused("the quantity must be 1 to 1000").into_response();
     }
+    let mark = Mark::default();
     let taking = async {
         // A foreign key would refuse it too, but in the database's words.
         let known = state.shop.product(product).await;
@@ -94,9 +96,9 @@ pub(super) async fn take_order<E: Store>(
             product,
             quantity,
         };
-        state.shop.take_order(wish).await
+        state.shop.take_order(wish, &mark).await
     };
-    match timed(&state.traffic, Kind::Write, taking).await {
+    match timed(&state.traffic, Kind::Write, &mark, taking).await {
         Ok(served) => {
             let (status, is_repeated) = match served.value {
                 Taken::Now => (StatusCode::CREATED, false),
@@ -116,8 +118,9 @@ pub(super) async fn pay<E: Store>(
     if !is_key(&key) {
         return no_key().into_response();
     }
-    let paying = state.shop.pay(key);
-    match timed(&state.traffic, Kind::Write, paying).await {
+    let mark = Mark::default();
+    let paying = state.shop.pay(key, &mark);
+    match timed(&state.traffic, Kind::Write, &mark, paying).await {
         Ok(_) => Json(json!({ "paid": true })).into_response(),
         Err(error) => Refused::of(Kind::Write, &error).into_response(),
     }
@@ -133,7 +136,8 @@ async fn answer<T: Serialize>(
     kind: Kind,
     asked: impl Future<Output = Result<Served<T>, ShopError>>,
 ) -> Response {
-    match timed(traffic, kind, asked).await {
+    // Nothing in it can stay.
+    match timed(traffic, kind, &Mark::default(), asked).await {
         Ok(served) => Json(served.value).into_response(),
         Err(error) => Refused::of(kind, &error).into_response(),
     }
@@ -142,11 +146,15 @@ async fn answer<T: Serialize>(
 async fn timed<T>(
     traffic: &Traffic,
     kind: Kind,
+    mark: &Mark,
     asked: impl Future<Output = Result<Served<T>, ShopError>>,
 ) -> Result<Served<T>, ShopError> {
     let began_at = Instant::now();
     let answer = tokio::time::timeout(REQUEST_TIMEOUT, asked).await;
-    let answer = answer.unwrap_or(Err(ShopError::TooSlow(REQUEST_TIMEOUT)));
+    let answer = answer.unwrap_or_else(|_| {
+        let (limit, outcome) = (REQUEST_TIMEOUT, mark.outcome());
+        Err(ShopError::TooSlow { limit, outcome })
+    });
     traffic.count(kind, began_at, &answer);
     answer
 }

@@ -2,7 +2,9 @@
 //! own are plain text, and speak of Rust's types.
 
 use std::error::Error;
+use std::time::Duration;
 
+use aurora_driver::Outcome;
 use axum::Json;
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::{JsonRejection, PathRejection};
@@ -12,6 +14,10 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::answer::Refused;
+use crate::traffic::Kind;
+
+/// How long a body may take to come. All that is wanted here fits into one packet.
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What can be sent as a body, so that whoever sends something else is told.
 pub(super) trait Sent: DeserializeOwned {
@@ -27,9 +33,15 @@ impl<S: Send + Sync, T: Sent> FromRequest<S> for Body<T> {
     type Rejection = Refused;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(value)) => Ok(Self(value)),
-            Err(rejection) => {
+        let come = Json::<T>::from_request(request, state);
+        match tokio::time::timeout(BODY_TIMEOUT, come).await {
+            Ok(Ok(Json(value))) => Ok(Self(value)),
+            Err(_) => {
+                let error = format!("the body did not come whole within {BODY_TIMEOUT:?}");
+                let refused = Refused::new(StatusCode::REQUEST_TIMEOUT, error, T::HOW);
+                Err(refused.with_outcome(Kind::Write, Outcome::NotSent))
+            }
+            Ok(Err(rejection)) => {
                 let error = body_complaint(&rejection);
                 Err(Refused::new(rejection.status(), error, T::HOW))
             }
@@ -101,10 +113,17 @@ fn path_complaint(rejection: &PathRejection) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use aurora_driver::Postgres;
+    use axum::http::header;
+    use axum::response::IntoResponse;
+    use futures_util::stream::{self, StreamExt};
     use serde_json::{Value, json};
 
-    use crate::testing::{JSON, Open};
+    use super::super::shop::NewOrder;
+    use super::*;
+    use crate::testing::{JSON, Open, PATIENCE};
 
     /// It is the shop's own error, and says nothing of Rust.
     #[track_caller]
@@ -174,6 +193,26 @@ mod tests {
             is_told_what_to_do(&answer.json());
         }
         open.close().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_whole_is_refused_in_time_and_nothing_was_applied() {
+        let half = stream::iter([Ok::<_, Infallible>("{\"key\": ")]).chain(stream::pending());
+        let request = Request::builder()
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(axum::body::Body::from_stream(half))
+            .expect("a request");
+        let began = tokio::time::Instant::now();
+        let refused = Body::<NewOrder>::from_request(request, &());
+        let refused = tokio::time::timeout(PATIENCE, refused).await;
+        let refused = refused.expect("in time").expect_err("half a body");
+        let answer = refused.into_response();
+        assert_eq!(began.elapsed(), BODY_TIMEOUT);
+        assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 16).await;
+        let told = serde_json::from_slice(&body.expect("a body")).expect("JSON");
+        is_told_what_to_do(&told);
+        assert_eq!(told["outcome"], "not applied: it was not sent");
     }
 
     #[tokio::test]
