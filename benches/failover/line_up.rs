@@ -95,7 +95,7 @@ impl LineUp {
     fn add_aws_python(&mut self, engines: Vec<EngineKind>) {
         let named = std::env::var_os(AWS_PYTHON_VARIABLE).map(PathBuf::from);
         let python = named.unwrap_or_else(|| AWS_PYTHON.into());
-        if !python.exists() {
+        if !has_aws_driver(&python) {
             self.absent.push(format!(
                 "AWS's Python driver: not installed in {}; `.ci/run aws_python` does it, or name an \
                  interpreter in {AWS_PYTHON_VARIABLE}",
@@ -111,6 +111,13 @@ impl LineUp {
             self.contestants.push((contestant, engines.clone()));
         }
     }
+}
+
+/// Whether the interpreter is there and finds AWS's driver.
+fn has_aws_driver(python: &Path) -> bool {
+    let mut import = std::process::Command::new(python);
+    import.args(["-c", "import aws_advanced_python_wrapper"]);
+    import.output().is_ok_and(|done| done.status.success())
 }
 
 /// The contestants' program is a package and a workspace of its own, built here when it is needed:

@@ -208,21 +208,20 @@ async fn an_outage_and_its_cause_are_logged_as_warnings_once() {
     let (listener, _guard) = listen("aurora_driver::event");
     let (simulated, cluster) =
         start::<Postgres>(EngineKind::Postgres, "pool_max=2", |it| it.readers(0)).await;
-    let refusal = StatementFault::error("28P01", 1045, "password authentication failed");
-    let fault = simulated.fault(refusal.at(FaultPoint::Login));
-    simulated.crash_writer().unwrap();
-    let tried_often = async {
-        while fault.fired() < 5 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, tried_often).await.unwrap();
     let warnings = |event: &str| -> Vec<Fields> {
         let lines = listener.lines().into_iter();
         lines
             .filter(|line| line["level"] == "WARN" && line["event"] == event)
             .collect()
     };
+    let writer = simulated.writer().unwrap();
+    simulated.refuse(&writer).unwrap();
+    simulated.crash_writer().unwrap();
+    until(|| !warnings("writer_lost").is_empty()).await;
+    let refusal = StatementFault::error("28P01", 1045, "password authentication failed");
+    let fault = simulated.fault(refusal.at(FaultPoint::Login));
+    simulated.restore(&writer).unwrap();
+    until(|| fault.fired() >= 5).await;
     assert_eq!(warnings("writer_lost").len(), 1);
     let refused = warnings("refused");
     // A seed may be asked as well as the instance.
@@ -237,4 +236,15 @@ async fn an_outage_and_its_cause_are_logged_as_warnings_once() {
         .unwrap();
     drop(writer.unwrap());
     simulated.stop().await;
+}
+
+async fn until(mut is_so: impl FnMut() -> bool) {
+    let waits = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waits)
+        .await
+        .expect("it comes to that");
 }
