@@ -396,3 +396,6 @@ impl<E: Backend> std::fmt::Debug for InstancePool<E> {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests;
