@@ -90,6 +90,15 @@ async fn connects_begin_for_callers_that_wait_elsewhere() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_of_several_callers_begins_the_connects_of_those_behind_it() {
+    let bench = Bench::new("pool_max=5");
+    let _held = checkout(&bench).await;
+    let _first = bench.pool.checkout(2, soon()).await;
+    tokio::time::sleep(LONG).await;
+    assert_eq!(bench.server().attempts.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_waits_at_once_for_a_connect_that_is_held_up() {
     let bench = Bench::new("pool_max=2");
     drop(checkout(&bench).await);
