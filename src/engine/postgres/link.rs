@@ -150,11 +150,11 @@ impl Link {
         self.status.store(status, Ordering::Release);
         self.is_logged_in.store(true, Ordering::Release);
         self.answered();
+        let all = !self.awaits_answers();
         // Another request that is under way may have begun the next transaction.
-        if status == b'I' && !self.awaits_answers() {
+        if status == b'I' && all {
             self.transaction_is(Access::Default);
         }
-        let all = !self.awaits_answers();
         if self.trace.ready(self.in_transaction(), all) {
             self.reporter.has_written();
         }
