@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 
 pub(crate) type Fields = BTreeMap<String, String>;
 
@@ -15,6 +16,11 @@ struct State {
     spans: Vec<Fields>,
     lines: Vec<Fields>,
 }
+
+/// While a process has one subscriber only, `tracing` asks that of whichever thread first comes to
+/// a call site, which may be none at all, and keeps the answer for all threads.
+static OTHERS: LazyLock<[Dispatch; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
 
 /// A subscriber for one target.
 #[derive(Debug, Clone)]
@@ -25,6 +31,7 @@ pub(crate) struct Listener {
 
 impl Listener {
     pub(crate) fn to(target: &'static str) -> Self {
+        LazyLock::force(&OTHERS);
         Self {
             target,
             state: Arc::default(),
@@ -83,4 +90,17 @@ impl Subscriber for Listener {
     fn enter(&self, _: &Id) {}
 
     fn exit(&self, _: &Id) {}
+}
+
+#[test]
+fn a_listener_hears_of_what_another_thread_came_to_before() {
+    const TARGET: &str = "aurora_driver::test";
+    fn tell() {
+        tracing::warn!(target: TARGET, "told");
+    }
+    let listener = Listener::to(TARGET);
+    let _guard = tracing::subscriber::set_default(listener.clone());
+    std::thread::spawn(tell).join().unwrap();
+    tell();
+    assert_eq!(listener.lines().len(), 1);
 }

@@ -217,11 +217,11 @@ async fn an_outage_and_its_cause_are_logged_as_warnings_once() {
     let writer = simulated.writer().unwrap();
     simulated.refuse(&writer).unwrap();
     simulated.crash_writer().unwrap();
-    until(|| !warnings("writer_lost").is_empty()).await;
+    until("the loss is logged", || !warnings("writer_lost").is_empty()).await;
     let refusal = StatementFault::error("28P01", 1045, "password authentication failed");
     let fault = simulated.fault(refusal.at(FaultPoint::Login));
     simulated.restore(&writer).unwrap();
-    until(|| fault.fired() >= 5).await;
+    until("five logins are refused", || fault.fired() >= 5).await;
     assert_eq!(warnings("writer_lost").len(), 1);
     let refused = warnings("refused");
     // A seed may be asked as well as the instance.
@@ -238,13 +238,11 @@ async fn an_outage_and_its_cause_are_logged_as_warnings_once() {
     simulated.stop().await;
 }
 
-async fn until(mut is_so: impl FnMut() -> bool) {
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let waits = async {
         while !is_so() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, waits)
-        .await
-        .expect("it comes to that");
+    tokio::time::timeout(PATIENCE, waits).await.expect(what);
 }
