@@ -39,6 +39,42 @@ async fn what_a_pool_holds_is_told_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_opened_for_somebody_who_never_came_is_idle() {
+    let bench = Bench::new("pool_max=3");
+    let _held = checkout(&bench).await;
+    bench.pool.expect(1);
+    tokio::time::sleep(LONG).await;
+    let levels = bench.pool.levels(0);
+    assert_eq!((levels.used, levels.idle), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_of_an_instance_that_has_left_hears_so() {
+    let bench = Bench::new("pool_max=1");
+    bench.pool.close();
+    let failure = bench.pool.checkout(0, soon()).await.expect_err("it left");
+    let told = failure.error.to_string();
+    assert!(told.contains("it has left the cluster"), "{told}");
+    assert_eq!(failure.error.kind(), ErrorKind::Connect);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_serves_again_is_met_at_once_however_full_it_was_long_before() {
+    let bench = Bench::new("pool_max=4");
+    bench.server().capacity = 0;
+    // The delay has grown to several seconds by then.
+    for _ in 0..10 {
+        let _ = bench.pool.checkout(0, soon()).await;
+    }
+    bench.server().capacity = 1;
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    bench.pool.serves_again();
+    let began = time::now();
+    let _lease = checkout(&bench).await;
+    assert_eq!(time::now(), began);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_caller_beyond_those_who_may_wait_is_told_so_at_once() {
     let bench = Bench::new("pool_max=1&pool_max_waiting=1");
     let held = checkout(&bench).await;
@@ -70,13 +106,45 @@ async fn idle_connections_end_with_their_generation_and_not_when_they_are_next_w
 
 #[tokio::test(start_paused = true)]
 async fn only_idle_connections_that_would_have_to_prove_that_they_live_are_ended() {
-    let bench = Bench::new("pool_max=2");
+    let bench = Bench::new("pool_max=6");
     let held = checkout(&bench).await;
     drop(checkout(&bench).await);
+    // These are for callers who never come.
+    bench.pool.expect(2);
     tokio::time::sleep(LONG).await;
     drop(held);
+    bench.pool.expect(3);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(bench.server().open, 5);
     bench.pool.end_unproved();
-    assert_eq!((bench.server().open, bench.pool.levels(0).idle), (1, 1));
+    assert_eq!((bench.server().open, bench.pool.levels(0).idle), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_idled_for_too_long_ends_with_the_next_sweep_but_for_the_minimum() {
+    let bench = Bench::new("pool_max=4&pool_min_idle=1&idle_timeout=60s");
+    let held = (checkout(&bench).await, checkout(&bench).await);
+    drop(held);
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    bench.pool.sweep(1);
+    assert_eq!(bench.server().open, 2);
+    tokio::time::sleep(LONG).await;
+    bench.pool.sweep(1);
+    assert_eq!(bench.server().open, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_has_one_successor_before_it_ends() {
+    let bench = Bench::new("pool_max=4&max_lifetime=60s");
+    drop(checkout(&bench).await);
+    for _ in 0..60 {
+        bench.pool.sweep(0);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    bench.pool.sweep(0);
+    let server = bench.server();
+    assert_eq!((server.attempts.len(), server.most_open), (2, 2));
+    assert_eq!(server.open, 1);
 }
 
 #[tokio::test(start_paused = true)]
