@@ -30,6 +30,7 @@ use crate::topology::observation::Fault;
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) login_time: Duration,
+    pub(super) ping_time: Duration,
     pub(super) refuses: bool,
     pub(super) is_silent: bool,
     pub(super) capacity: usize,
@@ -166,14 +167,17 @@ impl Backend for Told {
     }
 
     async fn ping(client: &mut Client) -> Result<(), Failure> {
-        let silent = {
+        let (silent, ping_time) = {
             let mut server = lock(&client.server);
             server.pings += 1;
-            server.is_silent
+            (server.is_silent, server.ping_time)
         };
         client.break_it();
         if silent {
             std::future::pending::<()>().await;
+        }
+        if ping_time > Duration::ZERO {
+            tokio::time::sleep(ping_time).await;
         }
         client.is_broken.store(false, Ordering::Relaxed);
         Ok(())
@@ -213,6 +217,7 @@ impl Bench {
         let name = format!("told{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let server = Arc::new(Mutex::new(Server {
             login_time: Duration::ZERO,
+            ping_time: Duration::ZERO,
             refuses: false,
             is_silent: false,
             capacity: usize::MAX,

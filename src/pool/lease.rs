@@ -207,6 +207,12 @@ impl<E: Backend> Lease<E> {
         &self.kept().client
     }
 
+    #[cfg(test)]
+    pub(super) fn client_mut(&mut self) -> &mut E::Client {
+        let kept = self.kept.as_mut();
+        &mut kept.expect("the connection leaves only in drop").client
+    }
+
     /// Gives it back as if it had not been taken out.
     pub(super) fn put_back(mut self) {
         drop(self.kept.take());
@@ -300,3 +306,6 @@ impl<E: Backend> Drop for Lease<E> {
         self.member().came_back();
     }
 }
+
+#[cfg(test)]
+mod tests;

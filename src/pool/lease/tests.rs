@@ -1,0 +1,129 @@
+//! What becomes of a connection that comes back, in virtual time.
+
+use std::time::Duration;
+
+use crate::engine::Backend;
+use crate::id::Generation;
+use crate::pool::fixtures::{Bench, Told};
+use crate::pool::lease::Lease;
+use crate::time;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn checkout(bench: &Bench) -> Lease<Told> {
+    let deadline = time::now() + Duration::from_secs(20);
+    let lease = bench.pool.checkout(0, deadline).await;
+    lease.expect("the server lets us in")
+}
+
+fn end_cause(lease: &Lease<Told>) -> Option<&'static str> {
+    let end = Told::reporter(lease.client()).generation_end();
+    end.has_ended().then(|| end.cause().unwrap_or_default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_connection_ends_when_it_comes_back() {
+    let bench = Bench::new("pool_max=2");
+    let lease = checkout(&bench).await;
+    lease.client().break_it();
+    drop(lease);
+    assert_eq!((bench.server().open, bench.pool.levels(0).idle), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strangers_connection_does_not_stay_in_the_pool() {
+    let (bench, other) = (Bench::new("pool_max=2"), Bench::new("pool_max=2"));
+    let next = Generation::default().next();
+    other.pool.begin_generation(next, None);
+    let (mut lease, mut stranger) = (checkout(&bench).await, checkout(&other).await);
+    std::mem::swap(lease.client_mut(), stranger.client_mut());
+    drop((lease, stranger));
+    assert_eq!((bench.server().open, other.server().open), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sign_of_life_may_take_as_long_as_a_probe() {
+    let bench = Bench::new("pool_max=1&probe_timeout=400ms");
+    drop(checkout(&bench).await);
+    tokio::time::sleep(60 * SECOND).await;
+    bench.server().ping_time = Duration::from_millis(300);
+    drop(checkout(&bench).await);
+    let server = bench.server();
+    assert_eq!((server.pings, server.attempts.len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_ends_soon_has_one_successor_however_often_it_comes_back() {
+    let bench = Bench::new("pool_max=6&max_lifetime=60s");
+    // Until the next one takes its place.
+    for _ in 0..600 {
+        drop(checkout(&bench).await);
+        tokio::time::sleep(SECOND / 10).await;
+    }
+    let server = bench.server();
+    assert_eq!((server.attempts.len(), server.most_open), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_has_lived_long_enough_ends_when_it_comes_back() {
+    let bench = Bench::new("pool_max=1&max_lifetime=60s");
+    let lease = checkout(&bench).await;
+    tokio::time::sleep(61 * SECOND).await;
+    drop(lease);
+    assert_eq!(bench.server().open, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_that_has_lived_long_enough_is_handed_to_nobody() {
+    let bench = Bench::new("pool_max=1&max_lifetime=60s");
+    drop(checkout(&bench).await);
+    tokio::time::sleep(61 * SECOND).await;
+    let _lease = checkout(&bench).await;
+    let server = bench.server();
+    assert_eq!((server.attempts.len(), server.open), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_somebody_takes_the_place_of_an_idle_connection_that_has_to_end() {
+    let bench = Bench::new("pool_max=4&max_lifetime=60s");
+    drop(checkout(&bench).await);
+    tokio::time::sleep(61 * SECOND).await;
+    bench.pool.expect(1);
+    tokio::time::sleep(SECOND).await;
+    let _lease = checkout(&bench).await;
+    tokio::time::sleep(SECOND).await;
+    let server = bench.server();
+    assert_eq!((server.attempts.len(), server.open), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_of_before_a_restart_live_until_there_is_a_cause_to_end_them() {
+    let bench = Bench::new("pool_max=4");
+    let first = checkout(&bench).await;
+    let restarted = Generation::default().next();
+    bench.pool.begin_generation(restarted, None);
+    let second = checkout(&bench).await;
+    bench.pool.begin_generation(restarted.next(), None);
+    assert_eq!((end_cause(&first), end_cause(&second)), (None, None));
+    assert!(first.is_outdated() && second.is_outdated());
+    let lost = restarted.next().next();
+    bench.pool.begin_generation(lost, Some("it fell silent"));
+    let told = Some("it fell silent");
+    assert_eq!((end_cause(&first), end_cause(&second)), (told, told));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_many_restarts_the_connections_of_the_oldest_generations_end() {
+    let bench = Bench::new("pool_max=4");
+    let first = checkout(&bench).await;
+    let mut generation = Generation::default();
+    for restarts in 1..=16 {
+        generation = generation.next();
+        bench.pool.begin_generation(generation, None);
+        assert_eq!(end_cause(&first), None, "after {restarts}");
+    }
+    let later = checkout(&bench).await;
+    bench.pool.begin_generation(generation.next(), None);
+    assert!(end_cause(&first).is_some());
+    assert_eq!(end_cause(&later), None);
+}
