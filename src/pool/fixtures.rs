@@ -1,4 +1,5 @@
-//! A server for tests of one pool: no network, and as slow, full, dead or silent as it is told.
+//! A server for tests of pools: no network, and as slow, full, dead or silent as it is told. Who
+//! asks it is told that it is the instance `9`, the writer.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,7 +24,7 @@ use crate::rng::Rng;
 use crate::task::TaskSet;
 use crate::time::{self, Instant};
 use crate::topology::cadence::Cadence;
-use crate::topology::monitor::Monitor;
+use crate::topology::monitor::{Monitor, News};
 use crate::topology::observation::Fault;
 
 /// How the server behaves, and what it has seen.
@@ -40,16 +41,18 @@ pub(super) struct Server {
     pub(super) most_logging_in: usize,
     pub(super) too_many: usize,
     pub(super) attempts: Vec<Instant>,
+    /// Each ended all connections of before it.
+    pub(super) crashes: usize,
     pub(super) pings: usize,
 }
 
-type Shared = Arc<Mutex<Server>>;
+pub(super) type Shared = Arc<Mutex<Server>>;
 
 /// The servers of all tests, by the name of the database.
 static SERVERS: Mutex<BTreeMap<String, Shared>> = Mutex::new(BTreeMap::new());
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -61,9 +64,15 @@ pub(super) struct Client {
     server: Shared,
     reporter: Reporter,
     is_broken: AtomicBool,
+    /// How many crashes there had been when it was opened.
+    crashes: usize,
 }
 
 impl Client {
+    fn has_crashed(&self) -> bool {
+        lock(&self.server).crashes > self.crashes
+    }
+
     pub(super) fn break_it(&self) {
         self.is_broken.store(true, Ordering::Relaxed);
     }
@@ -72,6 +81,13 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         lock(&self.server).open -= 1;
+    }
+}
+
+fn failure(fault: Fault, kind: ErrorKind) -> Failure {
+    Failure {
+        fault,
+        error: Error::new(kind, "so it was told"),
     }
 }
 
@@ -135,10 +151,6 @@ impl Backend for Told {
             return Err(Failure::timed_out("so it was told"));
         }
         let mut locked = lock(&server);
-        let failure = |fault, kind| Failure {
-            fault,
-            error: Error::new(kind, "so it was told"),
-        };
         if locked.refuses {
             return Err(failure(Fault::Refused, ErrorKind::Connect));
         }
@@ -148,9 +160,11 @@ impl Backend for Told {
         }
         locked.open += 1;
         locked.most_open = locked.most_open.max(locked.open);
+        let crashes = locked.crashes;
         drop(locked);
         Ok(Client {
             server,
+            crashes,
             reporter: dial.reporter,
             is_broken: AtomicBool::new(false),
         })
@@ -179,12 +193,15 @@ impl Backend for Told {
         if ping_time > Duration::ZERO {
             tokio::time::sleep(ping_time).await;
         }
+        if client.has_crashed() {
+            return Err(failure(Fault::Lost, ErrorKind::Connect));
+        }
         client.is_broken.store(false, Ordering::Relaxed);
         Ok(())
     }
 
     fn condition(client: &Client) -> Condition {
-        if client.is_broken.load(Ordering::Relaxed) {
+        if client.is_broken.load(Ordering::Relaxed) || client.has_crashed() {
             Condition::Broken
         } else {
             Condition::Clean
@@ -204,6 +221,35 @@ impl Backend for Told {
     }
 }
 
+/// A new server, and what leads to it: with these keys in its URL every one-digit instance does.
+pub(super) fn start(keys: &str) -> (Shared, Arc<Config>) {
+    let name = format!("told{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let server = Arc::new(Mutex::new(Server {
+        login_time: Duration::ZERO,
+        ping_time: Duration::ZERO,
+        refuses: false,
+        is_silent: false,
+        capacity: usize::MAX,
+        open: 0,
+        most_open: 0,
+        logging_in: 0,
+        most_logging_in: 0,
+        too_many: 0,
+        attempts: Vec::new(),
+        crashes: 0,
+        pings: 0,
+    }));
+    lock(&SERVERS).insert(name.clone(), Arc::clone(&server));
+    let url = format!("postgres://app:app@127.0.0.1/{name}?instance_pattern=127.0.0.%3F&{keys}");
+    (server, Arc::new(Config::from_url(&url).unwrap()))
+}
+
+/// A way to the monitor, which does not run.
+pub(super) fn news(config: &Config) -> News {
+    let cadence = Cadence::new(1, config.timing.probe_interval, Rng::seeded(1));
+    Monitor::new(cadence, EventSender::new(None)).1
+}
+
 /// One pool and its server.
 pub(super) struct Bench {
     pub(super) pool: Arc<InstancePool<Told>>,
@@ -214,34 +260,14 @@ pub(super) struct Bench {
 impl Bench {
     /// With these keys in the URL.
     pub(super) fn new(keys: &str) -> Self {
-        let name = format!("told{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let server = Arc::new(Mutex::new(Server {
-            login_time: Duration::ZERO,
-            ping_time: Duration::ZERO,
-            refuses: false,
-            is_silent: false,
-            capacity: usize::MAX,
-            open: 0,
-            most_open: 0,
-            logging_in: 0,
-            most_logging_in: 0,
-            too_many: 0,
-            attempts: Vec::new(),
-            pings: 0,
-        }));
-        lock(&SERVERS).insert(name.clone(), Arc::clone(&server));
-        let url =
-            format!("postgres://app:app@127.0.0.1/{name}?instance_pattern=127.0.0.%3F&{keys}");
-        let config = Arc::new(Config::from_url(&url).unwrap());
+        let (server, config) = start(keys);
         let tasks = TaskSet::new();
         let dialer = Dialer::new(Arc::clone(&config), tasks.spawner()).unwrap();
-        let cadence = Cadence::new(1, config.timing.probe_interval, Rng::seeded(1));
-        let (_, news, _) = Monitor::new(cadence, EventSender::new(None));
         let station = Station::new(
             InstanceId::new("9"),
             Generation::default(),
             dialer.clone(),
-            news,
+            news(&config),
             Arc::new(Notify::new()),
             CancellationToken::new(),
         );

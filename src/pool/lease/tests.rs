@@ -31,6 +31,16 @@ async fn a_broken_connection_ends_when_it_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_idle_connection_that_has_ended_is_handed_to_nobody() {
+    let bench = Bench::new("pool_max=2");
+    drop(checkout(&bench).await);
+    bench.server().crashes += 1;
+    let _lease = checkout(&bench).await;
+    let server = bench.server();
+    assert_eq!((server.attempts.len(), server.open), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_strangers_connection_does_not_stay_in_the_pool() {
     let (bench, other) = (Bench::new("pool_max=2"), Bench::new("pool_max=2"));
     let next = Generation::default().next();
