@@ -1,6 +1,8 @@
 //! A server for tests of pools: no network, and as slow, full, dead or silent as it is told. Who
 //! asks it is told that it is the instance `9`, the writer.
 
+pub(super) mod cluster;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
