@@ -346,3 +346,6 @@ impl<E: Backend> PoolSet<E> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

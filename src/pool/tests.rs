@@ -72,7 +72,7 @@ async fn closed_pools_open_keep_and_add_nothing() {
     assert!(cluster.standing("9").is_none());
     let refused = cluster.checkout("9", deadline).await;
     assert_eq!(refused, Err(ErrorKind::Closed));
-    cluster.roster.carry_out(&topology(&["7", "8", "9"]), &[]);
+    cluster.follow(&topology(&["7", "8", "9"]));
     assert_eq!(cluster.pools.all().len(), 2);
 }
 
@@ -83,7 +83,7 @@ async fn closing_ends_connections_to_instances_that_have_left() {
     let eight = InstanceId::new("8");
     let pool = cluster.pools.pool(&eight).unwrap();
     let held = pool.checkout(0, deadline).await.unwrap();
-    cluster.roster.carry_out(&topology(&["9"]), &[]);
+    cluster.follow(&topology(&["9"]));
     assert!(!held.is_outdated(), "who leaves may still answer");
     let refused = cluster.checkout("8", deadline).await;
     assert_eq!(refused, Err(ErrorKind::Connect));
@@ -207,7 +207,7 @@ async fn who_stays_keeps_its_connections_when_another_leaves() {
     // The monitor's two, the first of which was handed over.
     assert_eq!(cluster.server().open, 3);
     let generation = cluster.member("9").generation();
-    cluster.roster.carry_out(&topology(&["9"]), &[]);
+    cluster.follow(&topology(&["9"]));
     assert_eq!(cluster.server().open, 2);
     assert!(cluster.standing("9").is_some());
     assert_eq!(cluster.member("9").generation(), generation);
@@ -265,13 +265,13 @@ async fn a_retired_generation_is_told_to_nobody_and_its_connections_go_on() {
 async fn reads_are_confined_to_their_scope_from_then_on() {
     let cluster = Cluster::new();
     let (eight, seven) = (InstanceId::new("8"), InstanceId::new("7"));
-    cluster.roster.carry_out(&heard(&["7", "8", "9"]), &[]);
+    cluster.follow(&heard(&["7", "8", "9"]));
     assert!(cluster.pools.routes().reads_from(&eight));
     let members = Scope::Members(Arc::new([seven.clone()].into()));
     cluster.roster.confine(&cluster.pools, members.clone());
     let reads = |id: &InstanceId| cluster.pools.routes().reads_from(id);
     assert_eq!((reads(&seven), reads(&eight)), (true, false));
-    cluster.roster.carry_out(&heard(&["7", "8", "9"]), &[]);
+    cluster.follow(&heard(&["7", "8", "9"]));
     assert_eq!((reads(&seven), reads(&eight)), (true, false));
     assert_eq!(*cluster.pools.scope().borrow(), members);
 }
