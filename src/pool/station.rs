@@ -323,3 +323,6 @@ impl<E: Backend> std::fmt::Debug for Station<E> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

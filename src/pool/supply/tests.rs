@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use proptest::prelude::*;
 
-use crate::engine::Failure;
+use crate::engine::{Backend, Condition, Failure};
 use crate::error::ErrorKind;
 use crate::pool::fixtures::{Bench, Told};
 use crate::pool::lease::Lease;
@@ -241,6 +241,38 @@ async fn a_connection_that_has_idled_proves_itself_once_and_is_used() {
     assert_eq!(bench.server().pings, 1);
     assert!(bench.pool.checkout_idle().is_some());
     assert_eq!(bench.server().attempts.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_opened_for_a_pool_that_has_ended_ends_and_who_waits_hears_so_at_once() {
+    let bench = Bench::new("pool_max=4");
+    bench.server().login_time = Duration::from_secs(1);
+    bench.pool.expect(1);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(bench.server().open, 1, "for nobody");
+    bench.server().login_time = Duration::from_secs(2);
+    bench.pool.expect(2);
+    let _held = checkout(&bench).await;
+    let mut waiting = Box::pin(bench.pool.checkout(0, within(Duration::from_secs(20))));
+    assert!(tokio::time::timeout(MILLI, &mut waiting).await.is_err());
+    let began = time::now();
+    bench.pool.close();
+    waiting.await.unwrap_err();
+    assert_eq!(time::now(), began);
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(bench.server().open, 1, "the one in use");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_ended_while_it_waited_for_somebody_takes_nobodys_place() {
+    let bench = Bench::new("pool_max=4&max_lifetime=60s");
+    drop(checkout(&bench).await);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    bench.pool.expect(1);
+    settle().await;
+    bench.server().crashes += 1;
+    let lease = checkout(&bench).await;
+    assert_eq!(Told::condition(lease.client()), Condition::Clean);
 }
 
 /// What the sweeper does, for a while.
