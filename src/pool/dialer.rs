@@ -167,3 +167,62 @@ fn observer(config: &Config) -> Arc<Observer> {
         .of_workload(config.workload.as_deref()),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::task::TaskSet;
+    use crate::time;
+
+    /// Far longer than a task takes to end.
+    const LONG: Duration = Duration::from_secs(30);
+
+    fn config(keys: &str) -> Arc<Config> {
+        let url = format!("postgres://app:app@127.0.0.1/app?{keys}");
+        Arc::new(Config::from_url(&url).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_handle_dials_by_its_own_limits_in_its_own_tasks_and_is_told_of_apart() {
+        let (monitors, handles) = (TaskSet::new(), TaskSet::new());
+        let monitor = Dialer::new(config("pool_max=3"), monitors.spawner()).unwrap();
+        let handle = monitor.for_handle(config("pool_max=7"), handles.spawner());
+        assert_eq!(handle.config().pool.max, 7);
+        assert!(!Arc::ptr_eq(handle.observer(), monitor.observer()));
+        assert_eq!(monitor.purpose, Purpose::Monitor);
+        assert_eq!(handle.purpose, Purpose::Pool);
+        let held = Arc::new(());
+        let task = Arc::clone(&held);
+        handle.spawner().spawn("a task", async move {
+            std::future::pending::<()>().await;
+            drop(task);
+        });
+        monitors.close(time::now() + LONG).await;
+        assert_eq!(Arc::strong_count(&held), 2, "it runs on");
+        handles.close(time::now() + LONG).await;
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+
+    #[tokio::test]
+    async fn an_aurora_instance_whose_fellows_have_no_names_is_a_mistake_of_the_configuration() {
+        let tasks = TaskSet::new();
+        let survey = || Survey {
+            identity: Some(InstanceId::new("9")),
+            is_writer: true,
+            server_now_micros: 1,
+            rows: Vec::new(),
+        };
+        let nameless = Dialer::new(config(""), tasks.spawner()).unwrap();
+        let place = nameless.config().seeds[0].clone();
+        let failure = nameless.identify(survey(), &place).unwrap_err();
+        assert_eq!(failure.error.kind(), ErrorKind::Config);
+        let named = config("instance_pattern=127.0.0.%3F");
+        let named = Dialer::new(named, tasks.spawner()).unwrap();
+        let answer = named.identify(survey(), &place).unwrap();
+        assert_eq!(answer.identity.as_str(), "9");
+        let instance = named.instance_of("127.0.0.9").unwrap();
+        assert_eq!(instance.as_str(), "9");
+        tasks.close(time::now() + LONG).await;
+    }
+}
