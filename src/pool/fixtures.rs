@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::dialer::Dialer;
@@ -20,14 +20,11 @@ use crate::engine::record::Record;
 use crate::engine::reporter::Reporter;
 use crate::engine::{Backend, Condition, Dial, Failure, Survey};
 use crate::error::{Error, ErrorKind};
-use crate::event::EventSender;
 use crate::id::{EngineKind, Generation, InstanceId};
-use crate::rng::Rng;
 use crate::task::TaskSet;
 use crate::time::{self, Instant};
-use crate::topology::cadence::Cadence;
-use crate::topology::monitor::{Monitor, News};
-use crate::topology::observation::Fault;
+use crate::topology::monitor::News;
+use crate::topology::observation::{Fault, Observation};
 
 /// How the server behaves, and what it has seen.
 #[derive(Debug)]
@@ -246,15 +243,36 @@ pub(super) fn start(keys: &str) -> (Shared, Arc<Config>) {
     (server, Arc::new(Config::from_url(&url).unwrap()))
 }
 
-/// A way to the monitor, which does not run.
-pub(super) fn news(config: &Config) -> News {
-    let cadence = Cadence::new(1, config.timing.probe_interval, Rng::seeded(1));
-    Monitor::new(cadence, EventSender::new(None)).1
+/// What a monitor, which there is not, would hear.
+#[derive(Debug)]
+pub(super) struct Mailbox(Mutex<mpsc::Receiver<Observation>>);
+
+impl Mailbox {
+    pub(super) fn new() -> (News, Self) {
+        let (news, receiver) = News::mailbox();
+        (news, Self(Mutex::new(receiver)))
+    }
+
+    /// What was told since the last look.
+    pub(super) fn read(&self) -> Vec<Observation> {
+        let mut receiver = lock(&self.0);
+        std::iter::from_fn(|| receiver.try_recv().ok()).collect()
+    }
+
+    /// The faults among it.
+    pub(super) fn faults(&self) -> Vec<Fault> {
+        let faults = self.read().into_iter().filter_map(|told| match told {
+            Observation::Trouble { fault, .. } => Some(fault),
+            _ => None,
+        });
+        faults.collect()
+    }
 }
 
 /// One pool and its server.
 pub(super) struct Bench {
     pub(super) pool: Arc<InstancePool<Told>>,
+    pub(super) mailbox: Mailbox,
     server: Shared,
     _tasks: TaskSet,
 }
@@ -263,19 +281,21 @@ impl Bench {
     /// With these keys in the URL.
     pub(super) fn new(keys: &str) -> Self {
         let (server, config) = start(keys);
+        let (news, mailbox) = Mailbox::new();
         let tasks = TaskSet::new();
-        let dialer = Dialer::new(Arc::clone(&config), tasks.spawner()).unwrap();
+        let dialer = Dialer::new(config, tasks.spawner()).unwrap();
         let station = Station::new(
             InstanceId::new("9"),
             Generation::default(),
             dialer.clone(),
-            news(&config),
+            news,
             Arc::new(Notify::new()),
             CancellationToken::new(),
         );
         let member = Member::new(Arc::new(station.unwrap()), dialer, Arc::default());
         Self {
             pool: Arc::new(InstancePool::new(member).unwrap()),
+            mailbox,
             server,
             _tasks: tasks,
         }

@@ -8,7 +8,7 @@ use futures_util::future::join;
 use super::fixtures::Told;
 use super::fixtures::cluster::{Cluster, heard, seen_by, topology};
 use super::set::PoolSet;
-use super::upkeep;
+use super::{upkeep, watch};
 use crate::config::PoolLimits;
 use crate::engine::Backend;
 use crate::error::ErrorKind;
@@ -87,6 +87,15 @@ async fn closing_ends_connections_to_instances_that_have_left() {
     assert!(!held.is_outdated(), "who leaves may still answer");
     let refused = cluster.checkout("8", deadline).await;
     assert_eq!(refused, Err(ErrorKind::Connect));
+    let unused = Arc::downgrade(&cluster.pools.pool(&InstanceId::new("9")).unwrap());
+    for _ in 0..2 {
+        cluster.follow(&seen_by("7", &["7"]));
+        cluster.follow(&seen_by("6", &["6"]));
+    }
+    assert!(
+        unused.upgrade().is_none(),
+        "nobody has one of its connections"
+    );
     assert_eq!(cluster.pools.close(deadline).await, 1);
     assert!(held.is_outdated());
 }
@@ -120,6 +129,36 @@ async fn the_monitors_idle_connections_are_kept_alive_and_silent_ones_found() {
     cluster.server().is_silent = true;
     let _ = tokio::time::timeout(minute, &mut upkeep).await;
     assert!(cluster.standing("9").is_none(), "it does not answer");
+    assert_eq!(cluster.mailbox.faults(), [Fault::TimedOut]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_owes_an_answer_and_is_silent_is_found_and_one_that_answers_is_not() {
+    for (is_silent, told) in [(true, vec![Fault::Silent]), (false, Vec::new())] {
+        let cluster = Cluster::new();
+        cluster.probe("9").await;
+        let watching = watch::run(Arc::clone(&cluster.roster));
+        tokio::pin!(watching);
+        let _ = tokio::time::timeout(Duration::from_secs(1), &mut watching).await;
+        cluster.server().is_silent = is_silent;
+        let nine = cluster.roster.station(&InstanceId::new("9")).unwrap();
+        let awaited = nine.pulse().awaiting();
+        let answering = async {
+            if !is_silent {
+                loop {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    nine.pulse().beat();
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        let both = join(&mut watching, answering);
+        let _ = tokio::time::timeout(Duration::from_secs(3), both).await;
+        let mut faults = cluster.mailbox.faults();
+        faults.dedup();
+        assert_eq!(faults, told);
+        drop(awaited);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -301,4 +340,30 @@ async fn closing_waits_for_no_caller_that_waits_for_a_connect() {
     let (waited, in_use) = join(waiting, cluster.pools.close(deadline)).await;
     assert_eq!((waited, in_use), (Err(ErrorKind::Closed), 0));
     assert_eq!(time::now(), began);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_of_the_monitors_is_used_every_quarter_of_a_minute() {
+    let cluster = Cluster::new();
+    cluster.probe("9").await;
+    let before = cluster.server().pings;
+    let upkeep = upkeep::run(Arc::clone(&cluster.roster), Rng::seeded(1));
+    let _ = tokio::time::timeout(Duration::from_secs(300), upkeep).await;
+    let asked = cluster.server().pings - before;
+    assert!((15..=25).contains(&asked), "{asked} times in 5 minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_under_way_counts_before_the_monitors_connection_is_taken() {
+    let cluster = Cluster::with("pool_max=1");
+    let within = |seconds| time::now() + Duration::from_secs(seconds);
+    cluster.server().login_time = Duration::from_secs(2);
+    let gave_up = cluster.checkout("9", within(1)).await;
+    assert_eq!(gave_up, Err(ErrorKind::Timeout));
+    cluster.server().login_time = Duration::ZERO;
+    cluster.probe("9").await;
+    let _held = cluster.lease("9", within(5)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(cluster.standing("9").is_some());
+    assert_eq!(cluster.server().most_open, 2);
 }

@@ -58,6 +58,13 @@ impl News {
         // Full: the monitor is alarmed already. Closed: nobody needs news any more.
         let _ = self.0.try_send(observation);
     }
+
+    /// A mailbox without a monitor.
+    #[cfg(test)]
+    pub(crate) fn mailbox() -> (Self, mpsc::Receiver<Observation>) {
+        let (sender, receiver) = mpsc::channel(MAILBOX_CAPACITY);
+        (Self(sender), receiver)
+    }
 }
 
 /// What the rest of the driver reads of the monitor.

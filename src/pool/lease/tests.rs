@@ -1,5 +1,6 @@
 //! What becomes of a connection that comes back, in virtual time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Backend;
@@ -7,6 +8,7 @@ use crate::id::Generation;
 use crate::pool::fixtures::{Bench, Told};
 use crate::pool::lease::Lease;
 use crate::time;
+use crate::topology::observation::Fault;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -60,6 +62,58 @@ async fn a_sign_of_life_may_take_as_long_as_a_probe() {
     drop(checkout(&bench).await);
     let server = bench.server();
     assert_eq!((server.pings, server.attempts.len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_sign_of_life_is_told_to_the_monitor_unless_the_caller_had_no_patience_for_it() {
+    let bench = Bench::new("pool_max=1&probe_timeout=400ms");
+    for (patience, told) in [(100, Vec::new()), (900, vec![Fault::TimedOut])] {
+        drop(checkout(&bench).await);
+        tokio::time::sleep(60 * SECOND).await;
+        bench.server().is_silent = true;
+        let deadline = time::now() + Duration::from_millis(patience);
+        bench.pool.checkout(0, deadline).await.unwrap_err();
+        assert_eq!(bench.mailbox.faults(), told, "after {patience} ms");
+        tokio::time::sleep(60 * SECOND).await;
+        bench.server().is_silent = false;
+        bench.mailbox.read();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_fast_makes_an_instance_no_faster() {
+    let bench = Bench::new("pool_max=1&insights=off&metrics=off");
+    let latency = Arc::clone(bench.pool.member().site());
+    let average = || latency.latency().average().unwrap().level().duration();
+    for _ in 0..20 {
+        let lease = checkout(&bench).await;
+        tokio::time::sleep(SECOND / 10).await;
+        drop(lease);
+    }
+    let before = average();
+    assert!((SECOND / 11..SECOND / 9).contains(&before), "{before:?}");
+    for _ in 0..20 {
+        checkout(&bench).await.client().break_it();
+    }
+    assert_eq!(average(), before);
+    drop(checkout(&bench).await);
+    assert!(average() < before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_successor_is_asked_for_where_another_connection_serves_in_its_place() {
+    let bench = Bench::new("pool_max=4&max_lifetime=60s");
+    let first = checkout(&bench).await;
+    tokio::time::sleep(30 * SECOND).await;
+    let second = checkout(&bench).await;
+    // Whoever came back last is handed out first.
+    drop(second);
+    drop(first);
+    tokio::time::sleep(31 * SECOND).await;
+    let _lease = checkout(&bench).await;
+    tokio::time::sleep(SECOND).await;
+    let server = bench.server();
+    assert_eq!((server.attempts.len(), server.open), (3, 2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,8 +9,9 @@ use crate::pool::fixtures::cluster::{Cluster, heard, heard_lagging, seen_by, top
 use crate::pool::instance::InstancePool;
 use crate::pool::routes::Routes;
 use crate::routing::explain::Intent;
-use crate::routing::{FULL_WEIGHT, Scope};
+use crate::routing::{FULL_WEIGHT, Reads, Scope};
 use crate::time;
+use crate::topology::Topology;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -84,6 +85,45 @@ async fn where_there_is_no_reader_reads_go_to_the_writer() {
     assert!(routes.writer_for_reads().is_some() && routes.best_reader(0).is_none());
     assert!(routes.reads_from(&InstanceId::new("9")));
     assert!(!routes.leads_to(&eight));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_of_which_nothing_is_known_but_its_name_has_a_pool() {
+    let cluster = Cluster::new();
+    cluster.follow(&topology(&["7", "8", "9"]));
+    assert_eq!(cluster.pools.all().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_is_clearly_slower_is_read_from_less() {
+    let cluster = Cluster::new();
+    cluster.follow(&heard(&["7", "8", "9"]));
+    for (reader, milliseconds) in [("7", 100), ("8", 2)] {
+        let member = cluster.member(reader);
+        for _ in 0..20 {
+            let took = Duration::from_millis(milliseconds);
+            member.site().latency().took(took, false, time::now());
+        }
+    }
+    let routes = routes(&cluster);
+    let slow = (0..100).filter(|turn| routes.best_reader(*turn).unwrap().id().as_str() == "7");
+    assert!(slow.count() < 25);
+    let standings = routes.standings(0);
+    let latency = |reader: &str| {
+        let mut all = standings.iter();
+        let standing = all.find(|it| it.pool.id().as_str() == reader);
+        standing.unwrap().latency.unwrap().as_millis()
+    };
+    assert!((90..110).contains(&latency("7")), "{}", latency("7"));
+    assert!((1..3).contains(&latency("8")), "{}", latency("8"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_in_another_zone_is_known_to_be_far() {
+    let cluster = Cluster::with("zone=a&zone.7=b&zone.8=a");
+    cluster.follow(&heard(&["6", "7", "8", "9"]));
+    let far = |reader| cluster.member(reader).is_far();
+    assert_eq!((far("6"), far("7"), far("8")), (false, true, false));
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,4 +249,36 @@ async fn all_is_explained_whom_a_request_may_go_to_and_why_not_to_others() {
         (candidates.join(" "), left_out.join(" ")),
         ("9".into(), "6 7 8".into())
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rule_by_which_a_request_goes_or_waits_is_named() {
+    let rules = |keys: &str, picture: &Topology| {
+        let cluster = Cluster::with(keys);
+        cluster.follow(picture);
+        let rule = |intent| cluster.pools.explain(intent, picture, 0).rule;
+        [rule(Intent::Read), rule(Intent::Write)]
+    };
+    let [read, write] = rules("", &heard(&["7", "8", "9"]));
+    assert_eq!(read, Reads::Members.rule());
+    assert_eq!(write, "a write goes to the confirmed writer");
+    let [read, _] = rules("", &heard(&["9"]));
+    assert_eq!(read, Reads::Writer.rule());
+    let [read, _] = rules("writer_reads_percent=0", &heard(&["9"]));
+    assert_eq!(
+        read,
+        "a read waits, as no reader may be used, nor the writer"
+    );
+    let [read, write] = rules("", &Topology::empty());
+    assert_eq!(read, Reads::Nobody.rule());
+    assert_eq!(write, "a write waits, as no writer is confirmed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_end_of_a_handle_hears_of_it_and_not_before() {
+    let cluster = Cluster::new();
+    let early = tokio::time::timeout(SECOND, cluster.pools.closed());
+    assert!(early.await.is_err());
+    cluster.pools.close(time::now()).await;
+    cluster.pools.closed().await;
 }
