@@ -14,6 +14,8 @@ use crate::pool::lease::Lease;
 use crate::time::{self, Instant};
 
 const MILLI: Duration = Duration::from_millis(1);
+/// So many that two threads meet in every way that they can.
+const ROUNDS: usize = 3_000;
 
 fn within(span: Duration) -> Instant {
     time::now() + span
@@ -80,6 +82,21 @@ async fn what_was_given_to_a_caller_that_has_just_left_goes_to_the_next() {
     let _lease = staying.await;
     assert_eq!(time::now() - began, Duration::ZERO);
     assert_eq!(bench.server().attempts.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_back_just_as_somebody_begins_to_wait_is_not_lost_to_them() {
+    let bench = Arc::new(Bench::new("pool_max=2"));
+    // No other can be opened: whoever misses it waits in vain.
+    bench.server().capacity = 1;
+    for _ in 0..ROUNDS {
+        let lease = checkout(&bench).await;
+        let other = Arc::clone(&bench);
+        let waiting = tokio::spawn(async move { drop(checkout(&other).await) });
+        let returning = tokio::spawn(async move { drop(lease) });
+        returning.await.unwrap();
+        waiting.await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]
