@@ -408,6 +408,17 @@ fn a_table_of_nonsense_makes_only_so_many_instances_known() {
     assert_eq!(topology.writer().map(|known| known.id()), Some(&writer));
 }
 
+#[test]
+fn any_number_of_strangers_makes_only_so_many_instances_known() {
+    let now = crate::time::now();
+    let strangers = (0..1_000).map(|number| InstanceId::new(format!("x-{number}")));
+    let topology = strangers.fold(Topology::empty(), |topology, stranger| {
+        let news = report(&stranger, false, now, Vec::new());
+        apply(&topology, &news, now).next
+    });
+    assert_eq!(topology.instances().len(), INSTANCES_MAX);
+}
+
 /// A cluster in which everybody is up and says what is so.
 struct Truth {
     members: BTreeSet<InstanceId>,

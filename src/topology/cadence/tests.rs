@@ -202,6 +202,21 @@ fn when_the_writer_is_in_doubt_every_instance_is_asked_at_once_and_then_out_of_s
 }
 
 #[test]
+fn a_writer_that_has_just_said_that_all_is_well_is_left_alone_for_an_interval() {
+    let mut rig = Rig::steady();
+    rig.run(500 * TICK, &mut |_, target| Some(well(target)));
+    rig.trouble("i-1", Fault::Lost);
+    rig.run(50 * TICK, &mut |_, target| Some(well(target)));
+    assert!(
+        rig.count(&instance("i-1")) > 0,
+        "it was asked for the trouble"
+    );
+    rig.asked.clear();
+    rig.run(900 * TICK, &mut |_, target| Some(well(target)));
+    assert_eq!(rig.count(&instance("i-1")), 0);
+}
+
+#[test]
 fn an_alert_that_lasts_is_bounded_in_its_first_second_and_slows_down() {
     let mut rig = Rig::steady();
     rig.trouble("i-1", Fault::Refused);
