@@ -196,6 +196,7 @@ impl Backend for Told {
             return Err(failure(Fault::Lost, ErrorKind::Connect));
         }
         client.is_broken.store(false, Ordering::Relaxed);
+        client.reporter.pulse().beat();
         Ok(())
     }
 

@@ -294,7 +294,7 @@ impl<E: Backend> Drop for Lease<E> {
             // Those of an earlier generation were told of when it ended.
             if kept.generation == generation {
                 let cause = if clean && own {
-                    "its lifetime is over"
+                    "it has lived long enough"
                 } else {
                     "it came back unfit"
                 };

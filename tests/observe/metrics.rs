@@ -83,6 +83,45 @@ fn fail_over(kept: &Kept) {
     });
 }
 
+#[test]
+fn the_causes_for_which_connections_end_are_told_apart() {
+    let kept = Kept::default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let ended = |cause| kept.sum("aurora.connections.ended", &[("cause", cause)]);
+    metrics::with_local_recorder(&kept, || {
+        runtime.block_on(async {
+            let keys = "max_lifetime=2s";
+            let (simulated, cluster) =
+                start::<Postgres>(EngineKind::Postgres, keys, |it| it.readers(0)).await;
+            let writer = cluster.writer().await.unwrap();
+            let given_up = writer.query("SELECT pg_sleep(60)", &[]);
+            let soon = std::time::Duration::from_millis(50);
+            tokio::time::timeout(soon, given_up).await.unwrap_err();
+            assert_eq!(ended("it came back unfit"), 0.0);
+            drop(writer);
+            assert_eq!(ended("it came back unfit"), 1.0);
+            let writer = cluster.writer().await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(2_050)).await;
+            let before = ended("it has lived long enough");
+            drop(writer);
+            assert_eq!(ended("it has lived long enough"), before + 1.0);
+            assert_eq!(ended("it came back unfit"), 1.0);
+            let writer = cluster.writer().await.unwrap();
+            simulated.crash_writer().unwrap();
+            simulated.failover_finished().await;
+            drop(cluster.writer().await.unwrap());
+            drop(writer);
+            // Those of an earlier generation were told of when it ended.
+            assert_eq!(ended("it came back unfit"), 1.0);
+            cluster.close(PATIENCE).await;
+            simulated.stop().await;
+        });
+    });
+}
+
 fn check_values(kept: &Kept) {
     let is_writer = ("role", "writer");
     for (name, labels, least) in [
