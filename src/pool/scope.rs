@@ -148,3 +148,101 @@ async fn whom<E: Backend>(
     let instances: Vec<_> = join_all(addresses).await.into_iter().flatten().collect();
     members::owners(&lookup.addresses, &instances)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::pool::fixtures::cluster::{Cluster, heard};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn leads_to(cluster: &Cluster, instances: &[u8]) {
+        let address = |last: &u8| IpAddr::from([127, 0, 0, *last]);
+        let addresses = instances.iter().map(address).collect();
+        cluster.server().endpoint_leads_to = Some(addresses);
+    }
+
+    fn members(instances: &[&str]) -> Scope {
+        let ids = instances.iter().map(|id| InstanceId::new(*id));
+        Scope::Members(Arc::new(ids.collect()))
+    }
+
+    /// Follows the endpoint for so long, while all of `7`, `8` and `9` are up.
+    async fn follow_for(cluster: &Cluster, span: Duration) -> Scope {
+        let picture = heard(&["7", "8", "9"]);
+        cluster.follow(&picture);
+        let (_sender, topology) = watch::channel(Arc::new(picture));
+        let name = cluster.pools.dialer().config().database.clone();
+        let following = run(
+            vec![name.expect("it has one").into()],
+            Arc::clone(&cluster.roster),
+            Arc::clone(&cluster.pools),
+            topology,
+            Rng::seeded(1),
+        );
+        let _ = tokio::time::timeout(span, following).await;
+        let scope = cluster.pools.scope();
+        let scope = scope.borrow();
+        scope.clone()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reads_are_confined_to_whom_the_endpoint_leads_and_stay_so_while_dns_is_silent() {
+        let cluster = Cluster::new();
+        leads_to(&cluster, &[8]);
+        assert_eq!(follow_for(&cluster, MINUTE).await, members(&["8"]));
+        let reads = |id| cluster.pools.routes().reads_from(&InstanceId::new(id));
+        assert_eq!((reads("7"), reads("8")), (false, true));
+        let picture = heard(&["7", "8", "9"]);
+        let (_sender, topology) = watch::channel(Arc::new(picture));
+        let mut endpoint = Endpoint::new(
+            cluster
+                .pools
+                .dialer()
+                .config()
+                .database
+                .clone()
+                .unwrap()
+                .into(),
+        );
+        endpoint.ask(&cluster.pools, &topology).await;
+        cluster.server().endpoint_leads_to = None;
+        endpoint.ask(&cluster.pools, &topology).await;
+        assert_eq!(Endpoint::scope(&[endpoint]), members(&["8"]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_known_member_there_is_nobody_to_read_from_and_a_reason() {
+        for (led_to, reason) in [(None, "no answer"), (Some([5]), "no known instance")] {
+            let cluster = Cluster::new();
+            if let Some(led_to) = led_to {
+                leads_to(&cluster, &led_to);
+            }
+            let scope = follow_for(&cluster, MINUTE).await;
+            assert!(
+                matches!(&scope, Scope::Nowhere(why) if why.contains(reason)),
+                "{scope:?}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_is_asked_for_often_while_nobody_serves_and_seldom_in_the_long_run() {
+        let cluster = Cluster::new();
+        let in_vain = follow_for(&cluster, MINUTE);
+        assert!(matches!(in_vain.await, Scope::Nowhere(_)));
+        let often = cluster.server().lookups.len();
+        assert!((45..=80).contains(&often), "{often} times in a minute");
+        leads_to(&cluster, &[7, 8]);
+        cluster.server().lookups.clear();
+        let scope = follow_for(&cluster, 10 * MINUTE).await;
+        assert_eq!(scope, members(&["7", "8"]));
+        let server = cluster.server();
+        let began = server.lookups[0];
+        let late = server.lookups.iter().filter(|at| **at - began > 8 * MINUTE);
+        let seldom = late.count();
+        assert!((15..=30).contains(&seldom), "{seldom} times in two minutes");
+    }
+}
