@@ -289,3 +289,6 @@ fn reply(target: &Target, answer: &Result<Report, ProbeFailure>) -> Reply {
         (Err(failure), _) => Reply::Failed(failure.fault),
     }
 }
+
+#[cfg(test)]
+mod tests;

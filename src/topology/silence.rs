@@ -243,6 +243,9 @@ mod tests {
         assert_eq!(round_trip.upper(), Duration::ZERO);
         round_trip.measured(Duration::from_millis(10));
         assert_eq!(round_trip.upper(), Duration::from_millis(30));
+        round_trip.measured(Duration::from_millis(30));
+        // RFC 6298: 7/8 of 10 ms and 1/8 of 30 ms, and four times 3/4 of 5 ms and 1/4 of 20 ms.
+        assert_eq!(round_trip.upper(), Duration::from_micros(47_500));
         for _ in 0..100 {
             round_trip.measured(Duration::from_millis(10));
         }

@@ -268,3 +268,6 @@ impl fmt::Display for Topology {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

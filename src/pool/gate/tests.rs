@@ -95,6 +95,36 @@ fn after_a_failure_one_login_is_tried_at_a_time() {
 }
 
 #[test]
+fn a_full_server_halves_how_many_log_in_at_once() {
+    let mut bench = Bench::new(8);
+    bench.attempt(Ended::Full, 20);
+    // Most of the twenty have gone since.
+    let mut logins = 0;
+    while bench.verdict(0) == Verdict::Begin {
+        bench.gate.begin();
+        logins += 1;
+    }
+    assert_eq!(logins, 4);
+}
+
+#[test]
+fn what_a_full_server_allowed_is_kept_in_mind_until_the_gate_is_as_wide_as_before() {
+    let mut bench = Bench::new(8);
+    bench.attempt(Ended::Full, 20);
+    bench.now += FULL_DELAY_MAX;
+    for width in 5..8 {
+        bench.attempt(Ended::Opened, 20);
+        let one = bench.gate.begin();
+        assert_eq!(bench.verdict(20), Verdict::AfterAnother, "{width} wide");
+        let (how, now) = (Ended::Dropped, bench.now);
+        bench.gate.ended(one, how, 20, now, &mut bench.rng);
+    }
+    bench.attempt(Ended::Opened, 20);
+    bench.gate.begin();
+    assert_eq!(bench.verdict(20), Verdict::Begin);
+}
+
+#[test]
 fn a_full_server_is_not_asked_for_more_than_it_allowed_but_for_one_now_and_then() {
     let mut bench = Bench::new(8);
     let together: Vec<_> = (0..8).map(|_| bench.gate.begin()).collect();
