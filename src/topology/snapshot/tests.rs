@@ -4,6 +4,9 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Makes of a picture another one.
+type Change = Box<dyn Fn(&mut Topology)>;
+
 /// A writer, a reader, and one of which nothing is known.
 fn picture() -> Topology {
     let mut picture = Topology::empty();
@@ -27,7 +30,7 @@ fn pictures_that_lead_elsewhere_are_told_apart() {
     let one = |change: fn(&mut Instance)| {
         move |picture: &mut Topology| change(picture.entry(&InstanceId::new("b")))
     };
-    let changes: [(&str, Box<dyn Fn(&mut Topology)>); 10] = [
+    let changes: [(&str, Change); 10] = [
         ("epoch", Box::new(|it| it.epoch = Epoch(3))),
         ("phase", Box::new(|it| it.phase = Phase::Reconfiguring)),
         ("writer", Box::new(|it| it.writer = None)),
