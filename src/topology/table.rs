@@ -51,3 +51,45 @@ pub(super) fn plausible_lag(millis: Option<f64>) -> Option<Duration> {
 fn lingering_millis() -> f64 {
     LINGERING_ROW_LAG.as_secs_f64() * 1_000.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::observation::Way;
+
+    /// The writer that the table of `a` names, of rows that all claim to be: a name, and when the
+    /// row was updated.
+    fn writer_of(rows: &[(&str, Option<i64>)]) -> String {
+        let row = |(id, updated_micros): &(&str, Option<i64>)| Row {
+            id: InstanceId::new(*id),
+            is_writer: true,
+            updated_micros: *updated_micros,
+            lag_millis: None,
+        };
+        let report = Report {
+            identity: InstanceId::new("a"),
+            asked_at: crate::time::now(),
+            is_writer: false,
+            server_now_micros: 10,
+            way: Way::Standing,
+            rows: rows.iter().map(row).collect(),
+        };
+        let newest = newest_writer_row(&report).expect("all of them do");
+        newest.to_string()
+    }
+
+    #[test]
+    fn of_several_writers_the_table_means_the_one_updated_last() {
+        assert_eq!(
+            writer_of(&[("b", Some(3)), ("c", Some(5)), ("d", Some(4))]),
+            "c"
+        );
+    }
+
+    #[test]
+    fn a_row_without_a_time_is_of_now_for_whom_was_asked_and_of_no_known_age_for_others() {
+        assert_eq!(writer_of(&[("a", None), ("b", Some(9))]), "a");
+        assert_eq!(writer_of(&[("b", None), ("c", Some(1))]), "c");
+        assert_eq!(writer_of(&[("c", Some(1)), ("b", None)]), "c");
+    }
+}
