@@ -1,4 +1,4 @@
-//! Pools against a server that is told how to behave, in virtual time.
+//! Pools against a server that is told how to behave, in virtual time but for one race.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use crate::pool::lease::Lease;
 use crate::time::{self, Instant};
 
 const MILLI: Duration = Duration::from_millis(1);
-/// So many that two threads meet in every way that they can.
+/// So many that two threads meet in the way that matters in some of them: without `hand_over_idle`
+/// the test fails.
 const ROUNDS: usize = 3_000;
 
 fn within(span: Duration) -> Instant {
