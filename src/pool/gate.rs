@@ -27,7 +27,7 @@ const FIRST_FULL_DELAY: Duration = Duration::from_millis(50);
 const FULL_DELAY_MAX: Duration = Duration::from_secs(5);
 /// A failure so recent still says something about an instance that answers the monitor: it may
 /// turn logins away while its open connections are fine, and fall in and out of suspicion by it.
-const FRESH_FAILURE_PERIOD: Duration = Duration::from_secs(2);
+pub(super) const FRESH_FAILURE_PERIOD: Duration = Duration::from_secs(2);
 /// Delays are spread over their upper half, so that processes that failed together do not return
 /// together and yet none returns at once: the middle of it, and the reach in percent.
 const DELAY_MIDDLE: f64 = 0.75;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use deadpool::managed::Object;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::manager::Manager;
+use super::manager::{LIFETIME_OVER, Manager};
 use super::member::Member;
 use super::supply::Supply;
 use crate::engine::{Backend, Condition, Engine};
@@ -226,6 +226,7 @@ impl<E: Backend> Lease<E> {
             return true;
         }
         if self.supply.succeed(kept) {
+            self.tell_of_end(LIFETIME_OVER);
             return true;
         }
         if !kept.has_successor() {
@@ -294,7 +295,7 @@ impl<E: Backend> Drop for Lease<E> {
             // Those of an earlier generation were told of when it ended.
             if kept.generation == generation {
                 let cause = if clean && own {
-                    "it has lived long enough"
+                    LIFETIME_OVER
                 } else {
                     "it came back unfit"
                 };

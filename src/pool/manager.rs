@@ -18,6 +18,9 @@ use crate::time::{self, Instant};
 /// How long before its end a connection's successor is asked for: two sweeps and a slow login.
 const SUCCESSION_PERIOD: Duration = Duration::from_secs(3);
 
+/// Why a connection ends that has nothing else the matter with it.
+pub(super) const LIFETIME_OVER: &str = "it has lived long enough";
+
 /// A connection as the pool keeps it.
 #[derive(Debug)]
 pub(crate) struct Pooled<C> {
@@ -64,7 +67,7 @@ impl<C> Pooled<C> {
         } else if E::condition(&self.client) != Condition::Clean {
             Some("it is no longer usable")
         } else if self.has_expired(now) {
-            Some("it has lived long enough")
+            Some(LIFETIME_OVER)
         } else {
             None
         }
@@ -122,21 +125,24 @@ impl<E: Backend> managed::Manager for Manager<E> {
     /// one that needs proof of life gives it to `InstancePool`.
     async fn recycle(&self, pooled: &mut Self::Type, _: &Metrics) -> RecycleResult<Self::Error> {
         let now = time::now();
-        match pooled.unfit::<E>(self.member.generation(), now) {
-            None => Ok(()),
-            Some(_) if self.supply.succeed(pooled) => Ok(()),
-            Some(reason) => {
-                if pooled.has_expired(now) && !pooled.has_successor() {
-                    self.supply.want_more(1);
-                }
-                // Those of an earlier generation were told of when it ended.
-                if pooled.generation == self.member.generation() {
-                    let site = self.member.site();
-                    site.meters().ended(site.role(), reason, 1);
-                }
-                Err(RecycleError::Message(reason.into()))
-            }
+        let generation = self.member.generation();
+        let Some(reason) = pooled.unfit::<E>(generation, now) else {
+            return Ok(());
+        };
+        // Those of an earlier generation were told of when it ended.
+        if pooled.generation == generation {
+            let site = self.member.site();
+            site.meters().ended(site.role(), reason, 1);
         }
+        if self.supply.succeed(pooled) {
+            return Ok(());
+        }
+        // Where no other is idle, the caller opens one itself.
+        let is_replaced = pooled.has_successor() || !self.supply.has_idle();
+        if pooled.has_expired(now) && !is_replaced {
+            self.supply.want_more(1);
+        }
+        Err(RecycleError::Message(reason.into()))
     }
 }
 

@@ -154,11 +154,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::pool::fixtures::cluster::{Cluster, heard};
+    use crate::pool::fixtures::cluster::{ClusterBench, heard};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn leads_to(cluster: &Cluster, instances: &[u8]) {
+    fn leads_to(cluster: &ClusterBench, instances: &[u8]) {
         let address = |last: &u8| IpAddr::from([127, 0, 0, *last]);
         let addresses = instances.iter().map(address).collect();
         cluster.server().endpoint_leads_to = Some(addresses);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     /// Follows the endpoint for so long, while all of `7`, `8` and `9` are up.
-    async fn follow_for(cluster: &Cluster, span: Duration) -> Scope {
+    async fn follow_for(cluster: &ClusterBench, span: Duration) -> Scope {
         let picture = heard(&["7", "8", "9"]);
         cluster.follow(&picture);
         let (_sender, topology) = watch::channel(Arc::new(picture));
@@ -190,7 +190,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn reads_are_confined_to_whom_the_endpoint_leads_and_stay_so_while_dns_is_silent() {
-        let cluster = Cluster::new();
+        let cluster = ClusterBench::new();
         leads_to(&cluster, &[8]);
         assert_eq!(follow_for(&cluster, MINUTE).await, members(&["8"]));
         let reads = |id| cluster.pools.routes().reads_from(&InstanceId::new(id));
@@ -216,7 +216,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_a_known_member_there_is_nobody_to_read_from_and_a_reason() {
         for (led_to, reason) in [(None, "no answer"), (Some([5]), "no known instance")] {
-            let cluster = Cluster::new();
+            let cluster = ClusterBench::new();
             if let Some(led_to) = led_to {
                 leads_to(&cluster, &led_to);
             }
@@ -230,7 +230,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_name_is_asked_for_often_while_nobody_serves_and_seldom_in_the_long_run() {
-        let cluster = Cluster::new();
+        let cluster = ClusterBench::new();
         let in_vain = follow_for(&cluster, MINUTE);
         assert!(matches!(in_vain.await, Scope::Nowhere(_)));
         let often = cluster.server().lookups.len();

@@ -215,6 +215,11 @@ impl<E: Backend> Supply<E> {
             && matches!(state.gate.verdict(open, time::now()), Verdict::Later(_))
     }
 
+    /// Whether a connection lies idle in the pool.
+    pub(super) fn has_idle(&self) -> bool {
+        self.pool().is_some_and(|pool| pool.status().available > 0)
+    }
+
     /// How many connections wait here for somebody to take them.
     pub(super) fn spares(&self) -> usize {
         self.state().spares.len()

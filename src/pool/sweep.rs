@@ -53,24 +53,24 @@ pub(crate) async fn run<E: Backend>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pool::fixtures::cluster::{Cluster, heard, topology};
+    use crate::pool::fixtures::cluster::{ClusterBench, heard, topology};
 
     /// Sweeps for so many seconds while this is the picture.
-    async fn sweep_for(cluster: &Cluster, seconds: u64, picture: Topology) {
+    async fn sweep_for(cluster: &ClusterBench, seconds: u64, picture: Topology) {
         cluster.follow(&picture);
         let (_sender, picture) = watch::channel(Arc::new(picture));
         let sweeping = run(Arc::clone(&cluster.pools), picture, Rng::seeded(1));
         let _ = tokio::time::timeout(Duration::from_secs(seconds), sweeping).await;
     }
 
-    fn ready(cluster: &Cluster) -> Vec<usize> {
+    fn ready(cluster: &ClusterBench) -> Vec<usize> {
         let pools = cluster.pools.all().into_iter();
         pools.map(|pool| pool.levels(0).idle).collect()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_minimum_is_kept_ready_where_the_instance_is_up() {
-        let cluster = Cluster::with("pool_min_idle=3");
+        let cluster = ClusterBench::with("pool_min_idle=3");
         // `8` has not been heard of.
         sweep_for(&cluster, 10, topology(&["8", "9"])).await;
         assert_eq!(ready(&cluster), [0, 3]);
@@ -80,7 +80,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_new_reader_gets_its_minimum_little_by_little() {
-        let cluster = Cluster::with("pool_min_idle=4&slow_start=60s");
+        let cluster = ClusterBench::with("pool_min_idle=4&slow_start=60s");
         sweep_for(&cluster, 90, heard(&["8", "9"])).await;
         sweep_for(&cluster, 10, heard(&["7", "8", "9"])).await;
         let some = ready(&cluster)[0];

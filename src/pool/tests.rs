@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join;
 
 use super::fixtures::Told;
-use super::fixtures::cluster::{Cluster, heard, seen_by, topology};
+use super::fixtures::cluster::{ClusterBench, heard, seen_by, topology};
 use super::set::PoolSet;
 use super::{upkeep, watch};
 use crate::config::PoolLimits;
@@ -24,17 +24,17 @@ use crate::topology::observation::{Fault, Way};
 
 #[tokio::test]
 async fn a_probes_connection_is_kept_only_if_it_leads_where_its_name_says() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.probe("9").await;
-    assert!(cluster.standing("9").is_some());
+    assert!(cluster.take_standing("9").is_some());
     let report = cluster.probe("8").await;
     assert_eq!(report.identity.as_str(), "9", "the name leads elsewhere");
-    assert!(cluster.standing("8").is_none());
+    assert!(cluster.take_standing("8").is_none());
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_monitors_connection_is_handed_over_while_it_is_fresh() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.probe("9").await;
     assert!(cluster.standing_for_first_use("9").is_some());
     assert!(cluster.standing_for_first_use("9").is_none(), "given away");
@@ -42,18 +42,18 @@ async fn the_monitors_connection_is_handed_over_while_it_is_fresh() {
 
 #[tokio::test(start_paused = true)]
 async fn the_monitors_connection_is_not_handed_over_when_long_unused_or_broken() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.probe("9").await;
     tokio::time::advance(Duration::from_secs(60)).await;
     assert!(cluster.standing_for_first_use("9").is_none());
     assert!(
-        cluster.standing("9").is_some(),
+        cluster.take_standing("9").is_some(),
         "the next probe may judge it"
     );
 
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.probe("9").await;
-    let client = cluster.standing("9").unwrap();
+    let client = cluster.take_standing("9").unwrap();
     client.break_it();
     cluster.keep_standing("9", client);
     assert!(cluster.standing_for_first_use("9").is_none());
@@ -61,15 +61,15 @@ async fn the_monitors_connection_is_not_handed_over_when_long_unused_or_broken()
 
 #[tokio::test(start_paused = true)]
 async fn closed_pools_open_keep_and_add_nothing() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.probe("9").await;
-    let standing = cluster.standing("9").unwrap();
+    let standing = cluster.take_standing("9").unwrap();
     let deadline = time::now() + Duration::from_secs(1);
     assert_eq!(cluster.checkout("9", deadline).await, Ok(()));
     assert_eq!(cluster.pools.close(deadline).await, 0);
     cluster.roster.close();
     cluster.keep_standing("9", standing);
-    assert!(cluster.standing("9").is_none());
+    assert!(cluster.take_standing("9").is_none());
     let refused = cluster.checkout("9", deadline).await;
     assert_eq!(refused, Err(ErrorKind::Closed));
     cluster.follow(&topology(&["7", "8", "9"]));
@@ -78,7 +78,7 @@ async fn closed_pools_open_keep_and_add_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn closing_ends_connections_to_instances_that_have_left() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     let deadline = time::now() + Duration::from_secs(1);
     let eight = InstanceId::new("8");
     let pool = cluster.pools.pool(&eight).unwrap();
@@ -102,7 +102,7 @@ async fn closing_ends_connections_to_instances_that_have_left() {
 
 #[tokio::test(start_paused = true)]
 async fn all_idle_connections_of_a_pool_and_no_more_are_taken_at_once() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     let nine = InstanceId::new("9");
     let deadline = time::now() + Duration::from_secs(1);
     let pool = cluster.pools.pool(&nine).unwrap();
@@ -118,24 +118,24 @@ async fn all_idle_connections_of_a_pool_and_no_more_are_taken_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn the_monitors_idle_connections_are_kept_alive_and_silent_ones_found() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.probe("9").await;
     let upkeep = upkeep::run(Arc::clone(&cluster.roster), Rng::seeded(1));
     tokio::pin!(upkeep);
     let minute = Duration::from_secs(60);
     let _ = tokio::time::timeout(minute, &mut upkeep).await;
-    let client = cluster.standing("9").expect("it answers");
+    let client = cluster.take_standing("9").expect("it answers");
     cluster.keep_standing("9", client);
     cluster.server().is_silent = true;
     let _ = tokio::time::timeout(minute, &mut upkeep).await;
-    assert!(cluster.standing("9").is_none(), "it does not answer");
+    assert!(cluster.take_standing("9").is_none(), "it does not answer");
     assert_eq!(cluster.mailbox.faults(), [Fault::TimedOut]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_owes_an_answer_is_asked_for_a_sign_of_life_before_it_is_condemned() {
     for (is_silent, told) in [(true, vec![Fault::Silent]), (false, Vec::new())] {
-        let cluster = Cluster::new();
+        let cluster = ClusterBench::new();
         cluster.server().ping_time = Duration::from_millis(2);
         cluster.probe("9").await;
         let watching = watch::run(Arc::clone(&cluster.roster));
@@ -154,7 +154,7 @@ async fn an_instance_that_owes_an_answer_is_asked_for_a_sign_of_life_before_it_i
 
 #[tokio::test(start_paused = true)]
 async fn the_monitor_asks_over_the_connection_that_it_keeps() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.server().ping_time = Duration::from_millis(200);
     assert_eq!(cluster.probe("9").await.way, Way::New);
     assert_eq!(cluster.probe("9").await.way, Way::Standing);
@@ -171,7 +171,7 @@ async fn the_monitor_asks_over_the_connection_that_it_keeps() {
 
 #[tokio::test(start_paused = true)]
 async fn silence_is_no_reason_to_log_in_anew_nor_a_lost_connection() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.probe("9").await;
     cluster.server().is_silent = true;
     let nine = Target::Instance(InstanceId::new("9"));
@@ -184,7 +184,7 @@ async fn silence_is_no_reason_to_log_in_anew_nor_a_lost_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn a_seed_is_asked_over_a_connection_that_nobody_keeps() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.server().login_time = Duration::from_millis(200);
     let report = cluster.roster.ask(&Target::Seed(0), time::now()).await;
     assert_eq!(report.unwrap().identity.as_str(), "9");
@@ -193,7 +193,7 @@ async fn a_seed_is_asked_over_a_connection_that_nobody_keeps() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_probe_says_of_whom() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.server().refuses = true;
     let nine = Target::Instance(InstanceId::new("9"));
     for (target, name) in [(nine, "9: "), (Target::Seed(0), "127.0.0.1:5432: ")] {
@@ -204,7 +204,7 @@ async fn a_failed_probe_says_of_whom() {
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_is_called_on_over_one_connection_beside_the_one_in_use_at_most() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.server().login_time = Duration::from_millis(200);
     let nine = cluster.roster.station(&InstanceId::new("9")).unwrap();
     let in_use = (nine.asks(), nine.asks());
@@ -213,7 +213,7 @@ async fn an_instance_is_called_on_over_one_connection_beside_the_one_in_use_at_m
     drop(in_use.0);
     cluster.roster.call_on(&nine).await.unwrap();
     assert_eq!(cluster.server().attempts.len(), 1);
-    assert!(cluster.standing("9").is_some());
+    assert!(cluster.take_standing("9").is_some());
     let login = nine.may_log_in().await;
     cluster.roster.call_on(&nine).await.unwrap();
     assert_eq!(
@@ -226,10 +226,10 @@ async fn an_instance_is_called_on_over_one_connection_beside_the_one_in_use_at_m
 
 #[tokio::test(start_paused = true)]
 async fn who_stays_keeps_its_connections_when_another_leaves() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     let deadline = time::now() + Duration::from_secs(1);
     cluster.probe("9").await;
-    let standing = cluster.standing("9").unwrap();
+    let standing = cluster.take_standing("9").unwrap();
     cluster.keep_standing("8", standing);
     cluster.probe("9").await;
     cluster.checkout("9", deadline).await.unwrap();
@@ -239,13 +239,13 @@ async fn who_stays_keeps_its_connections_when_another_leaves() {
     let generation = cluster.member("9").generation();
     cluster.follow(&topology(&["9"]));
     assert_eq!(cluster.server().open, 2);
-    assert!(cluster.standing("9").is_some());
+    assert!(cluster.take_standing("9").is_some());
     assert_eq!(cluster.member("9").generation(), generation);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_generation_is_told_with_the_number_of_all_handles_connections() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     let deadline = time::now() + Duration::from_secs(1);
     let other = Arc::new(PoolSet::new(
         cluster.pools.dialer().clone(),
@@ -280,7 +280,7 @@ async fn the_end_of_a_generation_is_told_with_the_number_of_all_handles_connecti
 
 #[tokio::test(start_paused = true)]
 async fn a_retired_generation_is_told_to_nobody_and_its_connections_go_on() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     let deadline = time::now() + Duration::from_secs(1);
     let held = cluster.lease("9", deadline).await.unwrap();
     let instance = InstanceId::new("9");
@@ -293,7 +293,7 @@ async fn a_retired_generation_is_told_to_nobody_and_its_connections_go_on() {
 
 #[tokio::test(start_paused = true)]
 async fn reads_are_confined_to_their_scope_from_then_on() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     let (eight, seven) = (InstanceId::new("8"), InstanceId::new("7"));
     cluster.follow(&heard(&["7", "8", "9"]));
     assert!(cluster.pools.routes().reads_from(&eight));
@@ -308,7 +308,7 @@ async fn reads_are_confined_to_their_scope_from_then_on() {
 
 #[tokio::test(start_paused = true)]
 async fn closing_ends_when_the_last_connection_has_come_back() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     let began = time::now();
     let deadline = began + Duration::from_secs(20);
     let held = cluster.lease("9", deadline).await.unwrap();
@@ -323,7 +323,7 @@ async fn closing_ends_when_the_last_connection_has_come_back() {
 
 #[tokio::test(start_paused = true)]
 async fn closing_waits_for_no_caller_that_waits_for_a_connect() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.server().is_silent = true;
     let began = time::now();
     let deadline = began + Duration::from_secs(20);
@@ -335,7 +335,7 @@ async fn closing_waits_for_no_caller_that_waits_for_a_connect() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_of_the_monitors_is_used_every_quarter_of_a_minute() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.probe("9").await;
     let before = cluster.server().pings;
     let upkeep = upkeep::run(Arc::clone(&cluster.roster), Rng::seeded(1));
@@ -346,7 +346,7 @@ async fn an_idle_connection_of_the_monitors_is_used_every_quarter_of_a_minute() 
 
 #[tokio::test(start_paused = true)]
 async fn a_connect_under_way_counts_before_the_monitors_connection_is_taken() {
-    let cluster = Cluster::with("pool_max=1");
+    let cluster = ClusterBench::with("pool_max=1");
     let within = |seconds| time::now() + Duration::from_secs(seconds);
     cluster.server().login_time = Duration::from_secs(2);
     let nine = cluster.pools.pool(&InstanceId::new("9")).unwrap();
@@ -356,6 +356,6 @@ async fn a_connect_under_way_counts_before_the_monitors_connection_is_taken() {
     cluster.probe("9").await;
     let _held = cluster.lease("9", within(5)).await.unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert!(cluster.standing("9").is_some());
+    assert!(cluster.take_standing("9").is_some());
     assert_eq!(cluster.server().most_open, 2);
 }

@@ -103,11 +103,15 @@ fn the_causes_for_which_connections_end_are_told_apart() {
             assert_eq!(ended("it came back unfit"), 0.0);
             drop(writer);
             assert_eq!(ended("it came back unfit"), 1.0);
-            let writer = cluster.writer().await.unwrap();
-            tokio::time::sleep(std::time::Duration::from_millis(2_050)).await;
-            let before = ended("it has lived long enough");
-            drop(writer);
-            assert_eq!(ended("it has lived long enough"), before + 1.0);
+            let lives_long = async {
+                while ended("it has lived long enough") < 1.0 {
+                    drop(cluster.writer().await.unwrap());
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, lives_long)
+                .await
+                .expect("what a successor replaces has ended");
             assert_eq!(ended("it came back unfit"), 1.0);
             let writer = cluster.writer().await.unwrap();
             simulated.crash_writer().unwrap();

@@ -86,6 +86,16 @@ fn attempts_that_fail_together_count_as_one_failure() {
 }
 
 #[test]
+fn the_first_login_of_before_says_nothing_of_a_new_generation() {
+    let mut bench = Bench::new(8);
+    let before = bench.gate.begin();
+    bench.gate.reset();
+    let (how, now) = (Ended::Failed, bench.now);
+    bench.gate.ended(before, how, 0, now, &mut bench.rng);
+    assert_eq!(bench.verdict(0), Verdict::Begin);
+}
+
+#[test]
 fn after_a_failure_one_login_is_tried_at_a_time() {
     let mut bench = Bench::new(8);
     bench.attempt(Ended::Failed, 0);

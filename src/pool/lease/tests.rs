@@ -12,12 +12,6 @@ use crate::topology::observation::Fault;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-async fn checkout(bench: &Bench) -> Lease<Told> {
-    let deadline = time::now() + Duration::from_secs(20);
-    let lease = bench.pool.checkout(0, deadline).await;
-    lease.expect("the server lets us in")
-}
-
 fn end_cause(lease: &Lease<Told>) -> Option<&'static str> {
     let end = Told::reporter(lease.client()).generation_end();
     end.has_ended().then(|| end.cause().unwrap_or_default())
@@ -26,7 +20,7 @@ fn end_cause(lease: &Lease<Told>) -> Option<&'static str> {
 #[tokio::test(start_paused = true)]
 async fn a_broken_connection_ends_when_it_comes_back() {
     let bench = Bench::new("pool_max=2");
-    let lease = checkout(&bench).await;
+    let lease = bench.checkout().await;
     lease.client().break_it();
     drop(lease);
     assert_eq!((bench.server().open, bench.pool.levels(0).idle), (0, 0));
@@ -35,9 +29,9 @@ async fn a_broken_connection_ends_when_it_comes_back() {
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_that_has_ended_is_handed_to_nobody() {
     let bench = Bench::new("pool_max=2");
-    drop(checkout(&bench).await);
+    drop(bench.checkout().await);
     bench.server().crashes += 1;
-    let _lease = checkout(&bench).await;
+    let _lease = bench.checkout().await;
     let server = bench.server();
     assert_eq!((server.attempts.len(), server.open), (2, 1));
 }
@@ -47,7 +41,7 @@ async fn a_strangers_connection_does_not_stay_in_the_pool() {
     let (bench, other) = (Bench::new("pool_max=2"), Bench::new("pool_max=2"));
     let next = Generation::default().next();
     other.pool.begin_generation(next, None);
-    let (mut lease, mut stranger) = (checkout(&bench).await, checkout(&other).await);
+    let (mut lease, mut stranger) = (bench.checkout().await, other.checkout().await);
     std::mem::swap(lease.client_mut(), stranger.client_mut());
     drop((lease, stranger));
     assert_eq!((bench.server().open, other.server().open), (0, 0));
@@ -56,10 +50,10 @@ async fn a_strangers_connection_does_not_stay_in_the_pool() {
 #[tokio::test(start_paused = true)]
 async fn a_sign_of_life_may_take_as_long_as_a_probe() {
     let bench = Bench::new("pool_max=1&probe_timeout=400ms");
-    drop(checkout(&bench).await);
+    drop(bench.checkout().await);
     tokio::time::sleep(60 * SECOND).await;
     bench.server().ping_time = Duration::from_millis(300);
-    drop(checkout(&bench).await);
+    drop(bench.checkout().await);
     let server = bench.server();
     assert_eq!((server.pings, server.attempts.len()), (1, 1));
 }
@@ -68,7 +62,7 @@ async fn a_sign_of_life_may_take_as_long_as_a_probe() {
 async fn no_sign_of_life_is_told_to_the_monitor_unless_the_caller_had_no_patience_for_it() {
     let bench = Bench::new("pool_max=1&probe_timeout=400ms");
     for (patience, told) in [(100, Vec::new()), (900, vec![Fault::TimedOut])] {
-        drop(checkout(&bench).await);
+        drop(bench.checkout().await);
         tokio::time::sleep(60 * SECOND).await;
         bench.server().is_silent = true;
         let deadline = time::now() + Duration::from_millis(patience);
@@ -86,31 +80,31 @@ async fn what_fails_fast_makes_an_instance_no_faster() {
     let latency = Arc::clone(bench.pool.member().site());
     let average = || latency.latency().average().unwrap().level().duration();
     for _ in 0..20 {
-        let lease = checkout(&bench).await;
+        let lease = bench.checkout().await;
         tokio::time::sleep(SECOND / 10).await;
         drop(lease);
     }
     let before = average();
     assert!((SECOND / 11..SECOND / 9).contains(&before), "{before:?}");
     for _ in 0..20 {
-        checkout(&bench).await.client().break_it();
+        bench.checkout().await.client().break_it();
     }
     assert_eq!(average(), before);
-    drop(checkout(&bench).await);
+    drop(bench.checkout().await);
     assert!(average() < before);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_successor_is_asked_for_where_another_connection_serves_in_its_place() {
     let bench = Bench::new("pool_max=4&max_lifetime=60s");
-    let first = checkout(&bench).await;
+    let first = bench.checkout().await;
     tokio::time::sleep(30 * SECOND).await;
-    let second = checkout(&bench).await;
+    let second = bench.checkout().await;
     // Whoever came back last is handed out first.
     drop(second);
     drop(first);
     tokio::time::sleep(31 * SECOND).await;
-    let _lease = checkout(&bench).await;
+    let _lease = bench.checkout().await;
     tokio::time::sleep(SECOND).await;
     let server = bench.server();
     assert_eq!((server.attempts.len(), server.open), (3, 2));
@@ -121,7 +115,7 @@ async fn a_connection_that_ends_soon_has_one_successor_however_often_it_comes_ba
     let bench = Bench::new("pool_max=6&max_lifetime=60s");
     // Until the next one takes its place.
     for _ in 0..600 {
-        drop(checkout(&bench).await);
+        drop(bench.checkout().await);
         tokio::time::sleep(SECOND / 10).await;
     }
     let server = bench.server();
@@ -131,18 +125,19 @@ async fn a_connection_that_ends_soon_has_one_successor_however_often_it_comes_ba
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_has_lived_long_enough_ends_when_it_comes_back() {
     let bench = Bench::new("pool_max=1&max_lifetime=60s");
-    let lease = checkout(&bench).await;
+    let lease = bench.checkout().await;
     tokio::time::sleep(61 * SECOND).await;
     drop(lease);
     assert_eq!(bench.server().open, 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_connection_that_has_lived_long_enough_is_handed_to_nobody() {
-    let bench = Bench::new("pool_max=1&max_lifetime=60s");
-    drop(checkout(&bench).await);
+async fn an_idle_connection_that_has_lived_long_enough_is_replaced_by_one_and_no_more() {
+    let bench = Bench::new("pool_max=4&max_lifetime=60s");
+    drop(bench.checkout().await);
     tokio::time::sleep(61 * SECOND).await;
-    let _lease = checkout(&bench).await;
+    let _lease = bench.checkout().await;
+    tokio::time::sleep(SECOND).await;
     let server = bench.server();
     assert_eq!((server.attempts.len(), server.open), (2, 1));
 }
@@ -150,11 +145,11 @@ async fn an_idle_connection_that_has_lived_long_enough_is_handed_to_nobody() {
 #[tokio::test(start_paused = true)]
 async fn what_waits_for_somebody_takes_the_place_of_an_idle_connection_that_has_to_end() {
     let bench = Bench::new("pool_max=4&max_lifetime=60s");
-    drop(checkout(&bench).await);
+    drop(bench.checkout().await);
     tokio::time::sleep(61 * SECOND).await;
     bench.pool.expect(1);
     tokio::time::sleep(SECOND).await;
-    let _lease = checkout(&bench).await;
+    let _lease = bench.checkout().await;
     tokio::time::sleep(SECOND).await;
     let server = bench.server();
     assert_eq!((server.attempts.len(), server.open), (2, 1));
@@ -163,10 +158,10 @@ async fn what_waits_for_somebody_takes_the_place_of_an_idle_connection_that_has_
 #[tokio::test(start_paused = true)]
 async fn connections_of_before_a_restart_live_until_there_is_a_cause_to_end_them() {
     let bench = Bench::new("pool_max=4");
-    let first = checkout(&bench).await;
+    let first = bench.checkout().await;
     let restarted = Generation::default().next();
     bench.pool.begin_generation(restarted, None);
-    let second = checkout(&bench).await;
+    let second = bench.checkout().await;
     bench.pool.begin_generation(restarted.next(), None);
     assert_eq!((end_cause(&first), end_cause(&second)), (None, None));
     assert!(first.is_outdated() && second.is_outdated());
@@ -179,14 +174,14 @@ async fn connections_of_before_a_restart_live_until_there_is_a_cause_to_end_them
 #[tokio::test(start_paused = true)]
 async fn after_many_restarts_the_connections_of_the_oldest_generations_end() {
     let bench = Bench::new("pool_max=4");
-    let first = checkout(&bench).await;
+    let first = bench.checkout().await;
     let mut generation = Generation::default();
     for restarts in 1..=16 {
         generation = generation.next();
         bench.pool.begin_generation(generation, None);
         assert_eq!(end_cause(&first), None, "after {restarts}");
     }
-    let later = checkout(&bench).await;
+    let later = bench.checkout().await;
     bench.pool.begin_generation(generation.next(), None);
     assert!(end_cause(&first).is_some());
     assert_eq!(end_cause(&later), None);

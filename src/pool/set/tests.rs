@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::id::InstanceId;
 use crate::pool::fixtures::Told;
-use crate::pool::fixtures::cluster::{Cluster, heard, heard_lagging, seen_by, topology};
+use crate::pool::fixtures::cluster::{ClusterBench, heard, heard_lagging, seen_by, topology};
+use crate::pool::gate::FRESH_FAILURE_PERIOD;
 use crate::pool::instance::InstancePool;
 use crate::pool::routes::Routes;
 use crate::routing::explain::Intent;
@@ -15,11 +16,11 @@ use crate::topology::Topology;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn routes(cluster: &Cluster) -> Arc<Routes<Told>> {
+fn routes(cluster: &ClusterBench) -> Arc<Routes<Told>> {
     Arc::clone(&cluster.pools.routes())
 }
 
-fn pool(cluster: &Cluster, instance: &str) -> Arc<InstancePool<Told>> {
+fn pool(cluster: &ClusterBench, instance: &str) -> Arc<InstancePool<Told>> {
     let pool = cluster.pools.pool(&InstanceId::new(instance));
     pool.expect("it is known")
 }
@@ -36,17 +37,17 @@ fn readers(routes: &Routes<Told>) -> Vec<String> {
 
 /// Fails so often that the delay before the next login grows to seconds, and waits until the last
 /// failure is no news.
-async fn fill(cluster: &Cluster, instance: &str) {
+async fn fill(cluster: &ClusterBench, instance: &str) {
     cluster.server().capacity = 0;
     for _ in 0..10 {
         let _ = cluster.checkout(instance, time::now() + 31 * SECOND).await;
     }
     cluster.server().capacity = usize::MAX;
-    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    tokio::time::sleep(FRESH_FAILURE_PERIOD).await;
 }
 
 /// How long a checkout takes.
-async fn wait_for(cluster: &Cluster, instance: &str) -> Duration {
+async fn wait_for(cluster: &ClusterBench, instance: &str) -> Duration {
     let began = time::now();
     let checkout = cluster.checkout(instance, began + 31 * SECOND).await;
     checkout.expect("there is room");
@@ -55,7 +56,7 @@ async fn wait_for(cluster: &Cluster, instance: &str) -> Duration {
 
 #[tokio::test(start_paused = true)]
 async fn writes_go_to_the_writer_and_reads_to_the_readers() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.follow(&heard(&["7", "8", "9"]));
     let routes = routes(&cluster);
     let [seven, eight, nine] = ["7", "8", "9"].map(|id| pool(&cluster, id));
@@ -78,7 +79,7 @@ async fn writes_go_to_the_writer_and_reads_to_the_readers() {
 
 #[tokio::test(start_paused = true)]
 async fn where_there_is_no_reader_reads_go_to_the_writer() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     let eight = pool(&cluster, "8");
     cluster.follow(&heard(&["9"]));
     let routes = routes(&cluster);
@@ -89,14 +90,14 @@ async fn where_there_is_no_reader_reads_go_to_the_writer() {
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_of_which_nothing_is_known_but_its_name_has_a_pool() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.follow(&topology(&["7", "8", "9"]));
     assert_eq!(cluster.pools.all().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_is_clearly_slower_is_read_from_less() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.follow(&heard(&["7", "8", "9"]));
     for (reader, milliseconds) in [("7", 100), ("8", 2)] {
         let member = cluster.member(reader);
@@ -120,7 +121,7 @@ async fn a_reader_that_is_clearly_slower_is_read_from_less() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_in_another_zone_is_known_to_be_far() {
-    let cluster = Cluster::with("zone=a&zone.7=b&zone.8=a");
+    let cluster = ClusterBench::with("zone=a&zone.7=b&zone.8=a");
     cluster.follow(&heard(&["6", "7", "8", "9"]));
     let far = |reader| cluster.member(reader).is_far();
     assert_eq!((far("6"), far("7"), far("8")), (false, true, false));
@@ -128,7 +129,7 @@ async fn a_reader_in_another_zone_is_known_to_be_far() {
 
 #[tokio::test(start_paused = true)]
 async fn the_same_picture_leads_to_the_same_routes() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.follow(&heard(&["7", "8", "9"]));
     tokio::time::sleep(61 * SECOND).await;
     let before = routes(&cluster);
@@ -138,7 +139,7 @@ async fn the_same_picture_leads_to_the_same_routes() {
 
 #[tokio::test(start_paused = true)]
 async fn another_picture_leads_to_other_routes() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     let all = heard(&["7", "8", "9"]);
     let nobody = Scope::Nowhere("nobody knows".into());
     cluster.follow(&all);
@@ -164,7 +165,7 @@ async fn another_picture_leads_to_other_routes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_reader_begins_with_less_and_one_that_was_away_for_a_moment_does_not() {
-    let cluster = Cluster::with("slow_start=60s");
+    let cluster = ClusterBench::with("slow_start=60s");
     cluster.follow(&heard(&["8", "9"]));
     tokio::time::sleep(120 * SECOND).await;
     cluster.follow(&heard(&["7", "8", "9"]));
@@ -176,7 +177,7 @@ async fn a_new_reader_begins_with_less_and_one_that_was_away_for_a_moment_does_n
     assert_eq!(weight("7"), FULL_WEIGHT);
     // Away for a moment, and for long.
     let lagging = heard_lagging(&["7", "8", "9"], "7", 5_000.0);
-    let with_lag = Cluster::with("slow_start=60s&max_reader_lag=1s");
+    let with_lag = ClusterBench::with("slow_start=60s&max_reader_lag=1s");
     with_lag.follow(&heard(&["7", "8", "9"]));
     tokio::time::sleep(120 * SECOND).await;
     let weight = |id| routes(&with_lag).weight_of(&pool(&with_lag, id));
@@ -195,7 +196,7 @@ async fn a_new_reader_begins_with_less_and_one_that_was_away_for_a_moment_does_n
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_becomes_the_writer_or_a_reader_is_met_at_once_whatever_failed_before() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.follow(&seen_by("8", &["7", "8", "9"]));
     fill(&cluster, "9").await;
     cluster.follow(&topology(&["7", "8", "9"]));
@@ -207,7 +208,7 @@ async fn an_instance_that_becomes_the_writer_or_a_reader_is_met_at_once_whatever
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_goes_on_as_before_is_not_hurried_by_what_happens_to_others() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.follow(&heard(&["8", "9"]));
     fill(&cluster, "9").await;
     cluster.follow(&heard(&["7", "8", "9"]));
@@ -219,7 +220,7 @@ async fn an_instance_that_goes_on_as_before_is_not_hurried_by_what_happens_to_ot
 
 #[tokio::test(start_paused = true)]
 async fn all_is_explained_whom_a_request_may_go_to_and_why_not_to_others() {
-    let cluster = Cluster::with("max_reader_lag=1s");
+    let cluster = ClusterBench::with("max_reader_lag=1s");
     let picture = heard_lagging(&["6", "7", "8", "9"], "6", 5_000.0);
     cluster.follow(&picture);
     let told = |intent| {
@@ -254,7 +255,7 @@ async fn all_is_explained_whom_a_request_may_go_to_and_why_not_to_others() {
 #[tokio::test(start_paused = true)]
 async fn the_rule_by_which_a_request_goes_or_waits_is_named() {
     let rules = |keys: &str, picture: &Topology| {
-        let cluster = Cluster::with(keys);
+        let cluster = ClusterBench::with(keys);
         cluster.follow(picture);
         let rule = |intent| cluster.pools.explain(intent, picture, 0).rule;
         [rule(Intent::Read), rule(Intent::Write)]
@@ -276,7 +277,7 @@ async fn the_rule_by_which_a_request_goes_or_waits_is_named() {
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_the_end_of_a_handle_hears_of_it_and_not_before() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     let early = tokio::time::timeout(SECOND, cluster.pools.closed());
     assert!(early.await.is_err());
     cluster.pools.close(time::now()).await;

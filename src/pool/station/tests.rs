@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use crate::id::InstanceId;
 use crate::pool::fixtures::Told;
-use crate::pool::fixtures::cluster::{Cluster, topology};
+use crate::pool::fixtures::cluster::{ClusterBench, topology};
 use crate::pool::station::Station;
 use crate::time;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn station(cluster: &Cluster, instance: &str) -> Arc<Station<Told>> {
+fn station(cluster: &ClusterBench, instance: &str) -> Arc<Station<Told>> {
     let station = cluster.roster.station(&InstanceId::new(instance));
     station.expect("it is known")
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_an_answer_and_a_login_usually_take_is_learnt_from_probes() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     let nine = station(&cluster, "9");
     cluster.server().login_time = Duration::from_millis(50);
     cluster.server().ping_time = Duration::from_millis(20);
@@ -36,10 +36,10 @@ async fn what_an_answer_and_a_login_usually_take_is_learnt_from_probes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_time_in_which_nobody_looked_does_not_count_as_the_instances() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     let usual_after = async |looks: u64| {
-        let nine = Cluster::new();
-        let nine = station(&nine, "9");
+        let other = ClusterBench::new();
+        let nine = station(&other, "9");
         let asked = nine.asked();
         for _ in 0..looks {
             nine.looked_at();
@@ -64,7 +64,7 @@ async fn a_time_in_which_nobody_looked_does_not_count_as_the_instances() {
 
 #[tokio::test(start_paused = true)]
 async fn the_standing_connection_ends_with_its_generation_and_no_earlier() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.probe("9").await;
     let nine = station(&cluster, "9");
     let generation = nine.generation();
@@ -85,7 +85,7 @@ async fn the_standing_connection_ends_with_its_generation_and_no_earlier() {
 
 #[tokio::test(start_paused = true)]
 async fn only_the_first_checkout_of_a_generation_takes_the_monitors_connection() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     let within = || time::now() + SECOND;
     cluster.probe("9").await;
     let held = cluster.lease("9", within()).await.unwrap();
@@ -107,7 +107,7 @@ async fn only_the_first_checkout_of_a_generation_takes_the_monitors_connection()
 #[tokio::test(start_paused = true)]
 async fn a_monitors_connection_used_within_two_intervals_may_be_taken_over() {
     for (milliseconds, is_taken) in [(1_900, true), (2_100, false)] {
-        let cluster = Cluster::with("probe_interval=1s");
+        let cluster = ClusterBench::with("probe_interval=1s");
         cluster.probe("9").await;
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         let taken = cluster.standing_for_first_use("9").is_some();
@@ -117,7 +117,7 @@ async fn a_monitors_connection_used_within_two_intervals_may_be_taken_over() {
 
 #[tokio::test(start_paused = true)]
 async fn a_standing_connection_is_idle_when_nobody_has_used_it_for_so_long() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     let nine = station(&cluster, "9");
     assert!(!nine.is_idle_for(Duration::ZERO), "there is none");
     cluster.probe("9").await;
@@ -129,13 +129,13 @@ async fn a_standing_connection_is_idle_when_nobody_has_used_it_for_so_long() {
 
 #[tokio::test(start_paused = true)]
 async fn the_monitors_connections_end_with_it_and_with_their_instance() {
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.probe("9").await;
     cluster.roster.close();
     assert_eq!(cluster.server().open, 0);
-    let cluster = Cluster::new();
+    let cluster = ClusterBench::new();
     cluster.probe("9").await;
-    let standing = cluster.standing("9").unwrap();
+    let standing = cluster.take_standing("9").unwrap();
     cluster.keep_standing("8", standing);
     cluster.follow(&topology(&["9"]));
     assert_eq!(cluster.server().open, 0);

@@ -22,14 +22,6 @@ fn within(span: Duration) -> Instant {
     time::now() + span
 }
 
-async fn checkout(bench: &Bench) -> Lease<Told> {
-    let lease = bench
-        .pool
-        .checkout(0, within(Duration::from_secs(30)))
-        .await;
-    lease.expect("the server lets us in")
-}
-
 /// Lets all tasks do what they can without time passing.
 async fn settle() {
     for _ in 0..64 {
@@ -40,9 +32,9 @@ async fn settle() {
 #[tokio::test(start_paused = true)]
 async fn a_caller_takes_what_comes_back_while_its_connect_is_slow() {
     let bench = Bench::new("pool_max=2");
-    let held = checkout(&bench).await;
+    let held = bench.checkout().await;
     bench.server().login_time = Duration::from_secs(3);
-    let mut waiting = Box::pin(checkout(&bench));
+    let mut waiting = Box::pin(bench.checkout());
     assert!(tokio::time::timeout(MILLI, &mut waiting).await.is_err());
     let began = time::now();
     drop(held);
@@ -51,7 +43,7 @@ async fn a_caller_takes_what_comes_back_while_its_connect_is_slow() {
     // The connect goes on, and the next caller finds what came of it.
     tokio::time::sleep(Duration::from_secs(4)).await;
     let began = time::now();
-    let _next = checkout(&bench).await;
+    let _next = bench.checkout().await;
     assert_eq!(time::now() - began, Duration::ZERO);
     assert_eq!(bench.server().attempts.len(), 2);
 }
@@ -61,9 +53,9 @@ async fn a_caller_that_gives_up_leaves_its_connect_to_the_next() {
     let bench = Bench::new("pool_max=1");
     bench.server().login_time = Duration::from_secs(1);
     let began = time::now();
-    let given_up = tokio::time::timeout(Duration::from_millis(900), checkout(&bench)).await;
+    let given_up = tokio::time::timeout(Duration::from_millis(900), bench.checkout()).await;
     assert!(given_up.is_err());
-    let _lease = checkout(&bench).await;
+    let _lease = bench.checkout().await;
     assert_eq!(time::now() - began, Duration::from_secs(1));
     assert_eq!(bench.server().attempts.len(), 1);
 }
@@ -72,9 +64,9 @@ async fn a_caller_that_gives_up_leaves_its_connect_to_the_next() {
 async fn what_was_given_to_a_caller_that_has_just_left_goes_to_the_next() {
     let bench = Bench::new("pool_max=1");
     bench.server().login_time = MILLI;
-    let mut leaving = Box::pin(checkout(&bench));
+    let mut leaving = Box::pin(bench.checkout());
     assert!(futures_util::FutureExt::now_or_never(&mut leaving).is_none());
-    let mut staying = Box::pin(checkout(&bench));
+    let mut staying = Box::pin(bench.checkout());
     assert!(futures_util::FutureExt::now_or_never(&mut staying).is_none());
     // The connection is on its way to the first when that one leaves.
     tokio::time::sleep(2 * MILLI).await;
@@ -91,9 +83,9 @@ async fn what_comes_back_just_as_somebody_begins_to_wait_is_not_lost_to_them() {
     // No other can be opened: whoever misses it waits in vain.
     bench.server().capacity = 1;
     for _ in 0..ROUNDS {
-        let lease = checkout(&bench).await;
+        let lease = bench.checkout().await;
         let other = Arc::clone(&bench);
-        let waiting = tokio::spawn(async move { drop(checkout(&other).await) });
+        let waiting = tokio::spawn(async move { drop(other.checkout().await) });
         let returning = tokio::spawn(async move { drop(lease) });
         returning.await.unwrap();
         waiting.await.unwrap();
@@ -108,7 +100,7 @@ async fn callers_are_served_in_the_order_of_their_arrival() {
         .map(|number| {
             let bench = &bench;
             async move {
-                let lease = checkout(bench).await;
+                let lease = bench.checkout().await;
                 let served_at = time::now();
                 tokio::time::sleep(MILLI).await;
                 drop(lease);
@@ -130,7 +122,7 @@ async fn logins_under_way_never_exceed_the_gate_whoever_waits() {
     let bench = Bench::new("pool_max=100&pool_max_waiting=6000");
     bench.server().login_time = 20 * MILLI;
     let calls = (0..5_000).map(|_| async {
-        let _lease = checkout(&bench).await;
+        let _lease = bench.checkout().await;
         tokio::time::sleep(MILLI).await;
     });
     let began = time::now();
@@ -167,7 +159,7 @@ async fn a_full_server_is_not_stormed_and_all_are_served_by_what_it_allows() {
     bench.server().capacity = 5;
     bench.server().login_time = 2 * MILLI;
     let calls = (0..1_000).map(|_| async {
-        let _lease = checkout(&bench).await;
+        let _lease = bench.checkout().await;
         tokio::time::sleep(10 * MILLI).await;
     });
     let began = time::now();
@@ -177,7 +169,7 @@ async fn a_full_server_is_not_stormed_and_all_are_served_by_what_it_allows() {
     // It has room again, and is used to the full before long.
     bench.server().capacity = 100;
     let calls = (0..500).map(|_| async {
-        let _lease = checkout(&bench).await;
+        let _lease = bench.checkout().await;
         tokio::time::sleep(500 * MILLI).await;
     });
     join_all(calls).await;
@@ -205,7 +197,7 @@ async fn a_new_generation_is_met_at_once_whatever_failed_before() {
     let next = bench.pool.member().generation().next();
     bench.pool.begin_generation(next, Some("the test says so"));
     let began = time::now();
-    let _lease = checkout(&bench).await;
+    let _lease = bench.checkout().await;
     assert_eq!(time::now() - began, Duration::ZERO);
 }
 
@@ -228,7 +220,7 @@ async fn who_waits_for_a_silent_instance_hears_at_once_that_its_generation_ended
 #[tokio::test(start_paused = true)]
 async fn many_dead_idle_connections_cost_one_probe() {
     let bench = Bench::new("pool_max=10&probe_timeout=400ms");
-    let held = join_all((0..10).map(|_| checkout(&bench))).await;
+    let held = join_all((0..10).map(|_| bench.checkout())).await;
     drop(held);
     tokio::time::sleep(Duration::from_secs(60)).await;
     bench.server().is_silent = true;
@@ -252,10 +244,10 @@ async fn many_dead_idle_connections_cost_one_probe() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_has_idled_proves_itself_once_and_is_used() {
     let bench = Bench::new("pool_max=2");
-    drop(checkout(&bench).await);
+    drop(bench.checkout().await);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(bench.pool.checkout_idle().is_none(), "not without a proof");
-    drop(checkout(&bench).await);
+    drop(bench.checkout().await);
     assert_eq!(bench.server().pings, 1);
     assert!(bench.pool.checkout_idle().is_some());
     assert_eq!(bench.server().attempts.len(), 1);
@@ -270,7 +262,7 @@ async fn what_is_opened_for_a_pool_that_has_ended_ends_and_who_waits_hears_so_at
     assert_eq!(bench.server().open, 1, "for nobody");
     bench.server().login_time = Duration::from_secs(2);
     bench.pool.expect(2);
-    let _held = checkout(&bench).await;
+    let _held = bench.checkout().await;
     let mut waiting = Box::pin(bench.pool.checkout(0, within(Duration::from_secs(20))));
     assert!(tokio::time::timeout(MILLI, &mut waiting).await.is_err());
     let began = time::now();
@@ -284,12 +276,12 @@ async fn what_is_opened_for_a_pool_that_has_ended_ends_and_who_waits_hears_so_at
 #[tokio::test(start_paused = true)]
 async fn what_has_ended_while_it_waited_for_somebody_takes_nobodys_place() {
     let bench = Bench::new("pool_max=4&max_lifetime=60s");
-    drop(checkout(&bench).await);
+    drop(bench.checkout().await);
     tokio::time::sleep(Duration::from_secs(61)).await;
     bench.pool.expect(1);
     settle().await;
     bench.server().crashes += 1;
-    let lease = checkout(&bench).await;
+    let lease = bench.checkout().await;
     assert_eq!(Told::condition(lease.client()), Condition::Clean);
 }
 
@@ -309,13 +301,13 @@ async fn no_caller_waits_for_the_successor_of_a_connection_that_has_lived_long_e
         fastrand::seed(seed);
         let bench = Bench::new("pool_max=6&max_lifetime=60s");
         bench.server().login_time = 200 * MILLI;
-        drop(join_all((0..3).map(|_| checkout(&bench))).await);
+        drop(join_all((0..3).map(|_| bench.checkout())).await);
         let callers = (0..3).map(|_| async {
             let end = within(Duration::from_secs(150));
             let mut longest = Duration::ZERO;
             while time::now() < end {
                 let began = time::now();
-                let lease = checkout(&bench).await;
+                let lease = bench.checkout().await;
                 longest = longest.max(time::now() - began);
                 tokio::time::sleep(MILLI * fastrand::u32(1..40)).await;
                 drop(lease);
@@ -339,7 +331,7 @@ async fn a_minimum_stays_ready_and_the_rest_idles_out() {
     let bench = Bench::new("pool_max=8&pool_min_idle=2&idle_timeout=10s");
     sweep_for(&bench, Duration::from_secs(4), 2).await;
     assert_eq!(bench.server().open, 2);
-    let held = join_all((0..6).map(|_| checkout(&bench))).await;
+    let held = join_all((0..6).map(|_| bench.checkout())).await;
     sweep_for(&bench, Duration::from_secs(4), 2).await;
     assert_eq!(bench.server().open, 8, "two more are ready");
     drop(held);
