@@ -17,8 +17,9 @@ struct State {
     lines: Vec<Fields>,
 }
 
-/// While a process has one subscriber only, `tracing` asks that of whichever thread first comes to
-/// a call site, which may be none at all, and keeps the answer for all threads.
+/// While a process has one subscriber only, `tracing` asks the thread that first comes to a call site
+/// for its own, which may be none, and keeps the answer for all threads. With these two there are
+/// always several.
 static OTHERS: LazyLock<[Dispatch; 2]> =
     LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
 
@@ -92,6 +93,7 @@ impl Subscriber for Listener {
     fn exit(&self, _: &Id) {}
 }
 
+/// Run by itself, as other tests' listeners would do what `OTHERS` is for.
 #[test]
 fn a_listener_hears_of_what_another_thread_came_to_before() {
     const TARGET: &str = "aurora_driver::test";
