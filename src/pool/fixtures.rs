@@ -35,10 +35,14 @@ pub(super) struct Server {
     pub(super) login_time: Duration,
     pub(super) ping_time: Duration,
     pub(super) refuses: bool,
+    /// Its logins panic, as a provider of passwords may.
+    pub(super) panics: bool,
     pub(super) is_silent: bool,
     pub(super) capacity: usize,
     pub(super) open: usize,
     pub(super) most_open: usize,
+    /// How many there have been.
+    pub(super) opened: usize,
     pub(super) logging_in: usize,
     pub(super) most_logging_in: usize,
     pub(super) too_many: usize,
@@ -171,6 +175,10 @@ impl Backend for Told {
             return Err(Failure::timed_out("so it was told"));
         }
         let mut locked = lock(&server);
+        if locked.panics {
+            drop(locked);
+            panic!("so it was told");
+        }
         if locked.refuses {
             return Err(failure(Fault::Refused, ErrorKind::Connect));
         }
@@ -179,6 +187,7 @@ impl Backend for Told {
             return Err(failure(Fault::Full, ErrorKind::Overloaded));
         }
         locked.open += 1;
+        locked.opened += 1;
         locked.most_open = locked.most_open.max(locked.open);
         let crashes = locked.crashes;
         drop(locked);
@@ -249,10 +258,12 @@ pub(super) fn start(keys: &str) -> (Shared, Arc<Config>) {
         login_time: Duration::ZERO,
         ping_time: Duration::ZERO,
         refuses: false,
+        panics: false,
         is_silent: false,
         capacity: usize::MAX,
         open: 0,
         most_open: 0,
+        opened: 0,
         logging_in: 0,
         most_logging_in: 0,
         too_many: 0,

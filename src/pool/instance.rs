@@ -9,7 +9,7 @@ use deadpool::Runtime;
 use deadpool::managed::{Object, Pool, PoolError, QueueMode, Timeouts};
 
 use super::lease::Lease;
-use super::manager::{Manager, Pooled};
+use super::manager::{Manager, NO_SIGN_OF_LIFE, POOL_CLOSED, Pooled};
 use super::member::Member;
 use super::supply::Supply;
 use crate::engine::{Backend, Failure};
@@ -277,13 +277,8 @@ impl<E: Backend> InstancePool<E> {
     ) -> usize {
         let connections = self.pool.status().size;
         self.member.begin_generation(generation, cause);
-        let ended = self.end_idle(|pooled| pooled.generation == generation);
-        match cause {
-            Some(cause) => self.tell_of_end(cause, connections),
-            None => self.tell_of_end("its instance restarted", ended),
-        }
-        self.supply.begin_generation(cause);
-        connections
+        self.end_idle(|pooled| pooled.end_of_generation::<E>(generation));
+        connections + self.supply.begin_generation(cause)
     }
 
     /// The instance is known to serve from now on: what failed before says nothing.
@@ -291,19 +286,19 @@ impl<E: Backend> InstancePool<E> {
         self.supply.serves_again();
     }
 
-    /// Closes the idle connections that are not to stay; how many.
-    fn end_idle(&self, mut stays: impl FnMut(&Pooled<E::Client>) -> bool) -> usize {
+    /// Closes the idle connections for which there is a cause.
+    fn end_idle(&self, mut cause: impl FnMut(&Pooled<E::Client>) -> Option<&'static str>) {
+        let mut causes = Vec::new();
+        let mut stays = |pooled: &Pooled<E::Client>| {
+            let cause = cause(pooled);
+            causes.extend(cause);
+            cause.is_none()
+        };
+        // They come out in the order in which they were asked for.
         let ended = self.pool.retain(|pooled, _| stays(pooled)).removed;
-        let count = ended.len();
-        for pooled in ended {
-            E::kill(pooled.client);
+        for (pooled, cause) in ended.into_iter().zip(causes) {
+            pooled.end::<E>(cause);
         }
-        count
-    }
-
-    fn tell_of_end(&self, cause: &'static str, count: usize) {
-        let site = self.member.site();
-        site.meters().ended(site.role(), cause, count);
     }
 
     /// What the pool looks like now; so many callers wait for it elsewhere.
@@ -329,9 +324,10 @@ impl<E: Backend> InstancePool<E> {
     fn end_unproved(&self) {
         let now = time::now();
         let timing = &self.member.dialer().config().timing;
-        let ended = self.end_idle(|pooled| !pooled.needs_proof(timing, now));
-        self.tell_of_end("no sign of life", ended);
-        self.supply.sweep(|pooled| !pooled.needs_proof(timing, now));
+        let cause =
+            |pooled: &Pooled<E::Client>| pooled.needs_proof(timing, now).then_some(NO_SIGN_OF_LIFE);
+        self.end_idle(cause);
+        self.supply.sweep(cause);
     }
 
     /// Closes idle connections that are no longer fit to be handed out, or of no more use; asks
@@ -341,34 +337,35 @@ impl<E: Backend> InstancePool<E> {
         let generation = self.member.generation();
         let config = self.member.dialer().config();
         let mut idle = self.pool.status().available + self.supply.spares();
+        // One whose opening failed is asked for again.
+        let none_comes = !self.supply.is_opening();
         let mut successors = 0;
-        let mut stays = |pooled: &Pooled<E::Client>| {
+        let mut cause = |pooled: &Pooled<E::Client>| {
             // The longest idle come first.
             let surplus =
                 pooled.idle_for(now) > config.timing.idle_timeout && idle > config.pool.min_idle;
             let unfit = pooled.unfit::<E>(generation, now);
-            let goes = surplus || unfit.is_some();
-            if goes {
-                self.tell_of_end(unfit.unwrap_or("it was idle for too long"), 1);
-            }
-            idle = idle.saturating_sub(usize::from(goes));
-            if !goes && pooled.needs_successor(now) {
+            let cause = unfit.or(surplus.then_some("it was idle for too long"));
+            if cause.is_some() {
+                idle = idle.saturating_sub(1);
+            } else if pooled.needs_successor(now) || none_comes && pooled.ends_soon(now) {
                 pooled.expects_successor();
                 successors += 1;
             }
-            !goes
+            cause
         };
-        self.end_idle(&mut stays);
-        self.supply.sweep(&mut stays);
+        self.end_idle(&mut cause);
+        self.supply.sweep(&mut cause);
         self.supply.want_more(successors);
         let missing = min_idle.min(config.pool.max).saturating_sub(idle);
         self.supply.want_in_background(missing);
+        // What was wanted while the pool was full may have room now.
+        self.supply.spur(0);
     }
 
     /// Closes idle connections and refuses new checkouts; those in use live till returned.
     pub(super) fn close(&self) {
-        let ended = self.end_idle(|_| false);
-        self.tell_of_end("the handle was closed", ended);
+        self.end_idle(|_| Some(POOL_CLOSED));
         self.pool.close();
         self.supply.close();
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use deadpool::managed::Object;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::manager::{LIFETIME_OVER, Manager};
+use super::manager::{LIFETIME_OVER, Manager, NO_SIGN_OF_LIFE};
 use super::member::Member;
 use super::supply::Supply;
 use crate::engine::{Backend, Condition, Engine};
@@ -225,8 +225,7 @@ impl<E: Backend> Lease<E> {
         if !kept.needs_successor(now) && !kept.has_successor() {
             return true;
         }
-        if self.supply.succeed(kept) {
-            self.tell_of_end(LIFETIME_OVER);
+        if self.supply.succeed(kept, LIFETIME_OVER) {
             return true;
         }
         if !kept.has_successor() {
@@ -239,15 +238,9 @@ impl<E: Backend> Lease<E> {
     /// Closes it now: it gave no sign of life.
     fn end(&mut self) {
         if let Some(kept) = self.kept.take() {
-            self.tell_of_end("no sign of life");
-            E::kill(Object::take(kept).client);
+            Object::take(kept).end::<E>(NO_SIGN_OF_LIFE);
             self.member().came_back();
         }
-    }
-
-    fn tell_of_end(&self, cause: &'static str) {
-        let site = self.member().site();
-        site.meters().ended(site.role(), cause, 1);
     }
 
     fn kept(&self) -> &Kept<E> {
@@ -292,16 +285,12 @@ impl<E: Backend> Drop for Lease<E> {
                 self.supply.hand_over_idle();
             }
         } else {
-            // Those of an earlier generation were told of when it ended.
-            if kept.generation == generation {
-                let cause = if clean && own {
-                    LIFETIME_OVER
-                } else {
-                    "it came back unfit"
-                };
-                self.tell_of_end(cause);
-            }
-            E::kill(Object::take(kept).client);
+            let cause = match kept.end_of_generation::<E>(generation) {
+                Some(cause) => cause,
+                None if clean && own => LIFETIME_OVER,
+                None => "it came back unfit",
+            };
+            Object::take(kept).end::<E>(cause);
             self.supply.spur(0);
         }
         self.member().came_back();

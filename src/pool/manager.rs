@@ -12,6 +12,7 @@ use crate::config::Timing;
 use crate::config::timing::MAX_LIFETIME_JITTER_PERCENT;
 use crate::engine::{Backend, Condition, Failure};
 use crate::id::Generation;
+use crate::observe::site::Site;
 use crate::rng::Rng;
 use crate::time::{self, Instant};
 
@@ -20,6 +21,15 @@ const SUCCESSION_PERIOD: Duration = Duration::from_secs(3);
 
 /// Why a connection ends that has nothing else the matter with it.
 pub(super) const LIFETIME_OVER: &str = "it has lived long enough";
+
+/// Why one ends that is of a generation which nothing but a restart has ended.
+pub(super) const RESTARTED: &str = "its instance restarted";
+
+/// Why one ends that has not answered, or that was not asked as others had not.
+pub(super) const NO_SIGN_OF_LIFE: &str = "no sign of life";
+
+/// Why one ends that nothing else has ended.
+pub(super) const POOL_CLOSED: &str = "its pool was closed";
 
 /// A connection as the pool keeps it.
 #[derive(Debug)]
@@ -35,10 +45,30 @@ pub(crate) struct Pooled<C> {
     is_replaced: AtomicBool,
     /// On its way to a caller, and not counted by `deadpool` yet.
     pub(super) in_transit: bool,
+    obituary: Obituary,
+}
+
+/// Tells of a connection's end when it is dropped with it: once, whoever ends it.
+#[derive(Debug)]
+struct Obituary {
+    site: Arc<Site>,
+    cause: &'static str,
+}
+
+impl Drop for Obituary {
+    fn drop(&mut self) {
+        self.site.meters().ended(self.site.role(), self.cause);
+    }
 }
 
 impl<C> Pooled<C> {
-    pub(super) fn new(client: C, generation: Generation, longest: Duration, rng: &mut Rng) -> Self {
+    pub(super) fn new(
+        client: C,
+        site: &Arc<Site>,
+        generation: Generation,
+        longest: Duration,
+        rng: &mut Rng,
+    ) -> Self {
         let now = time::now();
         // Up to a tenth shorter: connections opened together must not all end together.
         let half = MAX_LIFETIME_JITTER_PERCENT / 2;
@@ -53,7 +83,17 @@ impl<C> Pooled<C> {
             used_at: now,
             is_replaced: AtomicBool::new(false),
             in_transit: false,
+            obituary: Obituary {
+                site: Arc::clone(site),
+                cause: POOL_CLOSED,
+            },
         }
+    }
+
+    /// Closes it, for this cause.
+    pub(super) fn end<E: Backend<Client = C>>(mut self, cause: &'static str) {
+        self.obituary.cause = cause;
+        E::kill(self.client);
     }
 
     /// Why an idle connection must not be handed out, if so.
@@ -62,8 +102,9 @@ impl<C> Pooled<C> {
         generation: Generation,
         now: Instant,
     ) -> Option<&'static str> {
-        if self.generation != generation {
-            Some("it belongs to an earlier generation")
+        let of_generation = self.end_of_generation::<E>(generation);
+        if of_generation.is_some() {
+            of_generation
         } else if E::condition(&self.client) != Condition::Clean {
             Some("it is no longer usable")
         } else if self.has_expired(now) {
@@ -71,6 +112,15 @@ impl<C> Pooled<C> {
         } else {
             None
         }
+    }
+
+    /// Why its generation has ended, if it is not the present one.
+    pub(super) fn end_of_generation<E: Backend<Client = C>>(
+        &self,
+        present: Generation,
+    ) -> Option<&'static str> {
+        let cause = || E::reporter(&self.client).generation_end().cause();
+        (self.generation != present).then(|| cause().unwrap_or(RESTARTED))
     }
 
     pub(super) fn has_expired(&self, now: Instant) -> bool {
@@ -93,7 +143,11 @@ impl<C> Pooled<C> {
 
     /// Whether it ends soon and nobody has asked for its successor yet.
     pub(super) fn needs_successor(&self, now: Instant) -> bool {
-        now >= self.succession_at && !self.has_successor()
+        self.ends_soon(now) && !self.has_successor()
+    }
+
+    pub(super) fn ends_soon(&self, now: Instant) -> bool {
+        now >= self.succession_at
     }
 
     pub(super) fn expects_successor(&self) {
@@ -129,14 +183,10 @@ impl<E: Backend> managed::Manager for Manager<E> {
         let Some(reason) = pooled.unfit::<E>(generation, now) else {
             return Ok(());
         };
-        // Those of an earlier generation were told of when it ended.
-        if pooled.generation == generation {
-            let site = self.member.site();
-            site.meters().ended(site.role(), reason, 1);
-        }
-        if self.supply.succeed(pooled) {
+        if self.supply.succeed(pooled, reason) {
             return Ok(());
         }
+        pooled.obituary.cause = reason;
         // Where no other is idle, the caller opens one itself.
         let is_replaced = pooled.has_successor() || !self.supply.has_idle();
         if pooled.has_expired(now) && !is_replaced {

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::gate::{Gate, Verdict};
-use super::manager::{Manager, Pooled};
+use super::manager::{Manager, Pooled, RESTARTED};
 use super::member::Member;
 use super::obstacle::Obstacle;
 use crate::engine::{Backend, Failure};
@@ -165,10 +165,10 @@ impl<E: Backend> Supply<E> {
         let generation = self.member.generation();
         let now = time::now();
         while let Some(spare) = state.spares.pop() {
-            if spare.unfit::<E>(generation, now).is_none() {
-                return Some(spare);
+            match spare.unfit::<E>(generation, now) {
+                None => return Some(spare),
+                Some(cause) => spare.end::<E>(cause),
             }
-            E::kill(spare.client);
         }
         if self.open(state) + state.gate.in_flight() >= self.max() {
             return None;
@@ -220,6 +220,12 @@ impl<E: Backend> Supply<E> {
         self.pool().is_some_and(|pool| pool.status().available > 0)
     }
 
+    /// Whether a connection is being opened, is about to be, or waits to be taken.
+    pub(super) fn is_opening(&self) -> bool {
+        let state = self.state();
+        state.gate.in_flight() > 0 || state.background > 0 || !state.spares.is_empty()
+    }
+
     /// How many connections wait here for somebody to take them.
     pub(super) fn spares(&self) -> usize {
         self.state().spares.len()
@@ -233,8 +239,17 @@ impl<E: Backend> Supply<E> {
     /// Gives a connection to the caller that has waited longest; without one it stays here.
     pub(super) fn offer(&self, pooled: Pooled<E::Client>) {
         let surplus = self.give(&mut self.state(), pooled);
-        if let Some(surplus) = surplus {
-            E::kill(surplus.client);
+        self.end_surplus(surplus);
+    }
+
+    /// Closes what nobody can use any more: its generation has ended, or its pool.
+    fn end_surplus(&self, surplus: Option<Pooled<E::Client>>) {
+        let Some(surplus) = surplus else {
+            return;
+        };
+        match surplus.unfit::<E>(self.member.generation(), time::now()) {
+            Some(cause) => surplus.end::<E>(cause),
+            None => E::kill(surplus.client),
         }
     }
 
@@ -296,7 +311,13 @@ impl<E: Backend> Supply<E> {
     ) -> Pooled<E::Client> {
         E::observe(&mut client, self.member.site());
         let longest = self.member.dialer().config().timing.max_lifetime;
-        Pooled::new(client, generation, longest, &mut state.rng)
+        Pooled::new(
+            client,
+            self.member.site(),
+            generation,
+            longest,
+            &mut state.rng,
+        )
     }
 
     /// Asks for connections that are wanted in the background, one after the other.
@@ -321,8 +342,8 @@ impl<E: Backend> Supply<E> {
         self.spur(0);
     }
 
-    /// Puts a spare in the place of a connection that has to go, if there is one.
-    pub(super) fn succeed(&self, kept: &mut Pooled<E::Client>) -> bool {
+    /// Puts a spare in the place of a connection that has to go for this cause, if there is one.
+    pub(super) fn succeed(&self, kept: &mut Pooled<E::Client>, cause: &'static str) -> bool {
         let spare = {
             let mut state = self.state();
             let generation = self.member.generation();
@@ -336,13 +357,14 @@ impl<E: Backend> Supply<E> {
         let Some(spare) = spare else {
             return false;
         };
-        E::kill(std::mem::replace(kept, spare).client);
+        std::mem::replace(kept, spare).end::<E>(cause);
         true
     }
 
     /// A generation begins: connections of older ones are of no use, and delays of before do not
-    /// count. With a cause those who wait are told it: they may look elsewhere.
-    pub(super) fn begin_generation(self: &Arc<Self>, cause: Option<&'static str>) {
+    /// count. With a cause those who wait are told it: they may look elsewhere. How many
+    /// connections that nobody had taken yet have ended.
+    pub(super) fn begin_generation(self: &Arc<Self>, cause: Option<&'static str>) -> usize {
         let mut state = self.state();
         state.gate.reset();
         std::mem::take(&mut state.connects).cancel();
@@ -356,10 +378,12 @@ impl<E: Backend> Supply<E> {
         }
         let outdated = std::mem::take(&mut state.spares);
         drop(state);
+        let count = outdated.len();
         for pooled in outdated {
-            E::kill(pooled.client);
+            pooled.end::<E>(cause.unwrap_or(RESTARTED));
         }
         self.spur(0);
+        count
     }
 
     /// The instance is known to serve now: delays of long before do not count.
@@ -371,18 +395,20 @@ impl<E: Backend> Supply<E> {
         self.spur(0);
     }
 
-    /// Removes the spares that are no longer fit.
-    pub(super) fn sweep(&self, mut is_fit: impl FnMut(&Pooled<E::Client>) -> bool) {
-        let unfit: Vec<_> = {
+    /// Closes the spares for which there is a cause.
+    pub(super) fn sweep(&self, mut cause: impl FnMut(&Pooled<E::Client>) -> Option<&'static str>) {
+        let mut ended = Vec::new();
+        {
             let mut state = self.state();
-            let (fit, unfit) = std::mem::take(&mut state.spares)
-                .into_iter()
-                .partition(&mut is_fit);
-            state.spares = fit;
-            unfit
-        };
-        for pooled in unfit {
-            E::kill(pooled.client);
+            for spare in std::mem::take(&mut state.spares) {
+                match cause(&spare) {
+                    Some(cause) => ended.push((spare, cause)),
+                    None => state.spares.push(spare),
+                }
+            }
+        }
+        for (spare, cause) in ended {
+            spare.end::<E>(cause);
         }
     }
 

@@ -137,6 +137,7 @@ impl Change {
         }
         let instance = self.next.entry(id);
         let repeated = instance.last_asked.replace(report.asked_at) == Some(report.asked_at);
+        instance.last_answered = Some(report.asked_at);
         instance.timeouts = 0;
         let was_reader = instance.role == Role::Reader;
         let before = std::mem::replace(&mut instance.health, Health::Up);

@@ -49,6 +49,8 @@ pub struct Instance {
     pub(super) listing: Listing,
     /// When the latest question was sent whose answer, or silence, has been taken in.
     pub(super) last_asked: Option<Instant>,
+    /// The same of the latest that was answered.
+    pub(super) last_answered: Option<Instant>,
     /// When something happened that makes answers to earlier questions worthless.
     pub(super) void_before: Option<Instant>,
     /// When this instance was last known to be a reader (its own word, or the writer's table).
@@ -140,7 +142,8 @@ impl Topology {
 
     /// How long ago the question was sent that brought the latest answer from anybody.
     pub(crate) fn age(&self, now: Instant) -> Option<Duration> {
-        let asked = self.instances.values().filter_map(|known| known.last_asked);
+        let all = self.instances.values();
+        let asked = all.filter_map(|known| known.last_answered);
         asked
             .max()
             .map(|asked| now.saturating_duration_since(asked))
@@ -182,6 +185,7 @@ impl Instance {
             generation: Generation::default(),
             listing: Listing::Listed,
             last_asked: None,
+            last_answered: None,
             void_before: None,
             reader_since_epoch: None,
             unaware_of_demotion: None,

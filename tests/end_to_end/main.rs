@@ -13,6 +13,7 @@
 //! - `handle`: opening and closing.
 //! - `sessions`: what the next user of a connection finds in its session.
 //! - `storm`: thousands of callers who wait through a failover.
+//! - `strange_servers`: answers that make no sense.
 //! - `timelines`: the example scenarios.
 //! - `workloads`: which reader, or whether the writer, takes a read; workloads; and what is said of it.
 //! - `outcomes_mysql`: what errors of MySQL calls with several parts say, and what state comes back.
@@ -33,5 +34,6 @@ mod sessions;
 mod sharing;
 mod silence;
 mod storm;
+mod strange_servers;
 mod timelines;
 mod workloads;

@@ -37,6 +37,8 @@ pub use transaction::Transaction;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "router")]
+use mysql_async::Row;
 use mysql_async::TxOpts;
 use mysql_async::prelude::Queryable;
 
@@ -130,7 +132,9 @@ impl Backend for MySql {
 
     #[cfg(feature = "router")]
     async fn knows_id(client: &mut Client) -> Result<bool, Error> {
-        let id: Option<u64> = client.query_first(ASK_ID).await.map_err(Error::from)?;
+        // An answer that is no number would be a panic, were a number asked for.
+        let row: Option<Row> = client.query_first(ASK_ID).await.map_err(Error::from)?;
+        let id = row.and_then(|mut row| row.take_opt::<u64, _>(0)?.ok());
         Ok(id.is_some_and(|id| id != 0))
     }
 

@@ -180,7 +180,8 @@ impl Queryable for Client {
     {
         by_text!(self, query, |native, text, statements| {
             let rows: Vec<T> = native.query(text).await?;
-            statements.add_rows(rows.len() as u64 + native.affected_rows());
+            statements.add_rows(rows.len() as u64);
+            statements.add_rows(native.affected_rows());
             Ok(rows)
         })
     }
@@ -192,7 +193,8 @@ impl Queryable for Client {
     {
         by_text!(self, query, |native, text, statements| {
             let first: Option<T> = native.query_first(text).await?;
-            statements.add_rows(u64::from(first.is_some()) + native.affected_rows());
+            statements.add_rows(u64::from(first.is_some()));
+            statements.add_rows(native.affected_rows());
             Ok(first)
         })
     }
@@ -217,7 +219,8 @@ impl Queryable for Client {
                 f(sum, row)
             };
             let sum = native.query_fold(text, init, counted).await?;
-            statements.add_rows(count + native.affected_rows());
+            statements.add_rows(count);
+            statements.add_rows(native.affected_rows());
             Ok(sum)
         })
     }

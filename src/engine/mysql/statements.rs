@@ -169,7 +169,7 @@ impl Statements {
     /// So many rows came or were changed.
     pub(super) fn add_rows(&mut self, rows: u64) {
         if let Some(running) = &mut self.running {
-            running.rows += rows;
+            running.rows = running.rows.saturating_add(rows);
         }
     }
 

@@ -153,7 +153,7 @@ impl Statements {
                 }
             }
             b'C' => match self.under_way.front_mut() {
-                Some(Step::Script { rows, .. }) => *rows += rows_of_tag(body),
+                Some(Step::Script { rows, .. }) => *rows = rows.saturating_add(rows_of_tag(body)),
                 _ => self.done(rows_of_tag(body)),
             },
             // The portal has more rows, or there was nothing to run.

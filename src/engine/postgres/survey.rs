@@ -104,28 +104,30 @@ fn rows_of(messages: &[SimpleQueryMessage]) -> impl Iterator<Item = &SimpleQuery
     })
 }
 
+/// `None` for what makes no sense: `SimpleQueryRow::get` would panic at a column that is not there,
+/// or is no text.
 fn read(messages: &[SimpleQueryMessage]) -> Option<Survey> {
     let mut rows = rows_of(messages);
     let own = rows.next()?;
-    let is_reader = match own.get(1)? {
+    let is_reader = match own.try_get(1).ok()?? {
         "t" => true,
         "f" => false,
         _ => return None,
     };
     Some(Survey {
-        identity: own.get(0).map(InstanceId::new),
+        identity: own.try_get(0).ok()?.map(InstanceId::new),
         is_writer: !is_reader,
-        server_now_micros: micros(own.get(2)?)?,
+        server_now_micros: micros(own.try_get(2).ok()??)?,
         rows: rows.filter_map(read_row).collect(),
     })
 }
 
 fn read_row(row: &SimpleQueryRow) -> Option<Row> {
     Some(Row {
-        id: InstanceId::new(row.get(0)?),
-        is_writer: row.get(1)? == MASTER_SESSION_ID,
-        updated_micros: row.get(2).and_then(micros),
-        lag_millis: row.get(3).and_then(|lag| lag.parse().ok()),
+        id: InstanceId::new(row.try_get(0).ok()??),
+        is_writer: row.try_get(1).ok()?? == MASTER_SESSION_ID,
+        updated_micros: row.try_get(2).ok()?.and_then(micros),
+        lag_millis: row.try_get(3).ok()?.and_then(|lag| lag.parse().ok()),
     })
 }
 

@@ -215,7 +215,8 @@ impl StatementInsight {
     fn merge(&mut self, other: &Self) {
         self.calls += other.calls;
         self.errors += other.errors;
-        self.rows += other.rows;
+        // A server may claim any number of them.
+        self.rows = self.rows.saturating_add(other.rows);
         self.latency.merge(&other.latency);
         self.server_time += other.server_time;
         self.waiting_time += other.waiting_time;

@@ -56,7 +56,7 @@ impl SiteMeters {
 
     pub(crate) fn checked(&self, _: Role, _: Duration) {}
 
-    pub(crate) fn ended(&self, _: Role, _: &'static str, _: usize) {}
+    pub(crate) fn ended(&self, _: Role, _: &'static str) {}
 
     pub(crate) fn levels(&self, _: Role, _: PoolLevels) {}
 }

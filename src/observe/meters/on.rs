@@ -291,12 +291,12 @@ impl SiteMeters {
         self.role(role).check.record(took);
     }
 
-    /// So many connections were ended for this cause.
-    pub(crate) fn ended(&self, role: Role, cause: &'static str, count: usize) {
-        if count > 0 && self.is_on {
+    /// A connection was ended for this cause.
+    pub(crate) fn ended(&self, role: Role, cause: &'static str) {
+        if self.is_on {
             let more = [role_label(role), Label::new("cause", cause)];
             let labels = with(&self.labels, more);
-            counter(self.is_on, names::ENDED, labels).increment(count as u64);
+            counter(self.is_on, names::ENDED, labels).increment(1);
         }
     }
 

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Answer, State, Supply};
 use crate::engine::{Backend, Failure};
+use crate::error::{Error, ErrorKind};
 use crate::pool::gate::{Attempt, Ended, Verdict};
 use crate::pool::obstacle::Obstacle;
 use crate::time::{self, Instant};
@@ -123,9 +124,7 @@ impl<E: Backend> Supply<E> {
                 state
                     .gate
                     .ended(attempt, Ended::Opened, open, now, &mut state.rng);
-                if let Some(surplus) = surplus {
-                    E::kill(surplus.client);
-                }
+                self.end_surplus(surplus);
             }
             Some(Err(failure)) => {
                 let open = self.open(state);
@@ -160,7 +159,7 @@ impl<E: Backend> Supply<E> {
     }
 }
 
-/// The end of an attempt, also of one whose task is ended.
+/// The end of an attempt, also of one whose task is ended or never begun.
 struct Ending<E: Backend> {
     supply: Arc<Supply<E>>,
     attempt: Option<Attempt>,
@@ -176,9 +175,25 @@ impl<E: Backend> Ending<E> {
 }
 
 impl<E: Backend> Drop for Ending<E> {
+    /// Of a handle that lives on, the task was ended by a panic, such as one of the application's
+    /// provider of passwords, or by the end of its runtime, where it may never have begun. It
+    /// counts as a failure: to begin the next at once would go on for ever.
     fn drop(&mut self) {
-        if let Some(attempt) = self.attempt.take() {
-            self.supply.take_in(attempt, None);
-        }
+        let Some(attempt) = self.attempt.take() else {
+            return;
+        };
+        let member = &self.supply.member;
+        let answer = (!member.is_closed()).then(|| {
+            let error = Error::new(
+                ErrorKind::Connect,
+                "the task that opened a connection was ended: did the runtime in which the handle \
+                 was made shut down, or the provider of passwords panic?",
+            );
+            Err(Failure {
+                fault: Fault::Other,
+                error: error.with_instance(member.id()),
+            })
+        });
+        self.supply.take_in(attempt, answer);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use proptest::prelude::*;
 
 use crate::engine::{Backend, Condition, Failure};
@@ -12,6 +13,7 @@ use crate::error::ErrorKind;
 use crate::pool::fixtures::{Bench, Told};
 use crate::pool::lease::Lease;
 use crate::time::{self, Instant};
+use crate::topology::observation::Fault;
 
 const MILLI: Duration = Duration::from_millis(1);
 /// So many that two threads meet in the way that matters in some of them: without `hand_over_idle`
@@ -355,6 +357,69 @@ async fn the_minimum_is_opened_one_by_one() {
     assert_eq!(bench.server().most_logging_in, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_connect_that_panics_hears_so_and_the_next_is_served() {
+    let bench = Bench::new("pool_max=4&pool_max_connecting=1");
+    bench.server().panics = true;
+    for _ in 0..3 {
+        let deadline = within(Duration::from_secs(20));
+        let failure = bench.pool.checkout(0, deadline).await.unwrap_err();
+        assert_eq!(failure.fault, Fault::Other);
+        assert!(
+            failure.error.to_string().contains("was ended"),
+            "{failure:?}"
+        );
+        assert!(time::remaining(deadline) > Duration::from_secs(15));
+    }
+    bench.server().panics = false;
+    let leases: Vec<_> = join_all((0..4).map(|_| bench.checkout())).await;
+    assert_eq!(leases.len(), 4);
+}
+
+#[test]
+fn a_pool_whose_runtime_has_ended_refuses_its_callers() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_time().start_paused(true).build().unwrap()
+    };
+    let first = runtime();
+    let bench = first.block_on(async { Bench::new("pool_max=4") });
+    let held = first.block_on(bench.checkout());
+    drop(first);
+    runtime().block_on(async {
+        let failure = bench.pool.checkout(0, within(Duration::from_secs(20)));
+        let failure = failure.await.unwrap_err();
+        assert!(failure.error.to_string().contains("runtime"), "{failure:?}");
+        held.client().break_it();
+        drop(held);
+    });
+}
+
+/// Sweeps as the handle does, until something has come about.
+async fn sweep_until(bench: &Bench, mut is_done: impl FnMut() -> bool) {
+    for _ in 0..1_000 {
+        if is_done() {
+            return;
+        }
+        tokio::time::sleep(100 * MILLI).await;
+        bench.pool.sweep(0);
+    }
+    panic!("it never came");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_successor_whose_login_failed_is_asked_for_again() {
+    let bench = Bench::new("pool_max=4&max_lifetime=20s");
+    drop(bench.checkout().await);
+    bench.server().refuses = true;
+    sweep_until(&bench, || bench.server().attempts.len() > 1).await;
+    settle().await;
+    bench.server().refuses = false;
+    assert_eq!(bench.server().open, 1, "it has not ended yet");
+    sweep_until(&bench, || bench.server().opened > 1).await;
+    assert_eq!(bench.server().most_open, 2, "before it ended");
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Arrive {
@@ -367,6 +432,8 @@ enum Step {
     Silence(bool),
     Capacity(usize),
     Generation,
+    Restart,
+    Sweep,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -378,6 +445,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(Step::Silence),
         1 => (0..6_usize).prop_map(Step::Capacity),
         1 => Just(Step::Generation),
+        1 => Just(Step::Restart),
+        1 => Just(Step::Sweep),
     ]
 }
 
@@ -391,7 +460,8 @@ async fn persist(bench: &Bench, deadline: Instant) -> Result<Lease<Told>, Failur
     }
 }
 
-async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
+/// How many connections there were.
+async fn run(steps: Vec<Step>) -> Result<usize, TestCaseError> {
     let bench = Bench::new("pool_max=4&connect_timeout=200ms");
     bench.server().login_time = 7 * MILLI;
     let mut calls = FuturesUnordered::new();
@@ -432,6 +502,11 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 let next = bench.pool.member().generation().next();
                 bench.pool.begin_generation(next, Some("a step"));
             }
+            Step::Restart => {
+                let next = bench.pool.member().generation().next();
+                bench.pool.begin_generation(next, None);
+            }
+            Step::Sweep => bench.pool.sweep(1),
         }
         prop_assert!(bench.server().open <= 4, "{:?}", bench.server());
         prop_assert!(bench.server().logging_in <= 8);
@@ -451,14 +526,29 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
     prop_assert!(bench.server().open <= 4, "{:?}", bench.server());
     let fifth = bench.pool.checkout(0, within(MILLI)).await;
     prop_assert!(fifth.is_err());
-    Ok(())
+    // Some come back to a pool that is there, others to one that is closed.
+    let mut all = all;
+    all.truncate(2);
+    bench.pool.close();
+    drop(all);
+    prop_assert_eq!(bench.server().open, 0);
+    Ok(bench.server().opened)
+}
+
+/// How many connections were told to have ended.
+fn told_of_ends(exported: &str) -> usize {
+    let ended = exported
+        .lines()
+        .filter(|line| line.starts_with("aurora_connections_ended"));
+    let counts = ended.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok());
+    counts.sum()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     /// Callers come, wait, give up and break things while the server refuses, fills up, falls
-    /// silent and restarts.
+    /// silent and restarts. Each connection is told to have ended once.
     #[test]
     fn no_history_loses_a_place_or_opens_too_many(steps in prop::collection::vec(step(), 0..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -466,6 +556,9 @@ proptest! {
             .start_paused(true)
             .build()
             .unwrap();
-        runtime.block_on(run(steps))?;
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let ran = || runtime.block_on(run(steps));
+        let opened = metrics::with_local_recorder(&recorder, ran)?;
+        prop_assert_eq!(told_of_ends(&recorder.handle().render()), opened);
     }
 }

@@ -1,6 +1,6 @@
 //! What the monitor makes of an answer, and of none.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
 use crate::id::InstanceId;
@@ -127,11 +127,17 @@ fn an_answer_that_comes_too_late_or_claims_what_is_not_so_is_not_believed() {
 struct Led {
     /// How often pools were brought in line.
     carried_out: AtomicUsize,
+    /// The connection to the writer is found ended when it is next asked.
+    lost: AtomicBool,
 }
 
 impl Prober for Led {
     async fn ask(&self, _: &Target, asked_at: Instant) -> Result<Report, ProbeFailure> {
-        Ok(report("a", true, asked_at))
+        let mut answer = report("a", true, asked_at);
+        if self.lost.swap(false, Ordering::Relaxed) {
+            answer.way = Way::AfterLoss;
+        }
+        Ok(answer)
     }
 
     fn carry_out(&self, _: &Topology, _: &[Effect]) -> Vec<EventKind> {
@@ -162,4 +168,24 @@ async fn nothing_is_heard_of_an_instance_whose_name_leads_to_another_and_only_ne
     let _ = tokio::time::timeout(minute, &mut running).await;
     assert!(asked_before > 0 && prober.carried_out.load(Ordering::Relaxed) > 30);
     assert!(!topology.has_changed().unwrap(), "all is as it was");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_over_a_new_connection_in_the_place_of_one_that_ended_begins_a_generation() {
+    let cadence = Cadence::new(1, Duration::from_secs(1), crate::rng::Rng::seeded(1));
+    let (monitor, _news, published) = Monitor::new(cadence, EventSender::new(None));
+    let prober = Arc::new(Led::default());
+    let running = monitor.run(Arc::clone(&prober));
+    tokio::pin!(running);
+    let topology = published.topology;
+    let generation = || {
+        let picture = topology.borrow();
+        picture.writer().expect("a writer").generation()
+    };
+    let minute = Duration::from_secs(60);
+    let _ = tokio::time::timeout(minute, &mut running).await;
+    let before = generation();
+    prober.lost.store(true, Ordering::Relaxed);
+    let _ = tokio::time::timeout(minute, &mut running).await;
+    assert_eq!(generation(), before.next());
 }

@@ -1,6 +1,8 @@
 //! What a picture says of itself.
 
 use super::*;
+use crate::topology::apply::apply;
+use crate::topology::observation::{Fault, Observation};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -77,8 +79,16 @@ fn a_picture_is_as_old_as_the_latest_question_that_was_answered() {
     for (name, seconds) in [("a", 10), ("b", 12)] {
         let instance = picture.entry(&InstanceId::new(name));
         instance.last_asked = Some(now + SECOND * seconds);
+        instance.last_answered = Some(now + SECOND * seconds);
     }
     assert_eq!(picture.age(now + SECOND * 15), Some(SECOND * 3));
+    let unanswered = Observation::Silence {
+        instance: InstanceId::new("a"),
+        fault: Fault::TimedOut,
+        asked_at: now + SECOND * 14,
+    };
+    let silent = apply(&picture, &unanswered, now + SECOND * 15).next;
+    assert_eq!(silent.age(now + SECOND * 15), Some(SECOND * 3));
     let writer = picture.instance(&InstanceId::new("a")).unwrap();
     assert_eq!(writer.last_asked(), Some(now + SECOND * 10));
     picture.writer_lost_at = Some(now);
