@@ -53,6 +53,8 @@ async fn main() -> anyhow::Result<()> {
     let mut builder = SimCluster::builder(arguments.engine)
         .readers(usize::from(arguments.readers))
         .timeline(timeline)
+        // Any client may come, and some accept no fewer.
+        .scram_iterations(4_096)
         .seed(arguments.seed)
         .port(arguments.port);
     for (name, address) in arguments.instance {

@@ -307,6 +307,7 @@ impl<E: Backend> Roster<E> {
         if let Some(answer) = self.ask_kept(station, deadline).await? {
             return Ok((answer, Way::Standing));
         }
+        let deadline = deadline + station.login_grace();
         let login = tokio::time::timeout_at(deadline, station.may_log_in());
         let _login = login
             .await
@@ -314,7 +315,13 @@ impl<E: Backend> Roster<E> {
         // Whoever logged in meanwhile left one.
         let answer = match self.ask_kept(station, deadline).await? {
             Some(answer) => answer,
-            None => self.ask_anew(station, deadline).await?,
+            None => {
+                let asked = self.ask_anew(station, deadline).await;
+                if matches!(&asked, Err(failure) if failure.fault == Fault::TimedOut) {
+                    station.login_was_late();
+                }
+                asked?
+            }
         };
         Ok((answer, Way::New))
     }

@@ -1,7 +1,7 @@
 //! One instance as the monitor knows it: its place, the generation of its connections, and the
 //! connection that the monitor keeps to it. The pools of all handles share it.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +20,11 @@ use crate::topology::monitor::News;
 use crate::topology::observation::{Fault, Observation};
 use crate::topology::silence::{LONGEST_TICK, Usual};
 
+/// So many logins in a row may run out of the time of a probe before the next is given more. A
+/// host that is away, or a cut network, is tried anew within that time meanwhile, as the healing of
+/// the network is seen by a new connection first.
+const LATE_LOGINS_MAX: u32 = 4;
+
 /// One instance, as the monitor reaches it.
 pub(crate) struct Station<E: Backend> {
     id: InstanceId,
@@ -34,6 +39,8 @@ pub(crate) struct Station<E: Backend> {
     asking: AtomicUsize,
     /// Held while a connection for the monitor is opened: one login at a time.
     login: tokio::sync::Mutex<()>,
+    /// How many logins in a row have run out of time, or took longer than a probe may.
+    late_logins: AtomicU32,
     /// The monitor has ended: nothing is kept any more.
     closed: CancellationToken,
 }
@@ -103,6 +110,7 @@ impl<E: Backend> Station<E> {
             }),
             asking: AtomicUsize::new(0),
             login: tokio::sync::Mutex::new(()),
+            late_logins: AtomicU32::new(0),
             closed,
         })
     }
@@ -159,6 +167,27 @@ impl<E: Backend> Station<E> {
     pub(super) fn let_in_after(&self, begun_at: Instant) {
         let took = time::now().saturating_duration_since(begun_at);
         self.life().usual.login.measured(took);
+        // One that was late and came will be late again.
+        if took <= self.probe_timeout() {
+            self.late_logins.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// A login has run out of time.
+    pub(super) fn login_was_late(&self) {
+        self.late_logins.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How much longer than a probe without one a probe with a login may take: over a slow link,
+    /// or on a busy machine, none would ever come to its end in the time of a question.
+    pub(super) fn login_grace(&self) -> Duration {
+        let late = self.late_logins.load(Ordering::Relaxed);
+        let doublings = (late + 1).saturating_sub(LATE_LOGINS_MAX).min(16);
+        let timing = &self.dialer.config().timing;
+        let allowed = self.probe_timeout().saturating_mul(1 << doublings);
+        allowed
+            .min(timing.connect_timeout)
+            .saturating_sub(timing.probe_timeout)
     }
 
     pub(super) fn generation(&self) -> Generation {

@@ -9,6 +9,8 @@ use aurora_driver::{EngineKind, InstanceId};
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 
+/// Any client may come, and some accept no fewer.
+const SCRAM_ITERATIONS: usize = 4_096;
 /// Where the control API listens if nothing else is said.
 const CONTROL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
@@ -203,6 +205,7 @@ fn builder(flags: Flags, file: File) -> Result<SimClusterBuilder, String> {
         .dns_port(flags.dns_port.or(file.dns_port).unwrap_or(0))
         .seed(flags.seed.or(file.seed).unwrap_or(1))
         .timeline(timeline(engine, flags.timeline.or(file.timeline)))
+        .scram_iterations(SCRAM_ITERATIONS)
         .tls(match flags.tls.or(file.tls) {
             Some(Encryption::Optional) => Tls::Optional,
             Some(Encryption::Required) => Tls::Required,

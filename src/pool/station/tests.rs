@@ -8,6 +8,9 @@ use crate::pool::fixtures::Told;
 use crate::pool::fixtures::cluster::{ClusterBench, topology};
 use crate::pool::station::Station;
 use crate::time;
+use crate::topology::cadence::Target;
+use crate::topology::monitor::Prober;
+use crate::topology::observation::Fault;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -32,6 +35,31 @@ async fn what_an_answer_and_a_login_usually_take_is_learnt_from_probes() {
     let round_trip = nine.usual().round_trip.upper();
     let expected = Duration::from_millis(20)..Duration::from_millis(30);
     assert!(expected.contains(&round_trip), "{round_trip:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_lets_in_slowly_is_given_more_time_until_it_has_let_us_in() {
+    let cluster = ClusterBench::with("probe_timeout=500ms&connect_timeout=3s");
+    let nine = Target::Instance(InstanceId::new("9"));
+    cluster.server().login_time = SECOND * 5 / 2;
+    let mut limits = Vec::new();
+    let answer = loop {
+        let asked_at = time::now();
+        match cluster.roster.ask(&nine, asked_at).await {
+            Ok(answer) => break answer,
+            Err(failure) => assert_eq!(failure.fault, Fault::TimedOut),
+        }
+        limits.push((time::now() - asked_at).as_millis());
+    };
+    assert_eq!(answer.identity.as_str(), "9");
+    assert_eq!(limits, [500, 500, 500, 500, 1_000, 2_000]);
+    // One that is lost is met with the same patience, until a login is as fast as a question.
+    cluster.take_standing("9");
+    cluster.probe("9").await;
+    cluster.take_standing("9");
+    cluster.server().login_time = Duration::ZERO;
+    cluster.probe("9").await;
+    assert_eq!(station(&cluster, "9").login_grace(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

@@ -216,7 +216,11 @@ impl SimClusterBuilder {
         if passwords.is_empty() {
             passwords.extend([self.first_user()]);
         }
-        Users::new(passwords, self.database.clone())
+        let mut users = Users::new(passwords, self.database.clone());
+        if let Some(count) = self.scram_iterations {
+            users.scram_iterations = count;
+        }
+        users
     }
 
     /// Binds one address per instance, all with the same port.

@@ -58,6 +58,8 @@ pub(crate) struct Users {
     pub(crate) passwords: HashMap<String, String>,
     /// The one database of the cluster.
     pub(crate) database: String,
+    /// How often a password is hashed at a login to PostgreSQL.
+    pub(crate) scram_iterations: usize,
     /// What the PostgreSQL front derives from the passwords.
     verifiers: postgres::Verifiers,
 }
@@ -67,6 +69,7 @@ impl Users {
         Self {
             passwords,
             database: database.into(),
+            scram_iterations: postgres::SCRAM_ITERATIONS,
             verifiers: postgres::Verifiers::default(),
         }
     }

@@ -26,7 +26,7 @@ mod tests;
 mod types;
 mod wire;
 
-pub(crate) use scram::Verifiers;
+pub(crate) use scram::{ITERATIONS as SCRAM_ITERATIONS, Verifiers};
 
 use std::future::pending;
 use std::time::Duration;

@@ -12,7 +12,7 @@ use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::raw::{Raw, field, packet, startup};
+use super::raw::{Raw, field, message, packet, startup};
 use super::{PASSWORD, Server, Setup, code, soon};
 use crate::sim::certificates::Certificates;
 use crate::sim::host::Count;
@@ -251,6 +251,28 @@ async fn words_in_plain_text_behind_a_request_for_tls_end_the_connection() {
     raw.send(&[packet(80_877_103, &[]), startup(PROTOCOL_3_0, &[])])
         .await;
     assert_eq!(raw.fatal_code().await, "08P01");
+}
+
+#[tokio::test]
+async fn a_password_is_hashed_as_often_as_was_asked_for() {
+    for (scram_iterations, expected) in [(1, "i=1"), (4_096, "i=4096")] {
+        let server = Server::start_with(Setup {
+            scram_iterations,
+            ..Setup::default()
+        })
+        .await;
+        server.connect().await;
+        for user in ["app", "nobody"] {
+            let mut raw = Raw(server.dial().await);
+            raw.send(&[startup(PROTOCOL_3_0, &[("user", user)])]).await;
+            assert_eq!(raw.next().await.expect("a request").0, 'R');
+            let first = b"SCRAM-SHA-256\0\0\0\0\x0dn,,n=,r=nonce";
+            raw.send(&[message('p', first)]).await;
+            let (kind, body) = raw.next().await.expect("the server's first message");
+            let said = String::from_utf8_lossy(&body);
+            assert!(kind == 'R' && said.ends_with(expected), "{user}: {said}");
+        }
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use tokio_rustls::TlsAcceptor;
 
 use super::super::{Door, Ending, Sessions, Users};
-use super::serve_within;
+use super::{SCRAM_ITERATIONS, serve_within};
 use crate::id::{EngineKind, InstanceId};
 use crate::sim::host::{Count, Host, StatusRow};
 use crate::sim::volume::Volume;
@@ -92,6 +92,7 @@ struct Setup {
     tls: Option<TlsAcceptor>,
     starting: bool,
     login_timeout: Duration,
+    scram_iterations: usize,
 }
 
 impl Default for Setup {
@@ -100,6 +101,7 @@ impl Default for Setup {
             tls: None,
             starting: false,
             login_timeout: Duration::from_secs(60),
+            scram_iterations: SCRAM_ITERATIONS,
         }
     }
 }
@@ -118,10 +120,12 @@ impl Server {
         });
         let (ending, watched) = watch::channel(None);
         let passwords = HashMap::from([("app".to_owned(), PASSWORD.to_owned())]);
+        let mut users = Users::new(passwords, "main");
+        users.scram_iterations = setup.scram_iterations;
         let door = Door {
             host: Arc::clone(&host) as Arc<dyn Host>,
             volume: Arc::new(Volume::create().expect("a temporary file")),
-            users: Arc::new(Users::new(passwords, "main")),
+            users: Arc::new(users),
             tls: setup.tls,
             tls_required: false,
             starting: setup.starting,
