@@ -146,7 +146,11 @@ impl fmt::Display for EventKind {
                 instance,
                 cause,
                 connections,
-            } => write!(f, "{connections} connections to {instance} ended: {cause}"),
+            } => match connections {
+                0 => write!(f, "no connection to {instance} was open: {cause}"),
+                1 => write!(f, "1 connection to {instance} ended: {cause}"),
+                _ => write!(f, "{connections} connections to {instance} ended: {cause}"),
+            },
             Self::InstanceAdded { instance } => write!(f, "{instance} is new"),
             Self::InstanceDown { instance, cause } => write!(f, "{instance} is down: {cause}"),
             Self::InstanceRemoved { instance } => write!(f, "{instance} has left the cluster"),
@@ -302,5 +306,25 @@ impl EventSender {
         if let Some(listener) = &self.listener {
             listener.probed(target, answer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_in_words_how_many_connections_ended() {
+        let said = |connections| {
+            let ended = EventKind::GenerationEnded {
+                instance: InstanceId::new("a"),
+                cause: "it is gone",
+                connections,
+            };
+            ended.to_string()
+        };
+        assert_eq!(said(0), "no connection to a was open: it is gone");
+        assert_eq!(said(1), "1 connection to a ended: it is gone");
+        assert_eq!(said(2), "2 connections to a ended: it is gone");
     }
 }

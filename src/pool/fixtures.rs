@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -276,6 +277,21 @@ pub(super) fn start(keys: &str) -> (Shared, Arc<Config>) {
     lock(&SERVERS).insert(name.clone(), Arc::clone(&server));
     let url = format!("postgres://app:app@127.0.0.1/{name}?instance_pattern=127.0.0.%3F&{keys}");
     (server, Arc::new(Config::from_url(&url).unwrap()))
+}
+
+/// How many connections were told to have ended, by cause.
+pub(super) fn told_ends(exported: &PrometheusHandle) -> BTreeMap<String, usize> {
+    let text = exported.render();
+    let lines = text
+        .lines()
+        .filter(|line| line.starts_with("aurora_connections_ended"));
+    let told = lines.map(|line| {
+        let (_, cause) = line.split_once("cause=\"").expect("a cause");
+        let (cause, _) = cause.split_once('"').expect("its end");
+        let count = line.rsplit(' ').next().and_then(|count| count.parse().ok());
+        (cause.to_owned(), count.expect("a count"))
+    });
+    told.collect()
 }
 
 /// What a monitor, which there is not, would hear.

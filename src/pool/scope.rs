@@ -229,6 +229,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn nobody_is_asked_who_the_members_are_before_any_instance_is_known() {
+        let cluster = ClusterBench::new();
+        leads_to(&cluster, &[8]);
+        let (_sender, topology) = watch::channel(Arc::new(Topology::empty()));
+        let following = run(
+            vec!["endpoint".into()],
+            Arc::clone(&cluster.roster),
+            Arc::clone(&cluster.pools),
+            topology,
+            Rng::seeded(1),
+        );
+        assert!(tokio::time::timeout(MINUTE, following).await.is_err());
+        assert_eq!(cluster.server().lookups.len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_name_is_asked_for_often_while_nobody_serves_and_seldom_in_the_long_run() {
         let cluster = ClusterBench::new();
         let in_vain = follow_for(&cluster, MINUTE);

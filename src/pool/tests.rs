@@ -33,6 +33,25 @@ async fn a_probes_connection_is_kept_only_if_it_leads_where_its_name_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_has_left_is_forgotten_also_beside_one_that_cannot_be_reached() {
+    // No host name can be made of that one.
+    let nameless = "no name";
+    for (before, after) in [
+        (vec!["7", "8", "9", nameless], vec!["7", "9", nameless]),
+        (vec!["6", "7", "8", "9", nameless], vec!["6", "9", nameless]),
+        (vec!["9", nameless], vec!["9"]),
+    ] {
+        let cluster = ClusterBench::new();
+        cluster.follow(&topology(&before));
+        cluster.follow(&topology(&after));
+        let known = |id: &&&str| cluster.roster.station(&InstanceId::new(**id)).is_some();
+        let present: Vec<&str> = before.iter().filter(known).copied().collect();
+        let expected: Vec<&str> = after.into_iter().filter(|id| *id != nameless).collect();
+        assert_eq!(present, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_monitors_connection_is_handed_over_while_it_is_fresh() {
     let cluster = ClusterBench::new();
     cluster.probe("9").await;

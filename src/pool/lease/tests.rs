@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
+
 use crate::engine::Backend;
 use crate::id::Generation;
-use crate::pool::fixtures::{Bench, Told};
+use crate::pool::fixtures::{Bench, Told, told_ends};
 use crate::pool::lease::Lease;
 use crate::time;
 use crate::topology::observation::Fault;
@@ -185,4 +187,73 @@ async fn after_many_restarts_the_connections_of_the_oldest_generations_end() {
     bench.pool.begin_generation(generation.next(), None);
     assert!(end_cause(&first).is_some());
     assert_eq!(end_cause(&later), None);
+}
+
+#[test]
+fn each_connection_is_told_to_have_ended_for_what_ended_it() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let next = |bench: &Bench| bench.pool.member().generation().next();
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            let bench = Bench::new("pool_max=8&max_lifetime=1h&idle_timeout=2h");
+            let (kept, broken) = (bench.checkout().await, bench.checkout().await);
+            broken.client().break_it();
+            drop(broken);
+            drop(kept);
+            tokio::time::sleep(60 * SECOND).await;
+            bench.server().crashes += 1;
+            let through_restart = bench.checkout().await;
+            bench.pool.begin_generation(next(&bench), None);
+            let through_loss = bench.checkout().await;
+            let idle = bench.checkout().await;
+            drop(idle);
+            bench
+                .pool
+                .begin_generation(next(&bench), Some("it is gone"));
+            drop((through_restart, through_loss));
+            drop(bench.checkout().await);
+            tokio::time::sleep(3_600 * SECOND).await;
+            let after_close = bench.checkout().await;
+            bench.pool.close();
+            drop(after_close);
+        });
+    });
+    let expected = [
+        ("it came back unfit", 1),
+        ("it has lived long enough", 1),
+        ("it is gone", 3),
+        ("its pool was closed", 1),
+        ("it is no longer usable", 1),
+    ];
+    let expected = expected.map(|(cause, count)| (cause.to_owned(), count));
+    assert_eq!(told_ends(&recorder.handle()), expected.into());
+}
+
+#[test]
+fn a_connection_that_gives_no_sign_of_life_is_told_to_have_ended_for_that() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            let bench = Bench::new("pool_max=2");
+            let both = (bench.checkout().await, bench.checkout().await);
+            drop(both);
+            tokio::time::sleep(60 * SECOND).await;
+            bench.server().is_silent = true;
+            let soon = time::now() + SECOND;
+            let refused = bench.pool.checkout(0, soon).await;
+            refused.unwrap_err();
+        });
+    });
+    let expected = [("no sign of life".to_owned(), 2)];
+    assert_eq!(told_ends(&recorder.handle()), expected.into());
 }

@@ -481,3 +481,58 @@ fn an_instance_that_was_forgotten_is_not_asked_again() {
     let far = rig.now + 60 * SECOND;
     assert_eq!(rig.cadence.take_due(far), []);
 }
+
+/// How long after a failed try begun at `age` the next is due, at least and at most; it came so
+/// much later than it was due.
+fn spread(age: Duration, late: Duration) -> (Duration, Duration) {
+    let refused = Reply::Failed(Fault::Refused);
+    let gaps = (0..500).map(|seed| {
+        let mut rig = Rig::steady();
+        rig.cadence.rng = Rng::seeded(seed);
+        rig.trouble("i-1", Fault::Refused);
+        let target = instance("i-1");
+        let began = rig.now;
+        rig.cadence.done(&target, began, began, refused);
+        let asked_at = began + age;
+        rig.cadence.entries.get_mut(&target).unwrap().next = asked_at - late;
+        rig.cadence.done(&target, asked_at, asked_at, refused);
+        rig.cadence.entries[&target].next - asked_at
+    });
+    let gaps: Vec<Duration> = gaps.collect();
+    let least = *gaps.iter().min().unwrap();
+    (least, *gaps.iter().max().unwrap())
+}
+
+#[test]
+fn processes_are_spread_widely_at_first_and_promises_only_get_longer() {
+    let dense = ATTEMPT_PHASES[0].interval;
+    let (least, most) = spread(10 * TICK, Duration::ZERO);
+    assert!(least < dense.mul_f64(0.85) && most > dense.mul_f64(1.15));
+    assert!(least > dense.mul_f64(0.79) && most < dense.mul_f64(1.21));
+    let (least, most) = spread(SECOND * 3 / 2, Duration::ZERO);
+    assert!(least >= PROMISED_INTERVAL && most > PROMISED_INTERVAL.mul_f64(1.15));
+    let (least, most) = spread(SECOND * 3, Duration::ZERO);
+    assert!(least >= PROMISED_INTERVAL && most < PROMISED_INTERVAL.mul_f64(1.03));
+    assert!(most > PROMISED_INTERVAL);
+}
+
+#[test]
+fn a_late_question_is_followed_sooner_only_where_nothing_is_promised() {
+    let late = TICK;
+    let (least, _) = spread(10 * TICK, late);
+    assert!(least < ATTEMPT_PHASES[0].interval.mul_f64(0.79));
+    let (least, _) = spread(SECOND * 3 / 2, SECOND / 2);
+    assert!(least >= PROMISED_INTERVAL, "the process stood still");
+}
+
+#[test]
+fn an_engine_that_is_starting_when_it_is_first_met_has_been_away_since_it_was_asked() {
+    let mut rig = Rig::steady();
+    rig.trouble("i-1", Fault::Terminated);
+    let target = instance("i-1");
+    let (asked_at, answered_at) = (rig.now, rig.now + SECOND * 3);
+    let starting = Reply::Failed(Fault::Starting);
+    rig.cadence.done(&target, asked_at, answered_at, starting);
+    let tries = rig.cadence.entries[&target].tries.expect("it is away");
+    assert_eq!(tries.since, asked_at);
+}
