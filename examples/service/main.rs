@@ -32,7 +32,7 @@ mod testing;
 mod traffic;
 mod web;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -126,6 +126,8 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         // A file is no place for colours.
         .with_ansi(std::io::stderr().is_terminal())
+        // Of what cannot be written it would tell the same place, and panic in whoever logs.
+        .log_internal_errors(false)
         .init();
     let url = std::env::var_os(DATABASE_URL);
     let command = command(url.is_some_and(|url| url.is_empty()));
@@ -156,7 +158,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // The causes on one line: a backtrace helps nobody who only has to start a database.
         Err(error) => {
-            eprintln!("error: {error:#}");
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -207,10 +209,16 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
         end.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
-    tokio::select! {
-        served = serving => served.context("the HTTP server ended")?,
-        () = patience => tracing::warn!("requests were still under way and have been cut off"),
-    }
+    let served = tokio::select! {
+        served = serving => served.context("the HTTP server ended"),
+        () = patience => {
+            tracing::warn!("requests were still under way and have been cut off");
+            Ok(())
+        }
+    };
+    // Nobody serves any more, whether or not somebody asked for it.
+    end.cancel();
+    served?;
     // Those who still wait for a database that is away are sent home.
     let _ = tokio::time::timeout(GRACE, customers.finish()).await;
     progress.await.ok();
@@ -225,12 +233,16 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
 }
 
 fn introduce(address: SocketAddr, database: &str, migrated: usize) {
-    println!("The shop is open.\n");
-    println!("  the page        http://{address}/");
-    println!("  products        curl http://{address}/products");
-    println!("  health          http://{address}/readyz, http://{address}/metrics");
-    println!("  database        {database}, {migrated} migrations applied");
-    println!("\nCtrl-C closes it.\n");
+    let text = format!(
+        "The shop is open.\n\n\
+         \x20 the page        http://{address}/\n\
+         \x20 products        curl http://{address}/products\n\
+         \x20 health          http://{address}/readyz, http://{address}/metrics\n\
+         \x20 database        {database}, {migrated} migrations applied\n\n\
+         Ctrl-C closes it.\n\n"
+    );
+    // A shop that nobody watches is open all the same.
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 #[cfg(test)]
