@@ -74,7 +74,7 @@ impl<E: Store> State<E> {
 }
 
 pub(crate) fn router<E: Store>(state: Arc<State<E>>) -> Router {
-    let mut router = Router::new()
+    Router::new()
         .route("/products", get(shop::products::<E>))
         .route("/products/{id}", get(shop::product::<E>))
         .route("/orders", post(shop::take_order::<E>))
@@ -87,23 +87,19 @@ pub(crate) fn router<E: Store>(state: Arc<State<E>>) -> Router {
         .route("/api/statements", get(page::statements::<E>))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz::<E>))
-        .route("/metrics", get(metrics::metrics::<E>));
-    if state.simulated.is_some() {
-        router = router
-            .route(
-                "/api/simulator/{operation}",
-                post(simulator::on_cluster::<E>),
-            )
-            .route(
-                "/api/simulator/instances/{id}/{operation}",
-                post(simulator::on_instance::<E>),
-            )
-            .route(
-                "/api/simulator/instances/{id}",
-                delete(simulator::remove::<E>),
-            );
-    }
-    router
+        .route("/metrics", get(metrics::metrics::<E>))
+        .route(
+            "/api/simulator/{operation}",
+            post(simulator::on_cluster::<E>),
+        )
+        .route(
+            "/api/simulator/instances/{id}/{operation}",
+            post(simulator::on_instance::<E>),
+        )
+        .route(
+            "/api/simulator/instances/{id}",
+            delete(simulator::remove::<E>),
+        )
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(
             Arc::clone(&state),
