@@ -1,5 +1,7 @@
 //! How an error is told over HTTP: what is wrong, and what to do.
 
+use std::borrow::Cow;
+
 use aurora_driver::{ErrorKind, Outcome};
 use axum::Json;
 use axum::http::StatusCode;
@@ -26,6 +28,17 @@ impl Refused {
             next,
             outcome: None,
         }
+    }
+}
+
+/// How much of what somebody sent an answer repeats: enough to recognise it.
+const ECHO_MAX: usize = 200;
+
+/// What somebody sent, as far as an answer repeats it.
+pub(super) fn echo(sent: &str) -> Cow<'_, str> {
+    match sent.char_indices().nth(ECHO_MAX) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &sent[..end])),
+        None => Cow::Borrowed(sent),
     }
 }
 
@@ -108,6 +121,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn an_answer_repeats_no_more_of_what_was_sent_than_is_needed_to_recognise_it() {
+        let fits = "é".repeat(ECHO_MAX);
+        assert_eq!(echo(&fits), fits);
+        assert_eq!(echo(&"é".repeat(9_000)), format!("{fits}…"));
+    }
 
     #[test]
     fn of_a_write_that_took_too_long_the_outcome_is_told_and_a_read_has_none() {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::State;
-use super::answer::Refused;
+use super::answer::{Refused, echo};
 use super::wanted::{Body, Place, Sent};
 use crate::shop::Store;
 
@@ -30,8 +30,7 @@ pub(super) struct Wanted {
 }
 
 impl Sent for Wanted {
-    const HOW: &'static str =
-        "send {}, or {\"ms\": 500} to lag or slow, as `Content-Type: application/json`";
+    const HOW: &'static str = "send {}, or {\"ms\": 500}, 0 to 60000, to lag or slow, as `Content-Type: application/json`";
 }
 
 pub(super) async fn on_cluster<E: Store>(
@@ -143,7 +142,7 @@ fn answer(
 fn known(simulated: &SimCluster, id: String) -> Result<InstanceStatus, Refused> {
     let state = simulated.state();
     state.instance(id.as_str()).cloned().ok_or_else(|| {
-        let error = format!("there is no instance {id}");
+        let error = format!("there is no instance {}", echo(&id));
         let next = "GET /api/state lists those that there are";
         Refused::new(StatusCode::NOT_FOUND, error, next)
     })
@@ -157,7 +156,7 @@ fn unable(error: impl ToString) -> Refused {
 fn unknown(operation: &str) -> Refused {
     Refused::new(
         StatusCode::NOT_FOUND,
-        format!("there is no operation `{operation}`"),
+        format!("there is no operation `{}`", echo(operation)),
         "crash, failover, add; for an instance crash, failover, silence, restore, lag, slow",
     )
 }
@@ -168,6 +167,7 @@ mod tests {
     use aurora_driver::{EngineKind, Postgres};
     use serde_json::json;
 
+    use super::MS_MAX;
     use crate::backend::{Backend, configuration};
     use crate::testing::{JSON, Open};
 
@@ -198,6 +198,7 @@ mod tests {
         let open = Open::<Postgres>::start(&["--readers", "1"]).await;
         let writer = open.simulated().writer().expect("there is one");
         let reader = open.simulated().readers().remove(0);
+        let range = format!("0 to {MS_MAX}");
         let absurd = json!({ "ms": u64::MAX });
         for (instance, operation, body, status, next) in [
             (
@@ -216,6 +217,7 @@ mod tests {
             ),
             (reader.as_str(), "lag", &absurd, 422, "\"ms\": 500"),
             (reader.as_str(), "slow", &absurd, 422, "\"ms\": 500"),
+            (reader.as_str(), "slow", &json!({ "ms": -200 }), 422, &range),
             ("nobody", "crash", &json!({}), 404, "/api/state"),
             (
                 reader.as_str(),
