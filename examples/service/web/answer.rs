@@ -16,16 +16,20 @@ use crate::traffic::Kind;
 pub(super) struct Refused {
     status: StatusCode,
     error: String,
-    next: &'static str,
+    next: String,
     outcome: Option<Outcome>,
 }
 
 impl Refused {
-    pub(super) fn new(status: StatusCode, error: impl Into<String>, next: &'static str) -> Self {
+    pub(super) fn new(
+        status: StatusCode,
+        error: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
         Self {
             status,
             error: error.into(),
-            next,
+            next: next.into(),
             outcome: None,
         }
     }
@@ -48,6 +52,10 @@ const ASK_AGAIN: &str = "ask again";
 /// What to do after an order or a payment of unknown fate.
 pub(super) const SEND_AGAIN: &str = "send it again: an order under its key, and the payment of one, count once \
                                      however often they are sent";
+
+/// The database's own words may tell more than a customer should read.
+const WHERE_THE_CAUSE_IS: &str =
+    "GET /readyz names the cause while no writer is confirmed, and the log has it in any case";
 
 impl Refused {
     /// What the shop could not do.
@@ -82,11 +90,13 @@ impl Refused {
                     .with_outcome(kind, *outcome)
             }
             ShopError::Database { error, outcome } => {
-                let status = match error.kind() {
-                    ErrorKind::Overloaded => StatusCode::TOO_MANY_REQUESTS,
-                    _ => StatusCode::SERVICE_UNAVAILABLE,
+                let (status, next) = match error.kind() {
+                    ErrorKind::Overloaded => (StatusCode::TOO_MANY_REQUESTS, next.to_owned()),
+                    _ => (
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        format!("{next}; {WHERE_THE_CAUSE_IS}"),
+                    ),
                 };
-                // Its own words are in the log.
                 Self::new(status, "the database cannot do it now", next)
                     .with_outcome(kind, *outcome)
             }
@@ -139,7 +149,7 @@ mod tests {
             assert!(write.next.contains("again") && write.next.contains("key"));
             for kind in [Kind::Read, Kind::Report] {
                 let read = Refused::of(kind, &slow);
-                assert_eq!((read.outcome, read.next), (None, ASK_AGAIN));
+                assert_eq!((read.outcome, read.next.as_str()), (None, ASK_AGAIN));
             }
         }
     }
