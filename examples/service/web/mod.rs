@@ -129,7 +129,10 @@ async fn in_time<E: Store>(Of(state): Of<Arc<State<E>>>, request: Request, next:
 
 async fn unknown(uri: Uri) -> Response {
     let error = format!("there is nothing at {}", echo(uri.path()));
-    let next = "GET / is the page, GET /products what is for sale";
+    let next = match uri.path().starts_with("/api/") {
+        true => "GET /api/state is what the page shows, POST /api/simulator/… what its buttons do",
+        false => "GET / is the page, GET /products what is for sale",
+    };
     Refused::new(StatusCode::NOT_FOUND, error, next).into_response()
 }
 

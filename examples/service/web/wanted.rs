@@ -225,6 +225,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn where_nothing_is_the_answer_names_what_is_near() {
+        let open = Open::<Postgres>::start(&["--readers", "0"]).await;
+        for (path, near) in [
+            ("/nothing", "/products"),
+            ("/api/nothing", "/api/state"),
+            ("/api/simulator", "/api/simulator/…"),
+        ] {
+            let told = open.get(path).await.json();
+            let next = told["next"].as_str().unwrap_or_default();
+            assert!(next.contains(near), "{path}: {told}");
+        }
+        open.close().await;
+    }
+
+    #[tokio::test]
     async fn a_path_that_cannot_be_and_a_method_that_is_not_allowed_are_answered_in_json() {
         let open = Open::<Postgres>::start(&["--readers", "0"]).await;
         let far = format!("GET /{}", "x".repeat(9_000));
