@@ -78,20 +78,23 @@ pub(crate) struct Arguments {
     engine: EngineKind,
     /// How many readers the simulated cluster has, 0 to 15.
     #[arg(long, default_value_t = 2, conflicts_with = "database_url",
-          value_parser = clap::value_parser!(u8).range(0..=15))]
+          value_parser = clap::value_parser!(u8).range(0..=15), allow_negative_numbers = true)]
     readers: u8,
     /// Fixes the simulated cluster's random choices.
-    #[arg(long, default_value_t = 1, conflicts_with = "database_url")]
+    #[arg(long, default_value_t = 1, conflicts_with = "database_url", value_parser = seed,
+          allow_negative_numbers = true)]
     seed: u64,
     /// How long the simulated cluster's failovers take: some 0.3 s, or the seconds of a real one.
     #[arg(long, value_enum, default_value_t = Pace::Fast, conflicts_with = "database_url")]
     timeline: Pace,
     /// How many customers shop at once, 0 to 10000; a line tells how it goes.
-    #[arg(long, default_value_t = 0, value_name = "CUSTOMERS", value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    #[arg(long, default_value_t = 0, value_name = "CUSTOMERS", allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u16).range(0..=10_000))]
     load: u16,
     /// How long the shop goes on serving after Ctrl-C or SIGTERM while /readyz says 503 already,
     /// so that a load balancer notices; 0s to 10m. A second signal ends that.
-    #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = closing::drain)]
+    #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = closing::drain,
+          allow_hyphen_values = true)]
     drain: Duration,
 }
 
@@ -102,10 +105,15 @@ pub(crate) enum Pace {
 }
 
 fn place(text: &str) -> Result<SocketAddr, String> {
-    let mut found = text.to_socket_addrs().map_err(|error| error.to_string())?;
+    let found = text.to_socket_addrs().map_err(|error| error.to_string());
     found
-        .next()
-        .ok_or_else(|| "the name leads nowhere".to_owned())
+        .and_then(|mut found| found.next().ok_or("the name leads nowhere".to_owned()))
+        .map_err(|error| format!("{error}: give host:port, such as 127.0.0.1:3000"))
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    let range = || format!("give a whole number, 0 to {}", u64::MAX);
+    text.parse().map_err(|_| range())
 }
 
 /// What there is to give. An empty variable counts as none, as a shell or a composition of containers
@@ -141,7 +149,7 @@ async fn main() -> ExitCode {
         Ok(given) => given,
         // Not by clap itself: its message would have the value in it, password and all.
         Err(error) => {
-            let message = format!("the URL of the database cannot be used: {error}\n");
+            let message = format!("the URL of the database cannot be used: {error}");
             Arguments::command()
                 .error(clap::error::ErrorKind::ValueValidation, message)
                 .exit()
@@ -248,6 +256,22 @@ fn introduce(address: SocketAddr, database: &str, migrated: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flag_that_makes_no_sense_is_refused_with_what_would() {
+        for (flags, advice) in [
+            (["--listen", "nonsense"], "host:port"),
+            (["--listen", "3457"], "host:port"),
+            (["--load", "-1"], "0..=10000"),
+            (["--readers", "-1"], "0..=15"),
+            (["--seed", "-1"], "0 to 18446744073709551615"),
+            (["--drain", "-1s"], "0s to 10m"),
+        ] {
+            let refused = Arguments::try_parse_from(["service"].into_iter().chain(flags));
+            let told = refused.expect_err("nonsense").to_string();
+            assert!(told.contains(advice), "{flags:?}: {told}");
+        }
+    }
 
     #[test]
     fn an_empty_variable_counts_as_none() {

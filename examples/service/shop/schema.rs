@@ -83,7 +83,10 @@ mod tests {
             told::<Postgres>(EngineKind::Postgres, denied()).await,
             told::<MySql>(EngineKind::MySql, denied()).await,
         ] {
-            assert!(told.contains("allowed to create, read and change tables"), "{told}");
+            assert!(
+                told.contains("allowed to create, read and change tables"),
+                "{told}"
+            );
             assert_eq!(told.matches("permission denied").count(), 1, "{told}");
         }
         let full = StatementFault::error("53100", 1021, "the disk is full");
