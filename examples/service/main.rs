@@ -55,6 +55,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The variable of the database's URL.
 const DATABASE_URL: &str = "SHOP_DATABASE_URL";
 
+/// The driver's events too, of which a failover has some ten: whoever reads of a writer's loss wants to
+/// read that there is one again.
+const LOGGED: &str = "warn,aurora_driver::event=info";
+
 /// A small shop over an Aurora cluster, with a page that shows it at work.
 #[derive(Debug, Parser)]
 #[command(name = "service")]
@@ -129,7 +133,7 @@ fn command(is_variable_empty: bool) -> clap::Command {
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| LOGGED.into()),
         )
         .with_writer(std::io::stderr)
         // A file is no place for colours.
