@@ -1,5 +1,6 @@
 //! How the service ends: it says so first and serves on, then it closes.
 
+use std::io::Write;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -22,17 +23,26 @@ impl Ending {
     ///
     /// A load balancer goes on sending requests until it has seen that the service is not ready; if
     /// the port closed at once it could see nothing but refused connections.
+    ///
+    /// However this ends, the end has begun then: those who wait for it would wait for ever.
     pub(crate) async fn follow(self, mut signals: mpsc::Receiver<()>, drain: Duration) {
+        let _begun = self.begun.drop_guard();
         signal(&mut signals).await;
         self.announced.cancel();
         if drain > Duration::ZERO {
-            eprintln!("\nClosing. It serves for {drain:?} more; a second Ctrl-C ends that.");
+            say(&format!(
+                "Closing. It serves for {drain:?} more; a second Ctrl-C ends that."
+            ));
             let _ = tokio::time::timeout(drain, signal(&mut signals)).await;
         } else {
-            eprintln!("\nClosing.");
+            say("Closing.");
         }
-        self.begun.cancel();
     }
+}
+
+/// Where nobody listens any more there is nobody to tell, and that is no reason to fail.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "\n{text}");
 }
 
 async fn signal(signals: &mut mpsc::Receiver<()>) {
@@ -114,6 +124,18 @@ mod tests {
             assert!(ending.announced.is_cancelled() && ending.begun.is_cancelled());
             assert_eq!(began.elapsed(), drain);
         }
+    }
+
+    #[tokio::test]
+    async fn the_end_has_begun_however_the_wait_for_it_ends() {
+        let (_sender, signals) = mpsc::channel(1);
+        let ending = Ending::default();
+        let cut_short = tokio::time::timeout(
+            Duration::from_millis(1),
+            ending.clone().follow(signals, DRAIN),
+        );
+        assert!(cut_short.await.is_err() && !ending.announced.is_cancelled());
+        assert!(ending.begun.is_cancelled());
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod testing;
 mod traffic;
 mod web;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -54,6 +54,10 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// The variable of the database's URL.
 const DATABASE_URL: &str = "SHOP_DATABASE_URL";
+
+/// The driver's events too, of which a failover has some ten: whoever reads of a writer's loss wants to
+/// read that there is one again.
+const LOGGED: &str = "warn,aurora_driver::event=info";
 
 /// A small shop over an Aurora cluster, with a page that shows it at work.
 #[derive(Debug, Parser)]
@@ -78,20 +82,23 @@ pub(crate) struct Arguments {
     engine: EngineKind,
     /// How many readers the simulated cluster has, 0 to 15.
     #[arg(long, default_value_t = 2, conflicts_with = "database_url",
-          value_parser = clap::value_parser!(u8).range(0..=15))]
+          value_parser = clap::value_parser!(u8).range(0..=15), allow_negative_numbers = true)]
     readers: u8,
     /// Fixes the simulated cluster's random choices.
-    #[arg(long, default_value_t = 1, conflicts_with = "database_url")]
+    #[arg(long, default_value_t = 1, conflicts_with = "database_url", value_parser = seed,
+          allow_negative_numbers = true)]
     seed: u64,
     /// How long the simulated cluster's failovers take: some 0.3 s, or the seconds of a real one.
     #[arg(long, value_enum, default_value_t = Pace::Fast, conflicts_with = "database_url")]
     timeline: Pace,
     /// How many customers shop at once, 0 to 10000; a line tells how it goes.
-    #[arg(long, default_value_t = 0, value_name = "CUSTOMERS", value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    #[arg(long, default_value_t = 0, value_name = "CUSTOMERS", allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u16).range(0..=10_000))]
     load: u16,
     /// How long the shop goes on serving after Ctrl-C or SIGTERM while /readyz says 503 already,
     /// so that a load balancer notices; 0s to 10m. A second signal ends that.
-    #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = closing::drain)]
+    #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = closing::drain,
+          allow_hyphen_values = true)]
     drain: Duration,
 }
 
@@ -102,10 +109,15 @@ pub(crate) enum Pace {
 }
 
 fn place(text: &str) -> Result<SocketAddr, String> {
-    let mut found = text.to_socket_addrs().map_err(|error| error.to_string())?;
+    let found = text.to_socket_addrs().map_err(|error| error.to_string());
     found
-        .next()
-        .ok_or_else(|| "the name leads nowhere".to_owned())
+        .and_then(|mut found| found.next().ok_or("the name leads nowhere".to_owned()))
+        .map_err(|error| format!("{error}: give host:port, such as 127.0.0.1:3000"))
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    let range = || format!("give a whole number, 0 to {}", u64::MAX);
+    text.parse().map_err(|_| range())
 }
 
 /// What there is to give. An empty variable counts as none, as a shell or a composition of containers
@@ -121,11 +133,13 @@ fn command(is_variable_empty: bool) -> clap::Command {
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| LOGGED.into()),
         )
         .with_writer(std::io::stderr)
         // A file is no place for colours.
         .with_ansi(std::io::stderr().is_terminal())
+        // Of what cannot be written it would tell the same place, and panic in whoever logs.
+        .log_internal_errors(false)
         .init();
     let url = std::env::var_os(DATABASE_URL);
     let command = command(url.is_some_and(|url| url.is_empty()));
@@ -139,7 +153,7 @@ async fn main() -> ExitCode {
         Ok(given) => given,
         // Not by clap itself: its message would have the value in it, password and all.
         Err(error) => {
-            let message = format!("the URL of the database cannot be used: {error}\n");
+            let message = format!("the URL of the database cannot be used: {error}");
             Arguments::command()
                 .error(clap::error::ErrorKind::ValueValidation, message)
                 .exit()
@@ -156,7 +170,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // The causes on one line: a backtrace helps nobody who only has to start a database.
         Err(error) => {
-            eprintln!("error: {error:#}");
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -207,10 +221,16 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
         end.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
-    tokio::select! {
-        served = serving => served.context("the HTTP server ended")?,
-        () = patience => tracing::warn!("requests were still under way and have been cut off"),
-    }
+    let served = tokio::select! {
+        served = serving => served.context("the HTTP server ended"),
+        () = patience => {
+            tracing::warn!("requests were still under way and have been cut off");
+            Ok(())
+        }
+    };
+    // Nobody serves any more, whether or not somebody asked for it.
+    end.cancel();
+    served?;
     // Those who still wait for a database that is away are sent home.
     let _ = tokio::time::timeout(GRACE, customers.finish()).await;
     progress.await.ok();
@@ -225,17 +245,37 @@ async fn run<E: Store>(arguments: Arguments, given: Option<Config>) -> anyhow::R
 }
 
 fn introduce(address: SocketAddr, database: &str, migrated: usize) {
-    println!("The shop is open.\n");
-    println!("  the page        http://{address}/");
-    println!("  products        curl http://{address}/products");
-    println!("  health          http://{address}/readyz, http://{address}/metrics");
-    println!("  database        {database}, {migrated} migrations applied");
-    println!("\nCtrl-C closes it.\n");
+    let text = format!(
+        "The shop is open.\n\n\
+         \x20 the page        http://{address}/\n\
+         \x20 products        curl http://{address}/products\n\
+         \x20 health          http://{address}/readyz, http://{address}/metrics\n\
+         \x20 database        {database}, {migrated} migrations applied\n\n\
+         Ctrl-C closes it.\n\n"
+    );
+    // A shop that nobody watches is open all the same.
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flag_that_makes_no_sense_is_refused_with_what_would() {
+        for (flags, advice) in [
+            (["--listen", "nonsense"], "host:port"),
+            (["--listen", "3457"], "host:port"),
+            (["--load", "-1"], "0..=10000"),
+            (["--readers", "-1"], "0..=15"),
+            (["--seed", "-1"], "0 to 18446744073709551615"),
+            (["--drain", "-1s"], "0s to 10m"),
+        ] {
+            let refused = Arguments::try_parse_from(["service"].into_iter().chain(flags));
+            let told = refused.expect_err("nonsense").to_string();
+            assert!(told.contains(advice), "{flags:?}: {told}");
+        }
+    }
 
     #[test]
     fn an_empty_variable_counts_as_none() {

@@ -45,7 +45,7 @@ pub(crate) fn show(
             }
             (before, looked_at) = (now, Instant::now());
         }
-        eprintln!();
+        let _ = writeln!(std::io::stderr());
     })
 }
 

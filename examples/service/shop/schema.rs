@@ -16,7 +16,7 @@ pub(crate) async fn migrate<E: Store>(cluster: &Cluster<E>) -> anyhow::Result<us
             let is_denied = is_denied(&error);
             let error = anyhow::Error::from(error);
             match is_denied {
-                true => error.context("the user must be allowed to create tables"),
+                true => error.context("the user must be allowed to create, read and change tables"),
                 false => error,
             }
         })
@@ -83,7 +83,10 @@ mod tests {
             told::<Postgres>(EngineKind::Postgres, denied()).await,
             told::<MySql>(EngineKind::MySql, denied()).await,
         ] {
-            assert!(told.contains("allowed to create tables"), "{told}");
+            assert!(
+                told.contains("allowed to create, read and change tables"),
+                "{told}"
+            );
             assert_eq!(told.matches("permission denied").count(), 1, "{told}");
         }
         let full = StatementFault::error("53100", 1021, "the disk is full");

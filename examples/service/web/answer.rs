@@ -1,5 +1,7 @@
 //! How an error is told over HTTP: what is wrong, and what to do.
 
+use std::borrow::Cow;
+
 use aurora_driver::{ErrorKind, Outcome};
 use axum::Json;
 use axum::http::StatusCode;
@@ -14,18 +16,33 @@ use crate::traffic::Kind;
 pub(super) struct Refused {
     status: StatusCode,
     error: String,
-    next: &'static str,
+    next: String,
     outcome: Option<Outcome>,
 }
 
 impl Refused {
-    pub(super) fn new(status: StatusCode, error: impl Into<String>, next: &'static str) -> Self {
+    pub(super) fn new(
+        status: StatusCode,
+        error: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
         Self {
             status,
             error: error.into(),
-            next,
+            next: next.into(),
             outcome: None,
         }
+    }
+}
+
+/// How much of what somebody sent an answer repeats: enough to recognise it.
+const ECHO_MAX: usize = 200;
+
+/// What somebody sent, as far as an answer repeats it.
+pub(super) fn echo(sent: &str) -> Cow<'_, str> {
+    match sent.char_indices().nth(ECHO_MAX) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &sent[..end])),
+        None => Cow::Borrowed(sent),
     }
 }
 
@@ -35,6 +52,10 @@ const ASK_AGAIN: &str = "ask again";
 /// What to do after an order or a payment of unknown fate.
 pub(super) const SEND_AGAIN: &str = "send it again: an order under its key, and the payment of one, count once \
                                      however often they are sent";
+
+/// The database's own words may tell more than a customer should read.
+const WHERE_THE_CAUSE_IS: &str =
+    "GET /readyz names the cause while no writer is confirmed, and the log has it in any case";
 
 impl Refused {
     /// What the shop could not do.
@@ -69,11 +90,13 @@ impl Refused {
                     .with_outcome(kind, *outcome)
             }
             ShopError::Database { error, outcome } => {
-                let status = match error.kind() {
-                    ErrorKind::Overloaded => StatusCode::TOO_MANY_REQUESTS,
-                    _ => StatusCode::SERVICE_UNAVAILABLE,
+                let (status, next) = match error.kind() {
+                    ErrorKind::Overloaded => (StatusCode::TOO_MANY_REQUESTS, next.to_owned()),
+                    _ => (
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        format!("{next}; {WHERE_THE_CAUSE_IS}"),
+                    ),
                 };
-                // Its own words are in the log.
                 Self::new(status, "the database cannot do it now", next)
                     .with_outcome(kind, *outcome)
             }
@@ -110,6 +133,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_answer_repeats_no_more_of_what_was_sent_than_is_needed_to_recognise_it() {
+        let fits = "é".repeat(ECHO_MAX);
+        assert_eq!(echo(&fits), fits);
+        assert_eq!(echo(&"é".repeat(9_000)), format!("{fits}…"));
+    }
+
+    #[test]
     fn of_a_write_that_took_too_long_the_outcome_is_told_and_a_read_has_none() {
         for outcome in [Outcome::NotSent, Outcome::Unknown] {
             let limit = Duration::from_secs(5);
@@ -119,7 +149,7 @@ mod tests {
             assert!(write.next.contains("again") && write.next.contains("key"));
             for kind in [Kind::Read, Kind::Report] {
                 let read = Refused::of(kind, &slow);
-                assert_eq!((read.outcome, read.next), (None, ASK_AGAIN));
+                assert_eq!((read.outcome, read.next.as_str()), (None, ASK_AGAIN));
             }
         }
     }

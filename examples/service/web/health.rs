@@ -51,6 +51,7 @@ pub(super) async fn readyz<E: Store>(Of(state): Of<Arc<State<E>>>) -> Response {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
 
     use aurora_driver::config::Credentials;
     use aurora_driver::sim::SimCluster;
@@ -64,6 +65,8 @@ mod tests {
         let builder = SimCluster::builder(EngineKind::Postgres).readers(0);
         let simulated = Arc::new(builder.start().await.expect("a cluster"));
         let mut config = Config::from_url(&simulated.url()).expect("a URL");
+        // Less than a request may take, so that the driver's own reason comes first.
+        config.timing.checkout_timeout = Duration::from_secs(1);
         let is_changed = Arc::new(AtomicBool::new(false));
         let (right, changed) = (simulated.password().to_owned(), Arc::clone(&is_changed));
         let user = simulated.user().to_owned();
@@ -87,6 +90,11 @@ mod tests {
         });
         let told = unready.await.json();
         assert_eq!(told["reason"], "no writer is confirmed");
+        // Whoever asks the shop meanwhile is told where that stands.
+        let unanswered = open.get("/products").await;
+        assert_eq!(unanswered.status, 503, "{}", unanswered.body);
+        let next = unanswered.json()["next"].to_string();
+        assert!(next.contains("again") && next.contains("/readyz"), "{next}");
         open.close().await;
     }
 }

@@ -28,7 +28,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use self::answer::{Refused, SEND_AGAIN};
+use self::answer::{Refused, SEND_AGAIN, echo};
 use crate::backend::Backend;
 use crate::closing::Ending;
 use crate::live::Live;
@@ -74,7 +74,7 @@ impl<E: Store> State<E> {
 }
 
 pub(crate) fn router<E: Store>(state: Arc<State<E>>) -> Router {
-    let mut router = Router::new()
+    Router::new()
         .route("/products", get(shop::products::<E>))
         .route("/products/{id}", get(shop::product::<E>))
         .route("/orders", post(shop::take_order::<E>))
@@ -87,23 +87,19 @@ pub(crate) fn router<E: Store>(state: Arc<State<E>>) -> Router {
         .route("/api/statements", get(page::statements::<E>))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz::<E>))
-        .route("/metrics", get(metrics::metrics::<E>));
-    if state.simulated.is_some() {
-        router = router
-            .route(
-                "/api/simulator/{operation}",
-                post(simulator::on_cluster::<E>),
-            )
-            .route(
-                "/api/simulator/instances/{id}/{operation}",
-                post(simulator::on_instance::<E>),
-            )
-            .route(
-                "/api/simulator/instances/{id}",
-                delete(simulator::remove::<E>),
-            );
-    }
-    router
+        .route("/metrics", get(metrics::metrics::<E>))
+        .route(
+            "/api/simulator/{operation}",
+            post(simulator::on_cluster::<E>),
+        )
+        .route(
+            "/api/simulator/instances/{id}/{operation}",
+            post(simulator::on_instance::<E>),
+        )
+        .route(
+            "/api/simulator/instances/{id}",
+            delete(simulator::remove::<E>),
+        )
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(
             Arc::clone(&state),
@@ -116,7 +112,7 @@ pub(crate) fn router<E: Store>(state: Arc<State<E>>) -> Router {
 }
 
 async fn in_time<E: Store>(Of(state): Of<Arc<State<E>>>, request: Request, next: Next) -> Response {
-    let what = format!("{} {}", request.method(), request.uri().path());
+    let what = format!("{} {}", request.method(), echo(request.uri().path()));
     let (kind, again) = match request.method().is_safe() {
         true => (Kind::Read, "ask again"),
         false if request.uri().path().starts_with("/orders") => (Kind::Write, SEND_AGAIN),
@@ -132,14 +128,17 @@ async fn in_time<E: Store>(Of(state): Of<Arc<State<E>>>, request: Request, next:
 }
 
 async fn unknown(uri: Uri) -> Response {
-    let error = format!("there is nothing at {}", uri.path());
-    let next = "GET / is the page, GET /products what is for sale";
+    let error = format!("there is nothing at {}", echo(uri.path()));
+    let next = match uri.path().starts_with("/api/") {
+        true => "GET /api/state is what the page shows, POST /api/simulator/… what its buttons do",
+        false => "GET / is the page, GET /products what is for sale",
+    };
     Refused::new(StatusCode::NOT_FOUND, error, next).into_response()
 }
 
 /// The header `Allow` is added by the router.
 async fn not_allowed(method: Method, uri: Uri) -> Response {
-    let error = format!("{method} is nothing for {}", uri.path());
+    let error = format!("{method} is nothing for {}", echo(uri.path()));
     let next = "use a method of those in the header `Allow`";
     Refused::new(StatusCode::METHOD_NOT_ALLOWED, error, next).into_response()
 }

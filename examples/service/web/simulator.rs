@@ -12,14 +12,15 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::State;
-use super::answer::Refused;
+use super::answer::{Refused, echo};
 use super::wanted::{Body, Place, Sent};
 use crate::shop::Store;
 
 /// More than any client waits for, and as far as a reader of Aurora may be behind before it restarts.
 const MS_MAX: u64 = 60_000;
 
-/// Every request carries a JSON body, which no other site's form can send unasked.
+/// Every request carries a JSON body, which no other site's form can send unasked. What is nowhere is
+/// told before a body that makes no sense.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
@@ -29,16 +30,16 @@ pub(super) struct Wanted {
 }
 
 impl Sent for Wanted {
-    const HOW: &'static str =
-        "send {}, or {\"ms\": 500} to lag or slow, as `Content-Type: application/json`";
+    const HOW: &'static str = "send {}, or {\"ms\": 500}, 0 to 60000, to lag or slow, as `Content-Type: application/json`";
 }
 
 pub(super) async fn on_cluster<E: Store>(
     Of(state): Of<Arc<State<E>>>,
     Place(operation): Place<String>,
-    Body(_): Body<Wanted>,
+    wanted: Result<Body<Wanted>, Refused>,
 ) -> Response {
     answer(state.simulated.as_deref(), |simulated| {
+        wanted?;
         Ok(match operation.as_str() {
             "crash" => simulated
                 .crash_writer()
@@ -60,11 +61,12 @@ pub(super) async fn on_cluster<E: Store>(
 pub(super) async fn on_instance<E: Store>(
     Of(state): Of<Arc<State<E>>>,
     Place((id, operation)): Place<(String, String)>,
-    Body(wanted): Body<Wanted>,
+    wanted: Result<Body<Wanted>, Refused>,
 ) -> Response {
     answer(state.simulated.as_deref(), |simulated| {
         let instance = known(simulated, id)?;
-        let (id, ms) = (&instance.id, wanted.ms);
+        let Body(Wanted { ms }) = wanted?;
+        let id = &instance.id;
         if ms > MS_MAX {
             let error = format!("{ms} ms are too many: 0 to {MS_MAX}");
             let status = StatusCode::UNPROCESSABLE_ENTITY;
@@ -102,10 +104,11 @@ fn restore(simulated: &SimCluster, instance: &InstanceStatus) -> Result<(), SimE
 pub(super) async fn remove<E: Store>(
     Of(state): Of<Arc<State<E>>>,
     Place(id): Place<String>,
-    Body(_): Body<Wanted>,
+    wanted: Result<Body<Wanted>, Refused>,
 ) -> Response {
     answer(state.simulated.as_deref(), |simulated| {
         let id = known(simulated, id)?.id;
+        wanted?;
         if simulated.instances().len() == 1 {
             let error = format!("{id} is the only one of the cluster");
             return Err(Refused::new(
@@ -139,7 +142,7 @@ fn answer(
 fn known(simulated: &SimCluster, id: String) -> Result<InstanceStatus, Refused> {
     let state = simulated.state();
     state.instance(id.as_str()).cloned().ok_or_else(|| {
-        let error = format!("there is no instance {id}");
+        let error = format!("there is no instance {}", echo(&id));
         let next = "GET /api/state lists those that there are";
         Refused::new(StatusCode::NOT_FOUND, error, next)
     })
@@ -153,16 +156,19 @@ fn unable(error: impl ToString) -> Refused {
 fn unknown(operation: &str) -> Refused {
     Refused::new(
         StatusCode::NOT_FOUND,
-        format!("there is no operation `{operation}`"),
+        format!("there is no operation `{}`", echo(operation)),
         "crash, failover, add; for an instance crash, failover, silence, restore, lag, slow",
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use aurora_driver::Postgres;
+    use aurora_driver::sim::SimCluster;
+    use aurora_driver::{EngineKind, Postgres};
     use serde_json::json;
 
+    use super::MS_MAX;
+    use crate::backend::{Backend, configuration};
     use crate::testing::{JSON, Open};
 
     #[tokio::test]
@@ -192,6 +198,7 @@ mod tests {
         let open = Open::<Postgres>::start(&["--readers", "1"]).await;
         let writer = open.simulated().writer().expect("there is one");
         let reader = open.simulated().readers().remove(0);
+        let range = format!("0 to {MS_MAX}");
         let absurd = json!({ "ms": u64::MAX });
         for (instance, operation, body, status, next) in [
             (
@@ -210,6 +217,7 @@ mod tests {
             ),
             (reader.as_str(), "lag", &absurd, 422, "\"ms\": 500"),
             (reader.as_str(), "slow", &absurd, 422, "\"ms\": 500"),
+            (reader.as_str(), "slow", &json!({ "ms": -200 }), 422, &range),
             ("nobody", "crash", &json!({}), 404, "/api/state"),
             (
                 reader.as_str(),
@@ -225,8 +233,38 @@ mod tests {
             let told = refused.json()["next"].to_string().replace("\\\"", "\"");
             assert!(told.contains(next), "{path}: {told}");
         }
+        // Though nothing says what to do to it.
+        let unsaid = "POST /api/simulator/instances/nobody/crash";
+        assert_eq!(open.send(unsaid, "Accept: */*", "").await.status, 404);
         let removal = "DELETE /api/simulator/instances/nobody";
         assert_eq!(open.send(removal, JSON, "{}").await.status, 404);
+        open.close().await;
+    }
+
+    #[tokio::test]
+    async fn over_a_real_cluster_faults_are_refused_with_the_way_to_a_simulated_one() {
+        let simulated = SimCluster::builder(EngineKind::Postgres).readers(0);
+        let simulated = simulated.start().await.expect("a cluster");
+        let given = configuration(&simulated.url()).expect("a URL");
+        // The service knows nothing of its being simulated.
+        let backend = Backend::<Postgres>::over(given, None).await;
+        let open = Open::over(backend.expect("it serves")).await;
+        for (request, header, body) in [
+            ("POST /api/simulator/crash", JSON, "{}"),
+            ("POST /api/simulator/crash", "Accept: */*", ""),
+            (
+                "POST /api/simulator/instances/db/lag",
+                JSON,
+                "{\"ms\": 500}",
+            ),
+            ("DELETE /api/simulator/instances/db", JSON, "{}"),
+        ] {
+            let refused = open.send(request, header, body).await;
+            assert_eq!(refused.status, 404, "{request}: {}", refused.body);
+            let told = refused.json();
+            assert_eq!(told["error"], "the cluster is a real one");
+            assert_eq!(told["next"], "start the service without --database-url");
+        }
         open.close().await;
     }
 }

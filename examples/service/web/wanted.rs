@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use super::answer::Refused;
+use super::answer::{Refused, echo};
 use crate::traffic::Kind;
 
 /// How long a body may take to come. All that is wanted here fits into one packet.
@@ -53,9 +53,14 @@ fn body_complaint(rejection: &JsonRejection) -> String {
     match rejection {
         JsonRejection::JsonDataError(error) => {
             let cause = first_cause(error);
-            // What follows is the name of a type.
-            let cause = cause.split(", expected").next().unwrap_or(&cause);
-            format!("the JSON is not what is wanted here: {cause}")
+            // What follows is the name of a type. All that is sent here is an object, and a list
+            // passes for one until it is too short.
+            let cause = match cause.split_once(", expected") {
+                Some((_, expected)) if expected.starts_with(" struct ") => "an object is expected",
+                Some((cause, _)) => cause,
+                None => &cause,
+            };
+            format!("the JSON is not what is wanted here: {}", echo(cause))
         }
         JsonRejection::JsonSyntaxError(error) => {
             format!("the body is no JSON: {}", first_cause(error))
@@ -88,7 +93,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Place<T
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(value)) => Ok(Self(value)),
             Err(rejection) => {
-                let error = format!("{}: {}", parts.uri.path(), path_complaint(&rejection));
+                let error = format!("{}: {}", echo(parts.uri.path()), path_complaint(&rejection));
                 let next = "GET /products lists what there is, GET / is the page";
                 Err(Refused::new(rejection.status(), error, next))
             }
@@ -105,7 +110,7 @@ fn path_complaint(rejection: &PathRejection) -> String {
             "it is not percent-encoded UTF-8: write a `%` itself as %25".to_owned()
         }
         ErrorKind::ParseError { value, .. } => {
-            format!("`{value}` is no whole number of 64 bits")
+            format!("`{}` is no whole number of 64 bits", echo(value))
         }
         _ => "nothing can be there".to_owned(),
     }
@@ -143,10 +148,13 @@ mod tests {
         let open = Open::<Postgres>::start(&["--readers", "0"]).await;
         let whole = json!({ "key": "k", "product": 1, "quantity": 1 }).to_string();
         let long = format!("\"{}\"", "x".repeat(3 << 20));
+        let foreign = format!("{{\"{}\": 1}}", "x".repeat(9_000));
         for (header, body, status, cause) in [
             (JSON, "{", 400, "no JSON"),
             (JSON, "", 400, "no JSON"),
-            (JSON, "[]", 422, "not what is wanted"),
+            (JSON, "[]", 422, "not what is wanted here: an object"),
+            (JSON, "5", 422, "not what is wanted here: an object"),
+            (JSON, &foreign, 422, "wanted here: xxx"),
             (
                 JSON,
                 "{\"key\": \"k\", \"product\": 1}",
@@ -180,6 +188,7 @@ mod tests {
             is_told_what_to_do(&told);
             let text = told["error"].as_str().unwrap_or_default();
             assert!(text.contains(cause), "{cause:?} is not in {text}");
+            assert!(text.len() < 1_000, "the answer repeats {text}");
             let next = told["next"].as_str().unwrap_or_default();
             assert!(next.contains("\"quantity\": 1"), "{next}");
         }
@@ -216,20 +225,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn where_nothing_is_the_answer_names_what_is_near() {
+        let open = Open::<Postgres>::start(&["--readers", "0"]).await;
+        for (path, near) in [
+            ("/nothing", "/products"),
+            ("/api/nothing", "/api/state"),
+            ("/api/simulator", "/api/simulator/…"),
+        ] {
+            let told = open.get(path).await.json();
+            let next = told["next"].as_str().unwrap_or_default();
+            assert!(next.contains(near), "{path}: {told}");
+        }
+        open.close().await;
+    }
+
+    #[tokio::test]
     async fn a_path_that_cannot_be_and_a_method_that_is_not_allowed_are_answered_in_json() {
         let open = Open::<Postgres>::start(&["--readers", "0"]).await;
+        let far = format!("GET /{}", "x".repeat(9_000));
+        let far_product = format!("GET /products/{}", "x".repeat(9_000));
         for (request, status) in [
             ("GET /products/abc", 400),
             ("GET /products/99999999999999999999", 400),
             ("GET /orders/%ff", 400),
             ("POST /orders/%ff/payment", 400),
             ("GET /nothing", 404),
+            (&far, 404),
+            (&far_product, 400),
             ("DELETE /orders", 405),
             ("POST /api/stream", 405),
         ] {
             let answer = open.send(request, "Accept: */*", "").await;
             assert_eq!(answer.status, status, "{request}");
             is_told_what_to_do(&answer.json());
+            assert!(answer.body.len() < 1_000, "the answer repeats {request}");
             let allows = answer.head.to_lowercase().contains("\r\nallow: ");
             assert_eq!(allows, status == 405, "{request}: {}", answer.head);
         }
