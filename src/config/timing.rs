@@ -21,7 +21,9 @@ pub struct Timing {
     /// How long a probe may take, and how long an instance may be silent before it counts as
     /// suspect. Default: 500 ms.
     ///
-    /// Lengthen it over slow links, or where instances pause for long under load.
+    /// A login for it is part of that time. After four in a row that were late the next may take
+    /// twice as long, and so on up to `connect_timeout`. Lengthen it over slow links, or where
+    /// instances pause for long under load.
     pub probe_timeout: Duration,
     /// How long opening one connection may take: name look-up, TCP, TLS and login. Default: 5 s.
     pub connect_timeout: Duration,

@@ -216,8 +216,10 @@ fn each_connection_is_told_to_have_ended_for_what_ended_it() {
                 .pool
                 .begin_generation(next(&bench), Some("it is gone"));
             drop((through_restart, through_loss));
-            drop(bench.checkout().await);
+            let old = bench.checkout().await;
             tokio::time::sleep(3_600 * SECOND).await;
+            drop(old);
+            // Its successor comes too late for the next, who has one opened.
             let after_close = bench.checkout().await;
             bench.pool.close();
             drop(after_close);
@@ -227,7 +229,7 @@ fn each_connection_is_told_to_have_ended_for_what_ended_it() {
         ("it came back unfit", 1),
         ("it has lived long enough", 1),
         ("it is gone", 3),
-        ("its pool was closed", 1),
+        ("its pool was closed", 2),
         ("it is no longer usable", 1),
     ];
     let expected = expected.map(|(cause, count)| (cause.to_owned(), count));

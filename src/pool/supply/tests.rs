@@ -436,6 +436,18 @@ async fn sweep_until(bench: &Bench, mut is_done: impl FnMut() -> bool) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_comes_back_gives_way_to_its_successor() {
+    let bench = Bench::new("pool_max=4&max_lifetime=20s");
+    let ends_soon = bench.checkout().await;
+    tokio::time::sleep(Duration::from_secs(17)).await;
+    drop(ends_soon);
+    settle().await;
+    assert_eq!((bench.server().opened, bench.server().open), (2, 2));
+    drop(bench.checkout().await);
+    assert_eq!((bench.server().opened, bench.server().open), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_successor_whose_login_failed_is_asked_for_again() {
     let bench = Bench::new("pool_max=4&max_lifetime=20s");
     drop(bench.checkout().await);
