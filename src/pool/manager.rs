@@ -49,10 +49,16 @@ pub(crate) struct Pooled<C> {
 }
 
 /// Tells of a connection's end when it is dropped with it: once, whoever ends it.
-#[derive(Debug)]
 struct Obituary {
     site: Arc<Site>,
     cause: &'static str,
+}
+
+/// Without the site, behind which is all that is known of statements.
+impl std::fmt::Debug for Obituary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Obituary").field(&self.cause).finish()
+    }
 }
 
 impl Drop for Obituary {
